@@ -1,0 +1,93 @@
+package account
+
+import (
+	"slices"
+	"sync"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// DefaultSightings is how many sessions are remembered where nothing is said.
+const DefaultSightings = 100_000
+
+// Sightings remembers the credentials that were verified lately, one for each
+// combination of issuer, subject, client, session and device. The zero value
+// remembers [DefaultSightings] of them.
+type Sightings struct {
+	// Limit is the largest number remembered; zero is the default.
+	Limit int
+
+	mu        sync.Mutex
+	seen      map[sighting]*revocation.Credential
+	order     []sighting // in order of first sight, oldest first
+	forgotten bool
+}
+
+type sighting struct{ issuer, subject, client, session, device string }
+
+// Note remembers a sealed credential. It is called when a token is verified,
+// not on every request.
+func (s *Sightings) Note(c *revocation.Credential) {
+	id := sighting{c.Issuer, c.Subject, c.Client, c.Session, c.Device}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen == nil {
+		s.seen = make(map[sighting]*revocation.Credential)
+	}
+	if _, known := s.seen[id]; !known {
+		s.makeRoom()
+		s.order = append(s.order, id)
+	}
+	s.seen[id] = c
+}
+
+// makeRoom forgets the oldest tenth once the limit is reached.
+func (s *Sightings) makeRoom() {
+	limit := s.Limit
+	if limit == 0 {
+		limit = DefaultSightings
+	}
+	if len(s.order) < limit {
+		return
+	}
+	gone := max(1, limit/10)
+	for _, id := range s.order[:gone] {
+		delete(s.seen, id)
+	}
+	s.order = slices.Clone(s.order[gone:])
+	s.forgotten = true
+}
+
+// Reach is what a target would hit, as far as it was seen.
+type Reach struct {
+	Accounts int
+	Sessions int
+	Devices  int
+	// Incomplete says that sightings were forgotten for want of room, so the
+	// numbers are lower bounds.
+	Incomplete bool
+}
+
+// Reach counts the distinct accounts, sessions and devices among the sightings
+// that the target matches, leaving out the exempt clients.
+func (s *Sightings) Reach(t revocation.Target, exempt []string) Reach {
+	match := t.Matcher()
+	accounts := make(map[[2]string]struct{})
+	sessions := make(map[[2]string]struct{})
+	devices := make(map[[2]string]struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.seen {
+		if !match(c) || slices.Contains(exempt, c.Client) {
+			continue
+		}
+		accounts[[2]string{c.Issuer, c.Subject}] = struct{}{}
+		if c.Session != "" {
+			sessions[[2]string{c.Issuer, c.Session}] = struct{}{}
+		}
+		if c.Device != "" {
+			devices[[2]string{c.Issuer, c.Device}] = struct{}{}
+		}
+	}
+	return Reach{Accounts: len(accounts), Sessions: len(sessions), Devices: len(devices), Incomplete: s.forgotten}
+}

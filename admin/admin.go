@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/revocation"
+)
+
+// Issuer is what the API needs to know of a configured issuer.
+type Issuer struct {
+	// URL is the iss of its tokens, compared byte for byte.
+	URL string
+	// ClockSkew, Retention and MaxTokenLifetime are copied into each record, so
+	// that no later change of the configuration can un-revoke.
+	ClockSkew, Retention, MaxTokenLifetime time.Duration
+	// ExemptClients are passed by where a cut reaches all clients of a user.
+	ExemptClients []string
+	// HasDevice and HasTenant say whether its tokens carry one that this
+	// gateway reads. Targets that name what no token carries are refused.
+	HasDevice, HasTenant bool
+	// RequireAuthTime says that tokens without an auth_time are refused.
+	RequireAuthTime bool
+	// NoAuthTime reports whether the gateway has admitted tokens without an
+	// auth_time; nil: it has not.
+	NoAuthTime func() bool
+}
+
+// Explanation is how a token would fare, and why.
+type Explanation struct {
+	Decision string         `json:"decision" enum:"admit,refuse"`
+	Reason   string         `json:"reason" doc:"admitted, or the problem type of the refusal without its prefix" example:"signed-out"`
+	Rules    []policy.Tried `json:"rules" nullable:"false" doc:"Every rule that was tried, with its inputs, in the order of the decision"`
+}
+
+// ErrUnknownPolicy is wrapped by Config.Explain's errors about a policy that is
+// not configured. Their text is shown to the caller.
+var ErrUnknownPolicy = errors.New("unknown policy")
+
+// Config of a handler.
+type Config struct {
+	// Node is written to and read from. Required.
+	Node *node.Node
+	// Memory outlives the handler: give the next configuration's handler the
+	// same one. Nil: a new one.
+	Memory *Memory
+	// Sightings are counted by previews; nil: nothing was seen.
+	Sightings *account.Sightings
+	Issuers   []Issuer
+	// Authenticate names the caller of a request. Required; see [Bearer] and
+	// [Local]. An error is a 401, or whatever [Problem] it wraps.
+	Authenticate func(*http.Request) (Caller, error)
+	// Explain judges a token by the named policies as the guards would. Nil:
+	// explanations are not available. The token must not be logged, nor be
+	// part of the error.
+	Explain func(ctx context.Context, token string, policies []string) (Explanation, error)
+	// LiveRequests counts the live requests of a target; nil: none.
+	LiveRequests func(revocation.Target) int
+	// Nodes lists every node, with version and config digest; nil: Node alone.
+	Nodes func() []node.Status
+	// ExpectNodes is how many there should be; 0: not said.
+	ExpectNodes int
+	// Prefix comes before every path, such as "/curfew". It has no slash at
+	// its end.
+	Prefix string
+	// Done, once closed, ends the event streams of this handler: who was let in
+	// by a configuration must not listen beyond it. Nil: never.
+	Done <-chan struct{}
+	// Now is the clock; nil: the machine's.
+	Now func() time.Time
+	// Observe is told of every request: the operation's name ("unknown" where
+	// no route matched), the status and how long it took. Nil: nobody is.
+	Observe func(operation string, code int, took time.Duration)
+	// Log gets the audit lines. Nil: they are dropped.
+	Log *slog.Logger
+}
+
+// New makes the handler. Errors name what the configuration lacks.
+func New(cfg Config) (http.Handler, error) {
+	switch {
+	case cfg.Node == nil:
+		return nil, errors.New("making the admin API: it needs a node")
+	case cfg.Authenticate == nil:
+		return nil, errors.New("making the admin API: it needs a way to authenticate callers")
+	}
+	if cfg.Memory == nil {
+		cfg.Memory = new(Memory)
+	}
+	if cfg.Sightings == nil {
+		cfg.Sightings = new(account.Sightings)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string, int, time.Duration) {}
+	}
+	if cfg.Nodes == nil {
+		cfg.Nodes = func() []node.Status { return []node.Status{cfg.Node.Status()} }
+	}
+	if cfg.LiveRequests == nil {
+		cfg.LiveRequests = func(revocation.Target) int { return 0 }
+	}
+	a := &api{Config: cfg, issuers: make(map[string]*Issuer)}
+	for i := range cfg.Issuers {
+		is := &cfg.Issuers[i]
+		if _, twice := a.issuers[is.URL]; twice {
+			return nil, fmt.Errorf("making the admin API: issuer %s is configured twice", is.URL)
+		}
+		a.issuers[is.URL] = is
+	}
+	if err := a.register(); err != nil {
+		return nil, fmt.Errorf("making the admin API: %w", err)
+	}
+	return a, nil
+}
+
+type api struct {
+	Config
+	issuers map[string]*Issuer
+	router  router
+}

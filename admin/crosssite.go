@@ -1,0 +1,59 @@
+package admin
+
+import (
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// fromAnotherSite refuses what a foreign page can make a browser send. It needs
+// no credential to judge, and comes before everything else: where the caller
+// is let in for being local, it is all there is.
+func fromAnotherSite(r *http.Request) *Problem {
+	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !sameOrigin(r, origins[0]) {
+		return crossSite.because("the Origin is not this one")
+	}
+	for _, site := range r.Header.Values("Sec-Fetch-Site") {
+		if site != "same-origin" && site != "none" {
+			return crossSite.because("a browser says that the request comes from another site")
+		}
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.ContentLength != 0 && needsNoPreflight(r) {
+		return crossSite.because("a body of this content type can be sent by any page; use application/json")
+	}
+	return nil
+}
+
+// sameOrigin compares scheme, host and port, as RFC 6454 section 5 does.
+func sameOrigin(r *http.Request, origin string) bool {
+	scheme, defaultPort := "http", ":80"
+	if r.TLS != nil {
+		scheme, defaultPort = "https", ":443"
+	}
+	host, ok := strings.CutPrefix(origin, scheme+"://")
+	return ok && strings.EqualFold(strings.TrimSuffix(host, defaultPort), strings.TrimSuffix(r.Host, defaultPort))
+}
+
+// needsNoPreflight reports whether the content type is one of the three that
+// the Fetch standard lets any page send, or missing.
+func needsNoPreflight(r *http.Request) bool {
+	switch media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.ToLower(strings.TrimSpace(media)) {
+	case "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data":
+		return true
+	}
+	return len(r.Header.Values("Content-Type")) > 1
+}
+
+// hasType reports whether the body is of a media type, in UTF-8.
+func hasType(r *http.Request, want string) bool {
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != want {
+		return false
+	}
+	for name, value := range params {
+		if name != "charset" || !strings.EqualFold(value, "utf-8") {
+			return false
+		}
+	}
+	return true
+}

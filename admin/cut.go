@@ -1,0 +1,72 @@
+package admin
+
+import (
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// plan is a write that was checked: the record, and what must confirm it.
+type plan struct {
+	ground
+	record revocation.Record
+	Confirmation
+	digest [32]byte // of what a preview must have been made for
+}
+
+// planCut checks a request for a cut and fills in the record.
+func (a *api) planCut(c *call, in *revocationRequest) (*plan, *Problem) {
+	g, p := a.survey(c, in.Target)
+	if p != nil {
+		return nil, p
+	}
+	mode, p := g.mode(in.Mode)
+	if p != nil {
+		return nil, p
+	}
+	if p := in.Motive.check(); p != nil {
+		return nil, p
+	}
+	if p := checkWait(in.Wait); p != nil {
+		return nil, p
+	}
+	at, p := a.instant(&g, mode, in.At)
+	if p != nil {
+		return nil, p
+	}
+	r := revocation.Record{
+		Type: revocation.Cut, Target: g.target, Mode: mode,
+		At: at.UnixMilli(), Through: revocation.ThroughOf(at, g.skew),
+		Keep:   revocation.KeepFor(g.kind, mode, g.retention, g.lifetime),
+		Limits: g.limits(mode == revocation.SignIn),
+	}
+	if !in.IncludeExempt {
+		r.ExemptClients = g.exempt
+	}
+	return &plan{
+		ground: g, record: in.Motive.explain(a.sign(c, r)), Confirmation: in.Confirmation,
+		digest: subjectDigest(g.target, mode, in.At, in.IncludeExempt),
+	}, nil
+}
+
+// instant is the T of a cut.
+func (a *api) instant(g *ground, mode revocation.Mode, asked string) (time.Time, *Problem) {
+	now := a.Now().Truncate(time.Millisecond)
+	if asked == "" {
+		return now, nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, asked)
+	switch {
+	case err != nil:
+		return now, invalidRequest.at("/at", "want an instant as in RFC 3339, such as 2026-11-20T10:00:00Z")
+	case mode == revocation.Final:
+		// A final cut of a token is kept for a token's lifetime from its
+		// instant on; one in the past would expire too early.
+		return now, invalidMode.at("/at", "final refuses whatever the instant: leave it out")
+	case at.After(now.Add(g.skew)):
+		return now, invalidRequest.at("/at", "lies in the future")
+	case at.Before(now.Add(-g.retention)):
+		return now, invalidRequest.at("/at", "is older than the retention of %s: everything from before it is signed out already", g.retention)
+	}
+	return at.Truncate(time.Millisecond), nil
+}

@@ -1,0 +1,180 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+const (
+	// commentEvery keeps intermediaries from closing a silent stream.
+	commentEvery = 15 * time.Second
+	// lookEvery is how soon a stream notices that its node has closed.
+	lookEvery = time.Second
+	// writeWithin is how long a listener may take to accept what is sent.
+	writeWithin = 30 * time.Second
+	// feedBatch is how many entries are read at once: the ledger must not be
+	// held while a slow listener is written to.
+	feedBatch = 256
+)
+
+// events streams what is applied, from now on or from after Last-Event-ID.
+func (a *api) events(c *call, _ *eventsInput) (*stream, *Problem) {
+	l, err := a.Node.Log()
+	if err != nil {
+		return nil, readProblem(err)
+	}
+	from, refused := resume(c, l)
+	if refused != nil {
+		return nil, refused
+	}
+	f := &feed{api: a, log: l, after: from, out: c.writer, control: http.NewResponseController(c.writer)}
+	return streamOf(func() { f.run(c.request.Context()) }), nil
+}
+
+// resume is the position to go on from: one that this ledger has. A position
+// past a trim, ahead of the ledger, or of another one would leave a hole that
+// the listener can't see.
+func resume(c *call, l ledger.Ledger) (revocation.Position, *Problem) {
+	head := l.Head().Position
+	values := c.request.Header.Values("Last-Event-ID")
+	if len(values) == 0 {
+		return head, nil
+	}
+	gone := positionGone.because("search for what stands now, then listen without Last-Event-ID")
+	after, err := revocation.ParsePosition(values[0])
+	if err != nil || len(values) > 1 || after.Compare(head) > 0 {
+		return head, gone
+	}
+	switch _, err := l.Get(c.request.Context(), revocation.Ref{Position: after}); {
+	case errors.Is(err, ledger.ErrNotFound):
+		return head, gone
+	case err != nil:
+		return head, readProblem(err)
+	}
+	return after, nil
+}
+
+// feed is one listener's stream.
+type feed struct {
+	*api
+	log     ledger.Ledger
+	after   revocation.Position // everything up to here was sent
+	out     http.ResponseWriter
+	control *http.ResponseController
+}
+
+// run returns when the listener goes, the handler or the node ends, or the
+// ledger can't be read.
+func (f *feed) run(ctx context.Context) {
+	h := f.out.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	f.out.WriteHeader(http.StatusOK)
+	// An id without data is no event, but says where to resume from.
+	if f.send(fmt.Appendf(nil, "id: %s\n\n", f.after)) != nil {
+		return
+	}
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	comment := time.NewTicker(commentEvery)
+	defer comment.Stop()
+	for {
+		changed := f.Node.Changes() // before looking, or one may be missed
+		for more := true; more; {
+			var err error
+			if more, err = f.forward(ctx); err != nil {
+				return
+			}
+		}
+		if !f.await(ctx, changed, look.C, comment.C) {
+			return
+		}
+	}
+}
+
+// await returns true when there may be more to send.
+func (f *feed) await(ctx context.Context, changed <-chan struct{}, look, comment <-chan time.Time) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-f.Done:
+			return false
+		case <-changed:
+			return true
+		case <-look:
+			if s := f.Node.State(); s == node.Closed || s == node.Damaged {
+				return false
+			}
+		case <-comment:
+			if f.send([]byte(": still here\n\n")) != nil {
+				return false
+			}
+		}
+	}
+}
+
+var errBatchFull = errors.New("batch is full")
+
+// forward sends the next entries and reports whether there may be more.
+func (f *feed) forward(ctx context.Context) (more bool, err error) {
+	var batch bytes.Buffer
+	entries := 0
+	err = f.log.Read(ctx, f.after, func(e revocation.Entry) error {
+		if entries++; entries > feedBatch {
+			return errBatchFull
+		}
+		f.after = e.Position
+		return f.write(&batch, e)
+	})
+	more = errors.Is(err, errBatchFull)
+	if err != nil && !more {
+		return false, err
+	}
+	if batch.Len() == 0 {
+		return more, nil
+	}
+	return more, f.send(batch.Bytes())
+}
+
+// write puts an entry into a batch. Its last event carries the id: who loses
+// the stream within an entry gets all of it again.
+func (f *feed) write(batch *bytes.Buffer, e revocation.Entry) error {
+	for i := range e.Records {
+		r := &e.Records[i]
+		name := r.Type.String()
+		if r.Type == revocation.Genesis {
+			if name = revocation.Cut.String(); r.Through == 0 {
+				continue // it signs nobody out
+			}
+		}
+		data, err := json.Marshal(f.Node.ReceiptOf(r, revocation.Ref{Position: e.Position, Item: uint16(i)}))
+		if err != nil {
+			return fmt.Errorf("writing an event: %w", err)
+		}
+		if i == len(e.Records)-1 {
+			fmt.Fprintf(batch, "id: %s\n", e.Position)
+		}
+		fmt.Fprintf(batch, "event: %s\ndata: %s\n\n", name, data)
+	}
+	return nil
+}
+
+func (f *feed) send(b []byte) error {
+	// Not every server has deadlines; where it has, its own for whole answers
+	// must not end the stream.
+	_ = f.control.SetWriteDeadline(time.Now().Add(writeWithin))
+	if _, err := f.out.Write(b); err != nil {
+		return err
+	}
+	return f.control.Flush()
+}

@@ -1,0 +1,205 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"curfew.dev/curfew/internal/strictjson"
+)
+
+// maxBody is the largest body that is read at once, in bytes.
+const maxBody = 1 << 20
+
+// ServeHTTP passes a request through the gate to its operation.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := a.Now()
+	out := &answer{ResponseWriter: w}
+	c := &call{id: randomID(), remote: host(r.RemoteAddr), writer: out, operation: "unknown"}
+	c.request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	defer func() {
+		if broken := recover(); broken != nil {
+			a.broke(c, out, broken)
+		}
+		a.finish(c, out.status, a.Now().Sub(started))
+	}()
+	h := out.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Request-Id", c.id)
+	route, refused := a.admit(c)
+	if refused != nil {
+		refused.write(out, c)
+		return
+	}
+	route.serve(out, c.request)
+}
+
+// admit is the gate: what it lets through has a route, a caller whose role
+// suffices for at least the narrowest use of it, and a body worth decoding.
+func (a *api) admit(c *call) (*route, *Problem) {
+	r := c.request
+	if p := fromAnotherSite(r); p != nil {
+		return nil, p
+	}
+	found, id := a.router.find(r.URL.EscapedPath())
+	if found == nil {
+		return nil, notFound.because("no such path")
+	}
+	t := found[r.Method]
+	if t == nil {
+		return nil, methodNotAllowed.because("%s can be used here", found.allowed()).with("Allow", found.allowed())
+	}
+	r.SetPathValue("id", id)
+	c.operation = t.op.OperationID
+	op := operationOf(t.op)
+	if op.role == NoRole {
+		return t, nil
+	}
+	if p := a.identify(c); p != nil {
+		return nil, p
+	}
+	if p := c.needs(op.role); p != nil {
+		return nil, p
+	}
+	return t, c.takeBody(op)
+}
+
+func (a *api) identify(c *call) *Problem {
+	caller, err := a.Authenticate(c.request)
+	var p *Problem
+	switch {
+	case err == nil:
+		c.caller = caller
+		return nil
+	case errors.As(err, &p):
+		return p
+	case errors.Is(err, ErrNoCredential):
+		return noCredential.because("send Authorization: Bearer").with("WWW-Authenticate", "Bearer")
+	}
+	return invalidToken.because("the credential is not one that is let in here").
+		with("WWW-Authenticate", `Bearer error="invalid_token"`)
+}
+
+// needs refuses a role that is too small.
+func (c *call) needs(role Role) *Problem {
+	if c.caller.Role >= role {
+		return nil
+	}
+	return forbidden.because("this takes the role %s, the caller has %s", role, c.caller.Role)
+}
+
+// takeBody reads and checks the body before anything decodes it.
+func (c *call) takeBody(op *operation) *Problem {
+	r := c.request
+	switch {
+	case op.streams:
+		if !hasType(r, "application/x-ndjson") {
+			return unsupportedType.because("want application/x-ndjson")
+		}
+		return nil
+	case op.shape == nil:
+		return c.refuseBody()
+	case r.ContentLength != 0 && !hasType(r, "application/json"):
+		return unsupportedType.because("want application/json in UTF-8")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.writer, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return tooLarge.because("a body may have %d bytes", maxBody)
+	case err != nil:
+		return invalidRequest.because("the body could not be read to its end")
+	}
+	if p := wellFormed(body, op.shape); p != nil {
+		return p
+	}
+	c.body = body
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}
+
+// refuseBody is for operations without one. A GET's is ignored, as RFC 9110
+// section 9.3.1 has it.
+func (c *call) refuseBody() *Problem {
+	if c.request.Method == http.MethodGet {
+		return nil
+	}
+	if n, _ := io.ReadFull(c.request.Body, make([]byte, 1)); n > 0 {
+		return invalidRequest.because("this takes no body")
+	}
+	return nil
+}
+
+func wellFormed(document []byte, shape *strictjson.Shape) *Problem {
+	var fault *strictjson.Fault
+	if errors.As(strictjson.Check(document, shape), &fault) {
+		return invalidRequest.at(fault.Pointer, "%s", fault.Detail)
+	}
+	return nil
+}
+
+// finish leaves the audit line: who, what, outcome, from where. Identifiers are
+// in the ledger, if anything was written.
+func (a *api) finish(c *call, status int, took time.Duration) {
+	a.Observe(c.operation, status, took)
+	level := slog.LevelInfo
+	if status >= http.StatusBadRequest {
+		level = slog.LevelWarn
+	}
+	a.Log.LogAttrs(c.request.Context(), level, "admin request",
+		slog.String("operation", c.operation), slog.Int("status", status), slog.String("problem", c.problem),
+		slog.String("caller", c.caller.Name), slog.String("role", c.caller.Role.String()),
+		slog.String("source", c.caller.Source), slog.String("remote", c.remote), slog.String("request_id", c.id),
+		slog.Duration("took", took))
+}
+
+// broke ends a request whose operation panicked. The framework panics when a
+// client hangs up while it is answered, too.
+func (a *api) broke(c *call, out *answer, broken any) {
+	if broken == http.ErrAbortHandler || c.request.Context().Err() != nil {
+		return
+	}
+	a.Log.Error("admin request panicked", "operation", c.operation, "request_id", c.id, "panic", broken)
+	if out.status == 0 {
+		internalError.because("the gateway's log says more").write(out, c)
+	}
+}
+
+// host is the address without the port.
+func host(remote string) string {
+	if h, _, err := net.SplitHostPort(remote); err == nil {
+		return h
+	}
+	return remote
+}
+
+// answer notes the status.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the final status.
+func (w *answer) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implies 200.
+func (w *answer) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *answer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,105 @@
+package admin
+
+import (
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+// heldReceipt is the receipt of a block or step-up, which may have been lifted.
+type heldReceipt struct {
+	node.Receipt
+	State string `json:"state" enum:"in_force,lifted"`
+}
+
+func (a *api) held(l *ledger.Located) heldReceipt {
+	out := heldReceipt{a.Node.ReceiptOf(&l.Record, l.Ref), "lifted"}
+	if a.Node.Index().InForce(l.Ref) {
+		out.State = "in_force"
+	}
+	return out
+}
+
+func (a *api) block(c *call, in *bodyOf[blockRequest]) (*receiptReply, *Problem) {
+	p, refused := a.planBlock(c, &in.Body)
+	if refused != nil {
+		return nil, refused
+	}
+	return answered(a.execute(c, p))
+}
+
+func (a *api) stepUp(c *call, in *bodyOf[stepUpRequest]) (*receiptReply, *Problem) {
+	p, refused := a.planStepUp(c, &in.Body)
+	if refused != nil {
+		return nil, refused
+	}
+	return answered(a.execute(c, p))
+}
+
+func (a *api) unblock(c *call, in *byID) (*receiptReply, *Problem) {
+	return a.lift(c, revocation.Block, in.ID)
+}
+
+func (a *api) stepDown(c *call, in *byID) (*receiptReply, *Problem) {
+	return a.lift(c, revocation.StepUp, in.ID)
+}
+
+// lift ends a block or step-up for good, whoever asked for it. It takes the
+// role that beginning it took. What is lifted already stays lifted, and the
+// first lift's receipt is returned.
+func (a *api) lift(c *call, t revocation.Type, id string) (*receiptReply, *Problem) {
+	held, refused := a.record(c, t, id)
+	if refused != nil {
+		return nil, refused
+	}
+	kind, _ := held.Record.Target.Kind()
+	if p := c.needs(roleFor(kind)); p != nil {
+		return nil, p
+	}
+	if !a.Node.Index().InForce(held.Ref) && a.Node.State() == node.Ready {
+		first, refused := a.liftOf(c, held)
+		if refused != nil {
+			return nil, refused
+		}
+		if first != nil {
+			keyed := len(c.request.Header.Values("Idempotency-Key")) > 0
+			return answered(&written{a.Node.ReceiptOf(&first.Record, first.Ref), keyed}, nil)
+		}
+	}
+	return answered(a.write(c, a.sign(c, revocation.Record{Type: revocation.Lift, Lifts: held.Ref})))
+}
+
+// liftOf finds the first lift of a record. Only lifts of the same account that
+// are later than the record can be it.
+func (a *api) liftOf(c *call, held *ledger.Located) (*ledger.Located, *Problem) {
+	page := ledger.Page{
+		Issuer: held.Record.Target.Issuer, Subject: held.Record.Target.Subject,
+		Types: []revocation.Type{revocation.Lift}, Limit: maxPage,
+	}
+	var first *ledger.Located
+	for {
+		found, refused := a.find(c, page)
+		if refused != nil {
+			return nil, refused
+		}
+		for i := range found {
+			if found[i].Ref.Compare(held.Ref) < 0 {
+				return first, nil
+			}
+			if found[i].Record.Lifts == held.Ref {
+				first = &found[i]
+			}
+		}
+		if len(found) < maxPage {
+			return first, nil
+		}
+		page.Before = found[len(found)-1].Ref
+	}
+}
+
+func answered(w *written, refused *Problem) (*receiptReply, *Problem) {
+	if refused != nil {
+		return nil, refused
+	}
+	return w.reply(), nil
+}

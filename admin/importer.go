@@ -1,0 +1,266 @@
+package admin
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"hash"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"curfew.dev/curfew/internal/strictjson"
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+const (
+	// maxLine is the longest line of an import, in bytes.
+	maxLine = 64 << 10
+	// chunkLines is how many lines become durable together.
+	chunkLines = 1000
+)
+
+// imported is the outcome of one line.
+type imported struct {
+	Line     int      `json:"line" doc:"Counted from 1, blank lines included"`
+	Status   int      `json:"status" example:"201"`
+	ID       string   `json:"id,omitempty" example:"rev_7.1042.0"`
+	Position string   `json:"position,omitempty" example:"7.1042"`
+	Problem  *Problem `json:"problem,omitempty"`
+}
+
+// importLines takes NDJSON of revocation requests, makes them durable in chunks
+// and answers each line in order, chunk by chunk. Wide targets are refused:
+// nobody can confirm a preview for a line among thousands.
+func (a *api) importLines(c *call, _ *importInput) (*stream, *Problem) {
+	key, p := a.idempotency(c, "")
+	if p != nil {
+		return nil, p
+	}
+	if !key.IsZero() && !a.Memory.begin(key.Key) {
+		return nil, inProgress.because("wait for its answer, or retry later").retryAfter(1)
+	}
+	return streamOf(func() {
+		if !key.IsZero() {
+			defer a.Memory.end(key.Key)
+		}
+		a.importer(c, key).run()
+	}), nil
+}
+
+type importer struct {
+	*api
+	call    *call
+	shape   *strictjson.Shape
+	schema  func(document []byte) *Problem
+	lines   *bufio.Reader
+	control *http.ResponseController
+	key     ledger.Idempotency // of the import; zero: none
+
+	line, chunk int
+	results     []imported
+	records     []revocation.Record
+	request     hash.Hash // over the lines of the chunk that hold records
+	begun       bool      // the answer has
+	broken      *Problem  // the ledger's: the rest is not tried
+}
+
+func (a *api) importer(c *call, key ledger.Idempotency) *importer {
+	control := http.NewResponseController(c.writer)
+	// HTTP/1 servers otherwise read the whole body before the first answer;
+	// HTTP/2 ones don't, and don't know the call.
+	_ = control.EnableFullDuplex()
+	return &importer{
+		api: a, call: c, key: key, control: control, request: sha256.New(),
+		shape: strictjson.Of(reflect.TypeFor[revocationRequest]()), schema: validator[revocationRequest](),
+		lines: bufio.NewReaderSize(c.request.Body, maxLine),
+	}
+}
+
+func (i *importer) run() {
+	for {
+		line, refused, err := i.next()
+		if err == nil {
+			i.take(line, refused)
+		}
+		if len(i.results) == chunkLines || errors.Is(err, io.EOF) {
+			if !i.flush() {
+				return
+			}
+		}
+		if err != nil {
+			// A body that broke off was not sent to its end: what of it is not
+			// durable yet is not written, and nobody waits for an answer.
+			return
+		}
+	}
+}
+
+// next reads a line without its end. The slice is valid until the next call.
+func (i *importer) next() (line []byte, refused *Problem, err error) {
+	line, err = i.lines.ReadSlice('\n')
+	for errors.Is(err, bufio.ErrBufferFull) {
+		refused = tooLarge.because("a line may have %d bytes", maxLine)
+		_, err = i.lines.ReadSlice('\n')
+	}
+	if errors.Is(err, io.EOF) && (len(line) > 0 || refused != nil) {
+		err = nil // the last line need not end
+	}
+	return bytes.TrimRight(line, "\r\n"), refused, err
+}
+
+// take checks one line and notes its outcome so far.
+func (i *importer) take(line []byte, refused *Problem) {
+	i.line++
+	if len(line) == 0 && refused == nil {
+		return
+	}
+	var record *revocation.Record
+	if refused == nil {
+		record, refused = i.record(line)
+	}
+	result := imported{Line: i.line, Status: http.StatusCreated}
+	if refused != nil {
+		result.Status, result.Problem = refused.Status, refused.of(i.call)
+	} else {
+		i.records = append(i.records, *record)
+		sum := digestOf(canonical(line))
+		i.request.Write(sum[:])
+	}
+	i.results = append(i.results, result)
+}
+
+// record is what a line asks for.
+func (i *importer) record(line []byte) (*revocation.Record, *Problem) {
+	if p := wellFormed(line, i.shape); p != nil {
+		return nil, p
+	}
+	if p := i.schema(line); p != nil {
+		return nil, p
+	}
+	var in revocationRequest
+	if err := json.Unmarshal(line, &in); err != nil {
+		return nil, invalidRequest.because("the line is not a revocation request")
+	}
+	if kind, err := revocation.Target(in.Target).Kind(); err == nil && kind.Wide() {
+		return nil, previewRequired.at("/target", "preview needed: use POST /v1/revocations")
+	}
+	p, refused := i.planCut(i.call, &in)
+	if refused != nil {
+		return nil, refused
+	}
+	if refused := i.confirmed(p); refused != nil {
+		return nil, refused
+	}
+	return &p.record, nil
+}
+
+// flush makes the chunk durable and answers its lines. It returns false when
+// the import is over.
+func (i *importer) flush() bool {
+	i.commit()
+	if i.broken != nil && !i.begun {
+		// Nothing was accepted, so nothing may read like it.
+		i.broken.write(i.call.writer, i.call)
+		return false
+	}
+	if !i.begun {
+		i.begun = true
+		i.call.writer.Header().Set("Content-Type", "application/x-ndjson")
+		i.call.writer.WriteHeader(http.StatusOK)
+	}
+	enc := json.NewEncoder(i.call.writer)
+	enc.SetEscapeHTML(false)
+	_ = i.control.SetWriteDeadline(time.Now().Add(writeWithin))
+	for _, result := range i.results {
+		if enc.Encode(result) != nil {
+			return false
+		}
+	}
+	i.results, i.records = i.results[:0], i.records[:0]
+	i.request.Reset()
+	i.chunk++
+	return i.control.Flush() == nil
+}
+
+// commit writes the chunk's records as one entry and completes its results.
+func (i *importer) commit() {
+	if len(i.records) == 0 {
+		return
+	}
+	var pos revocation.Position
+	if i.broken == nil {
+		done, err := i.submit(i.call, i.records, i.chunkKey())
+		if err != nil {
+			p := ledgerProblem(err)
+			if p.Status >= http.StatusInternalServerError {
+				i.broken = p
+			}
+			i.refuse(p)
+			return
+		}
+		pos = done.Position
+	} else {
+		i.refuse(ledgerUnavailable.because("an earlier line of this import could not be written: %s", i.broken.Detail))
+		return
+	}
+	item := uint16(0)
+	for n := range i.results {
+		if r := &i.results[n]; r.Problem == nil {
+			r.ID, r.Position = revocation.Ref{Position: pos, Item: item}.ID(revocation.Cut), pos.String()
+			item++
+		}
+	}
+}
+
+// refuse gives the chunk's records their problem.
+func (i *importer) refuse(p *Problem) {
+	for n := range i.results {
+		if r := &i.results[n]; r.Problem == nil {
+			r.Status, r.Problem = p.Status, p.of(i.call)
+		}
+	}
+}
+
+// chunkKey is the import's key for one chunk. The request is what the chunk
+// writes: a repeated import whose lines fare otherwise is another request.
+func (i *importer) chunkKey() ledger.Idempotency {
+	if i.key.IsZero() {
+		return i.key
+	}
+	key := i.key
+	key.Key = digestOf(string(i.key.Key[:]), "chunk", strconv.Itoa(i.chunk))
+	key.Request = digestOf(string(i.key.Request[:]), string(i.request.Sum(nil)))
+	return key
+}
+
+// validator holds documents to the schema that the API publishes for T.
+func validator[T any]() func([]byte) *Problem {
+	registry := schemas()
+	schema := registry.Schema(reflect.TypeFor[T](), true, "")
+	return func(document []byte) *Problem {
+		var v any
+		if err := json.Unmarshal(document, &v); err != nil {
+			return invalidRequest.because("the line is not JSON")
+		}
+		var found huma.ValidateResult
+		path := huma.NewPathBuffer([]byte{}, 0)
+		path.Push("body")
+		huma.Validate(registry, schema, path, huma.ModeWriteToServer, v, &found)
+		if len(found.Errors) == 0 {
+			return nil
+		}
+		m := &huma.ErrorModel{Status: http.StatusUnprocessableEntity, Detail: "validation failed"}
+		for _, err := range found.Errors {
+			m.Add(err)
+		}
+		return ours(m)
+	}
+}

@@ -1,0 +1,117 @@
+package admin
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// register lists the operations of the API.
+func (a *api) register() error {
+	a.router.prefix = a.Prefix
+	to := huma.NewAPI(configuration(a.Prefix), &a.router)
+	a.registerRevocations(to)
+	a.registerHolds(to)
+	a.registerAnswers(to)
+	return a.publish(to)
+}
+
+// onTarget are the refusals of operations that take a target.
+var onTarget = []kind{invalidTarget, unknownIssuer, unenforceable}
+
+func (a *api) registerRevocations(to huma.API) {
+	const tag = "Revocations"
+	add(to, operation{
+		id: "revoke", method: http.MethodPost, path: "/v1/revocations", tag: tag, role: Write, status: http.StatusCreated,
+		summary: "Refuse credentials of a target from before an instant",
+		details: "Answers once the cut is durable and in force on this node. Targets that may hit more than one account " +
+			"({iss, device_id}, {iss, tenant}, {iss, client_id}, {iss}, {iss, kid}) take the role break_glass and a preview_id.",
+		refusals: append([]kind{invalidMode, previewRequired, previewExceeded}, onTarget...),
+		request:  exampleRequest, reply: exampleReceipt,
+	}, a.revoke)
+	add(to, operation{
+		id: "preview", method: http.MethodPost, path: "/v1/revocations/preview", tag: tag, role: Read, status: http.StatusOK,
+		summary: "Show what a revocation, block or step-up would hit",
+		details: "Takes the body of the revocation; for a block or step-up, its target alone. The preview_id confirms the same " +
+			"target, mode, at and include_exempt for five minutes, whoever uses it.",
+		refusals: append([]kind{invalidMode}, onTarget...),
+		request:  exampleRequest, reply: examplePreview,
+	}, a.preview)
+	add(to, operation{
+		id: "import", method: http.MethodPost, path: "/v1/revocations/import", tag: tag, role: Write, status: http.StatusOK, streams: true,
+		summary: "Revoke many, one NDJSON line each",
+		details: "Each line is the body of a revocation, up to 64 KiB. Chunks of 1000 lines become durable together; then their " +
+			"outcomes are sent, one line each, in order. A line that is refused does not affect the others. Targets that may hit " +
+			"more than one account are refused. Read the answer while sending.",
+	}, a.importLines)
+	add(to, operation{
+		id: "receipt", method: http.MethodGet, path: "/v1/revocations/{id}", tag: tag, role: Read, status: http.StatusOK,
+		summary: "The receipt of a revocation as it stands now", refusals: []kind{notFound, ledgerUnavailable, ledgerDamaged},
+		reply: exampleReceipt,
+	}, a.revocation)
+	add(to, operation{
+		id: "search-revocations", method: http.MethodPost, path: "/v1/revocations/search", tag: tag, role: Read, status: http.StatusOK,
+		summary: "List revocations, newest first", refusals: []kind{ledgerUnavailable, ledgerDamaged},
+		request: exampleSearch, reply: exampleReceipts(),
+	}, a.searchRevocations)
+	add(to, operation{
+		id: "unlink", method: http.MethodPost, path: "/v1/devices/unlink", tag: "Devices", role: Write, status: http.StatusCreated,
+		summary:  "Sign a device of an account out",
+		details:  "The same as revoking {iss, sub, device_id}: the found phone may sign in again.",
+		refusals: onTarget, request: exampleUnlink, reply: exampleUnlinked(),
+	}, a.unlink)
+}
+
+func (a *api) registerHolds(to huma.API) {
+	holds := append([]kind{previewRequired, previewExceeded}, onTarget...)
+	const blocks, stepUps = "Blocks", "Step-ups"
+	add(to, operation{
+		id: "block", method: http.MethodPost, path: "/v1/blocks", tag: blocks, role: Write, status: http.StatusCreated,
+		summary: "Refuse a target until the block is lifted", refusals: holds, request: exampleBlock, reply: exampleBlocked(),
+	}, a.block)
+	add(to, operation{
+		id: "unblock", method: http.MethodDelete, path: "/v1/blocks/{id}", tag: blocks, role: Write, status: http.StatusOK,
+		summary: "Lift a block, for good", details: "Other blocks of the target hold. Lifting again answers with the first lift.",
+		refusals: []kind{notFound}, reply: exampleLift(),
+	}, a.unblock)
+	add(to, operation{
+		id: "search-blocks", method: http.MethodPost, path: "/v1/blocks/search", tag: blocks, role: Read, status: http.StatusOK,
+		summary: "List blocks, lifted ones too, newest first", refusals: []kind{ledgerUnavailable, ledgerDamaged},
+		request: exampleSearch, reply: exampleHeld(exampleBlocked()),
+	}, a.searchBlocks)
+	add(to, operation{
+		id: "step-up", method: http.MethodPost, path: "/v1/step-ups", tag: stepUps, role: Write, status: http.StatusCreated,
+		summary:  "Demand a newer, and a stronger, authentication of a target",
+		details:  "From now on each credential of the target must show an auth_time after this instant and, where given, any of acr and any of amr.",
+		refusals: holds, request: exampleStepUp, reply: exampleSteppedUp(),
+	}, a.stepUp)
+	add(to, operation{
+		id: "lift-step-up", method: http.MethodDelete, path: "/v1/step-ups/{id}", tag: stepUps, role: Write, status: http.StatusOK,
+		summary: "Lift a step-up, for good", refusals: []kind{notFound}, reply: exampleLift(),
+	}, a.stepDown)
+	add(to, operation{
+		id: "search-step-ups", method: http.MethodPost, path: "/v1/step-ups/search", tag: stepUps, role: Read, status: http.StatusOK,
+		summary: "List step-ups, lifted ones too, newest first", refusals: []kind{ledgerUnavailable, ledgerDamaged},
+		request: exampleSearch, reply: exampleHeld(exampleSteppedUp()),
+	}, a.searchStepUps)
+}
+
+func (a *api) registerAnswers(to huma.API) {
+	const tag = "Gateway"
+	add(to, operation{
+		id: "explain", method: http.MethodPost, path: "/v1/explain", tag: tag, role: Read, status: http.StatusOK,
+		summary:  "How a token would fare, and why",
+		refusals: []kind{unknownPolicy, notAvailable}, request: exampleExplain, reply: exampleExplanation,
+	}, a.explain)
+	add(to, operation{
+		id: "nodes", method: http.MethodGet, path: "/v1/nodes", tag: tag, role: Read, status: http.StatusOK,
+		summary: "Every node and how fresh it is", reply: exampleNodes,
+	}, a.nodes)
+	add(to, operation{
+		id: "events", method: http.MethodGet, path: "/v1/events", tag: tag, role: Read, status: http.StatusOK,
+		summary: "What is applied, as server-sent events",
+		details: "Events revocation, block, lift and step_up carry a receipt; their id is a position. A comment comes every 15 s. " +
+			"Last-Event-ID resumes after a position.",
+		refusals: []kind{positionGone, ledgerUnavailable, ledgerDamaged},
+	}, a.events)
+}

@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"strconv"
+
+	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+// previewReply is what a write would hit.
+type previewReply struct {
+	PreviewID     string    `json:"preview_id" doc:"Confirms the same request until expires_at"`
+	ExpiresAt     node.Time `json:"expires_at"`
+	Target        Target    `json:"target"`
+	Mode          string    `json:"mode" enum:"sign_in,refresh,final"`
+	At            node.Time `json:"at"`
+	Accounts      int       `json:"accounts" doc:"Accounts seen by this gateway; at least 1 where the target names one"`
+	Sessions      int       `json:"sessions"`
+	Devices       int       `json:"devices"`
+	LiveRequests  int       `json:"live_requests"`
+	ExemptClients []string  `json:"exempt_clients" nullable:"false" doc:"Clients that would be passed by"`
+	Limits        []string  `json:"limits" nullable:"false" doc:"What the write could not do"`
+	Incomplete    bool      `json:"incomplete" doc:"The numbers are lower bounds"`
+}
+
+// preview answers what a write of the same body would hit. Every caller may ask
+// about every target: it is the small roles that need to know.
+func (a *api) preview(c *call, in *bodyOf[revocationRequest]) (*replyOf[previewReply], *Problem) {
+	asking := *c
+	asking.caller.Role = BreakGlass
+	p, refused := a.planCut(&asking, &in.Body)
+	if refused != nil {
+		return nil, refused
+	}
+	reach, now := a.reach(p), a.Now()
+	out := previewReply{
+		PreviewID: "prv_" + randomID(), ExpiresAt: *node.NewTime(now.Add(previewAge)),
+		Target: in.Body.Target, Mode: p.record.Mode.String(), At: instantOf(p.record.At),
+		Accounts: reach.Accounts, Sessions: reach.Sessions, Devices: reach.Devices, Incomplete: reach.Incomplete,
+		LiveRequests:  a.LiveRequests(p.target),
+		ExemptClients: append([]string{}, p.record.ExemptClients...), Limits: append([]string{}, p.record.Limits...),
+	}
+	a.Memory.keep(out.PreviewID, preview{p.digest, reach.Accounts, now.Add(previewAge)}, now)
+	return &replyOf[previewReply]{out}, nil
+}
+
+// reach counts what was seen of a target. An account that is named is one, seen
+// or not.
+func (a *api) reach(p *plan) account.Reach {
+	reach := a.Sightings.Reach(p.target, p.record.ExemptClients)
+	if p.target.Subject != "" {
+		reach.Accounts = max(1, reach.Accounts)
+	}
+	return reach
+}
+
+// confirmed refuses a write that its caller has not shown to understand: what
+// may hit more than one account needs a preview, and no write hits more
+// accounts than it may.
+func (a *api) confirmed(p *plan) *Problem {
+	if p.PreviewID == "" && p.kind.Wide() {
+		return previewRequired.at("/preview_id", "this may hit more than one account: POST the same body to /v1/revocations/preview first")
+	}
+	if p.PreviewID == "" && p.MaxAffected == nil {
+		return nil
+	}
+	accounts := 0
+	if p.PreviewID != "" {
+		shown, ok := a.Memory.shown(p.PreviewID, a.Now())
+		if !ok || shown.digest != p.digest {
+			return previewRequired.at("/preview_id", "no preview of this very request was made under this id in the last %s", previewAge)
+		}
+		accounts = shown.accounts
+	} else {
+		accounts = a.reach(p).Accounts
+	}
+	if p.MaxAffected != nil && accounts > *p.MaxAffected {
+		return previewExceeded.at("/max_affected", "%d accounts would be hit, %d may be", accounts, *p.MaxAffected)
+	}
+	return nil
+}
+
+// subjectDigest is over what a preview is made for: target, mode, instant and
+// whether exempt clients are hit.
+func subjectDigest(t revocation.Target, m revocation.Mode, at string, includeExempt bool) [32]byte {
+	parts := []string{m.String(), at, strconv.FormatBool(includeExempt)}
+	for _, member := range t.Members() {
+		parts = append(parts, member.Name, member.Value)
+	}
+	return digestOf(parts...)
+}
+
+// digestOf is over the length-prefixed parts, so that no two lists share one.
+func digestOf(parts ...string) [32]byte {
+	var b []byte
+	for _, part := range parts {
+		b = append(strconv.AppendInt(b, int64(len(part)), 10), ':')
+		b = append(b, part...)
+	}
+	return sha256.Sum256(b)
+}

@@ -1,0 +1,146 @@
+package admin
+
+import (
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// Target is [revocation.Target] as callers write it: a member that is there has
+// a value, or {"iss":…,"sub":""} would sign out everybody.
+type Target struct {
+	Issuer   string `json:"iss,omitempty" minLength:"1" doc:"Issuer, as configured" example:"https://login.example.com"`
+	Subject  string `json:"sub,omitempty" minLength:"1" doc:"Subject, byte for byte; up to 255 bytes" example:"alice"`
+	Client   string `json:"client_id,omitempty" minLength:"1" doc:"Client (azp or client_id)"`
+	Device   string `json:"device_id,omitempty" minLength:"1" doc:"Device"`
+	Session  string `json:"sid,omitempty" minLength:"1" doc:"Session"`
+	TokenID  string `json:"jti,omitempty" minLength:"1" doc:"One token"`
+	JKT      string `json:"jkt,omitempty" minLength:"1" doc:"Thumbprint of a DPoP key (RFC 9449)"`
+	X5TS256  string `json:"x5t_s256,omitempty" minLength:"1" doc:"Thumbprint of a client certificate (RFC 8705)"`
+	Tenant   string `json:"tenant,omitempty" minLength:"1" doc:"Organisation"`
+	SignedBy string `json:"kid,omitempty" minLength:"1" doc:"Signing key"`
+}
+
+// Confirmation is how a caller shows that it knows what a write would hit.
+type Confirmation struct {
+	PreviewID   string `json:"preview_id,omitempty" minLength:"1" maxLength:"64" doc:"A preview of the same request; needed for what may hit more than one account"`
+	MaxAffected *int   `json:"max_affected,omitempty" minimum:"0" doc:"Refuse if more accounts would be hit"`
+}
+
+// Motive is why, and for whom, somebody writes.
+type Motive struct {
+	Reason     string `json:"reason,omitempty" doc:"For the audit; up to 1024 bytes on one line" example:"lost phone"`
+	OnBehalfOf string `json:"on_behalf_of,omitempty" doc:"Whom the caller acts for; up to 255 bytes on one line" example:"agent-42"`
+}
+
+// revocationRequest asks for a cut, or for what one would hit.
+type revocationRequest struct {
+	Target        Target `json:"target"`
+	Mode          string `json:"mode,omitempty" enum:"sign_in,refresh,final" doc:"Default: final for one token or key, else sign_in"`
+	At            string `json:"at,omitempty" format:"date-time" doc:"Refuse credentials from before this instant; default: now"`
+	IncludeExempt bool   `json:"include_exempt,omitempty" doc:"Hit exempt clients too"`
+	Wait          string `json:"wait,omitempty" doc:"How long to wait for other nodes, up to 8s" example:"2s"`
+	Motive
+	Confirmation
+}
+
+type blockRequest struct {
+	Target Target `json:"target"`
+	Motive
+	Confirmation
+}
+
+type stepUpRequest struct {
+	Target Target   `json:"target"`
+	ACR    []string `json:"acr,omitempty" nullable:"false" maxItems:"16" doc:"Any of these authentication contexts" example:"[\"mfa\"]"`
+	AMR    []string `json:"amr,omitempty" nullable:"false" maxItems:"16" doc:"Any of these authentication methods"`
+	Routes string   `json:"routes,omitempty" enum:"all,sensitive" default:"all" doc:"Where it is demanded"`
+	Motive
+	Confirmation
+}
+
+type unlinkRequest struct {
+	Issuer  string `json:"iss" minLength:"1"`
+	Subject string `json:"sub" minLength:"1"`
+	Device  string `json:"device_id" minLength:"1"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+type explainRequest struct {
+	Token    string   `json:"token" minLength:"1" maxLength:"65536" doc:"An access token; it is neither logged nor kept"`
+	Policies []string `json:"policies,omitempty" nullable:"false" maxItems:"64" doc:"Policies of the route"`
+}
+
+type searchRequest struct {
+	Issuer  string `json:"iss,omitempty" minLength:"1"`
+	Subject string `json:"sub,omitempty" minLength:"1" doc:"Needs iss"`
+	Limit   int    `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100"`
+	Cursor  string `json:"cursor,omitempty" minLength:"1" maxLength:"128" doc:"next_cursor of the page before"`
+}
+
+// Limits of what callers write freely, in bytes.
+const (
+	maxReason = 1024
+	maxName   = 255
+)
+
+// oneLine refuses what could forge a line or an escape sequence wherever the
+// text is shown.
+func oneLine(pointer, text string, limit int) *Problem {
+	if len(text) > limit {
+		return invalidRequest.at(pointer, "is %d bytes long, the limit is %d", len(text), limit)
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) || r == utf8.RuneError {
+			return invalidRequest.at(pointer, "holds a control character")
+		}
+	}
+	return nil
+}
+
+func (m Motive) check() *Problem {
+	if p := oneLine("/reason", m.Reason, maxReason); p != nil {
+		return p
+	}
+	return oneLine("/on_behalf_of", m.OnBehalfOf, maxName)
+}
+
+// explain puts it into a record.
+func (m Motive) explain(r revocation.Record) revocation.Record {
+	r.Reason, r.OnBehalfOf = m.Reason, m.OnBehalfOf
+	return r
+}
+
+// authenticationValues holds acr and amr to what a challenge can carry: tokens
+// in a quoted, space-separated list (RFC 9470 section 3).
+func authenticationValues(pointer string, values []string) *Problem {
+	for _, v := range values {
+		if v == "" || len(v) > maxName {
+			return invalidRequest.at(pointer, "each value has 1 to %d bytes", maxName)
+		}
+		for i := range len(v) {
+			if c := v[i]; c < '!' || c > '~' || c == '"' || c == '\\' {
+				return invalidRequest.at(pointer, "a value is visible ASCII without quotes and backslashes")
+			}
+		}
+	}
+	return nil
+}
+
+// maxWait is how long a write may wait for other nodes.
+const maxWait = 8 * time.Second
+
+// checkWait accepts what a receipt may be waited for. The ledger of a single
+// gateway has one reader, which has applied what is acknowledged: nothing is
+// left to wait for.
+func checkWait(wait string) *Problem {
+	if wait == "" {
+		return nil
+	}
+	if d, err := time.ParseDuration(wait); err != nil || d < 0 || d > maxWait {
+		return invalidRequest.at("/wait", "want a duration up to %s, such as 2s", maxWait)
+	}
+	return nil
+}

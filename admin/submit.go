@@ -1,0 +1,163 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+const (
+	// appendDeadline bounds an append. That failing storage is told within 2 s
+	// is the ledger's business.
+	appendDeadline = 5 * time.Second
+	// keyAge is how long an idempotency key is kept.
+	keyAge = 24 * time.Hour
+)
+
+// written is a record that is durable, and its receipt.
+type written struct {
+	node.Receipt
+	replayed bool
+}
+
+// execute writes what a plan says, once it is confirmed.
+func (a *api) execute(c *call, p *plan) (*written, *Problem) {
+	if refused := a.confirmed(p); refused != nil {
+		return nil, refused
+	}
+	return a.write(c, p.record)
+}
+
+// write makes one record durable and in force. With an idempotency key that was
+// used for the same request, the first one's receipt is returned.
+func (a *api) write(c *call, r revocation.Record) (*written, *Problem) {
+	key, p := a.idempotency(c, canonical(c.body))
+	if p != nil {
+		return nil, p
+	}
+	if !key.IsZero() {
+		if !a.Memory.begin(key.Key) {
+			return nil, inProgress.because("wait for its answer, or retry later").retryAfter(1)
+		}
+		defer a.Memory.end(key.Key)
+	}
+	done, err := a.submit(c, []revocation.Record{r}, key)
+	if err != nil {
+		return nil, ledgerProblem(err)
+	}
+	ref := revocation.Ref{Position: done.Position}
+	if !done.Replayed {
+		return &written{a.Node.ReceiptOf(&r, ref), false}, nil
+	}
+	receipt, err := a.Node.Receipt(c.request.Context(), ref)
+	if err != nil {
+		return nil, ledgerProblem(err)
+	}
+	return &written{receipt, true}, nil
+}
+
+// submit does not stop when the client hangs up: what was begun is finished, or
+// its outcome would be unknown for no reason.
+func (a *api) submit(c *call, records []revocation.Record, key ledger.Idempotency) (node.Written, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), appendDeadline)
+	defer cancel()
+	return a.Node.Submit(ctx, records, key)
+}
+
+// idempotency reads the Idempotency-Key header. Keys belong to their caller; the
+// request is told by its method, its path and the canonical form of its body.
+func (a *api) idempotency(c *call, body string) (ledger.Idempotency, *Problem) {
+	values := c.request.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return ledger.Idempotency{}, nil
+	}
+	key := values[0]
+	valid := len(values) == 1 && len(key) >= 1 && len(key) <= 255
+	for i := range len(key) {
+		valid = valid && key[i] >= '!' && key[i] <= '~'
+	}
+	if !valid {
+		return ledger.Idempotency{}, invalidRequest.because("Idempotency-Key is one header of 1 to 255 visible ASCII characters")
+	}
+	return ledger.Idempotency{
+		Key:     digestOf(c.caller.Source, c.caller.Name, key),
+		Request: digestOf(c.request.Method, c.operation, c.request.PathValue("id"), body),
+		Expires: a.Now().Add(keyAge),
+	}, nil
+}
+
+// canonical is a body without regard to spacing, order and escapes, and without
+// what only confirms it: who retries after a preview has expired makes another,
+// and still asks for the same thing.
+func canonical(body []byte) string {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var v map[string]any
+	if d.Decode(&v) != nil {
+		return string(body)
+	}
+	for _, confirms := range []string{"preview_id", "max_affected", "wait"} {
+		delete(v, confirms)
+	}
+	sorted, err := json.Marshal(v)
+	if err != nil {
+		return string(body)
+	}
+	return string(sorted)
+}
+
+// ledgerProblem says what a failed write means to who asked for it.
+func ledgerProblem(err error) *Problem {
+	switch {
+	case errors.Is(err, ledger.ErrKeyReused):
+		return keyReused.because("use a new key for a new request")
+	case errors.Is(err, ledger.ErrIntegrity):
+		return ledgerDamaged.because("nothing is written until an operator has looked: run caddy curfew doctor").retryAfter(60)
+	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrUninitialised):
+		return ledgerUnavailable.because("%s; retry later", err).retryAfter(1)
+	}
+	// Whatever else happened, it must not read as "nothing was changed".
+	return outcomeUnknown.because("retry with the same Idempotency-Key; repeating a revocation is harmless").retryAfter(1)
+}
+
+// readProblem is for failed reads.
+func readProblem(err error) *Problem {
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return notFound.because("no such record")
+	case errors.Is(err, ledger.ErrIntegrity):
+		return ledgerDamaged.because("run caddy curfew doctor").retryAfter(60)
+	}
+	return ledgerUnavailable.because("the ledger can't be read now; retry later").retryAfter(1)
+}
+
+// created is the answer to a write.
+type created struct {
+	Location string       `header:"Location" doc:"Where the receipt stands"`
+	Replayed string       `header:"Idempotent-Replayed" doc:"true: the Idempotency-Key was seen before, and this is the first one's receipt"`
+	Body     node.Receipt `required:"true"`
+}
+
+// receipt is the answer without a location.
+type receiptReply struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true: the Idempotency-Key was seen before, and this is the first one's receipt"`
+	Body     node.Receipt
+}
+
+func (w *written) reply() *receiptReply {
+	return &receiptReply{Replayed: replayed(w.replayed), Body: w.Receipt}
+}
+
+func replayed(yes bool) string {
+	if yes {
+		return "true"
+	}
+	return ""
+}

@@ -1,0 +1,66 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// logged is the object `curfew` of an access-log line. It never holds a
+// subject, session, token id or token.
+type logged struct {
+	decision   string
+	reason     string
+	policy     string
+	issuer     string
+	client     string
+	revocation string
+	cached     bool
+	dryRun     bool
+}
+
+// MarshalLogObject writes what is known.
+func (l *logged) MarshalLogObject(e zapcore.ObjectEncoder) error {
+	e.AddString("decision", l.decision)
+	for _, f := range [...]struct{ key, value string }{
+		{"reason", l.reason}, {"policy", l.policy}, {"issuer", l.issuer}, {"client", l.client}, {"revocation_id", l.revocation},
+	} {
+		if f.value != "" {
+			e.AddString(f.key, f.value)
+		}
+	}
+	if l.issuer != "" {
+		cache := "miss"
+		if l.cached {
+			cache = "hit"
+		}
+		e.AddString("cache", cache)
+	}
+	e.AddBool("dry_run", l.dryRun)
+	return nil
+}
+
+// logDecision adds the object to the access log of the request, if it has one.
+func logDecision(r *http.Request, l *logged) {
+	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		fields.Set(zap.Object("curfew", l))
+	}
+}
+
+// setUser names the user to Caddy, which logs it, as log_user says.
+func (a *App) setUser(r *http.Request, issuer, subject string) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok || a.LogUser == "off" {
+		return
+	}
+	if a.LogUser == "hash" {
+		sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
+		subject = hex.EncodeToString(sum[:8])
+	}
+	repl.Set("http.auth.user.id", subject)
+}

@@ -1,0 +1,292 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"curfew.dev/curfew/admin"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token"
+)
+
+func init() { caddy.RegisterModule(new(Admin)) }
+
+// Admin serves the admin API under `/v1/` and its description at
+// `/openapi.json`, to callers that hold a named token or a token of an OpenID
+// provider. Without any it refuses to load.
+type Admin struct {
+	// Named callers. The same name may have two tokens, for rotation.
+	Tokens []AdminToken `json:"tokens,omitempty"`
+
+	// OpenID providers whose access tokens are taken, by scope.
+	OIDC []AdminOIDC `json:"oidc,omitempty"`
+
+	app      *App
+	api      http.Handler
+	verifier *token.Verifier
+	keySets  []*pooledKeys
+}
+
+// AdminToken is a caller with a secret of its own.
+type AdminToken struct {
+	// The caller's name in the audit.
+	Name string `json:"name"`
+	// `read`, `write` or `break_glass`; each includes those before it.
+	Role string `json:"role"`
+	// A literal, `{env.NAME}` or `{file./path}`.
+	Secret string `json:"secret"`
+}
+
+// AdminOIDC takes access tokens of an OpenID provider.
+type AdminOIDC struct {
+	// The issuer identifier.
+	Issuer string `json:"issuer"`
+	// The audiences of this API. Required.
+	Audiences []string `json:"audiences,omitempty"`
+	// Which scopes give which role. At least one.
+	Roles []AdminRole `json:"roles,omitempty"`
+}
+
+// AdminRole gives a role to tokens that have all of its scopes.
+type AdminRole struct {
+	// `read`, `write` or `break_glass`.
+	Role string `json:"role"`
+	// The scopes.
+	Scope []string `json:"scope"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.curfew_admin", New: func() caddy.Module { return new(Admin) }}
+}
+
+// Provision resolves the secrets and builds the API.
+func (a *Admin) Provision(ctx caddy.Context) error {
+	var err error
+	if a.app, err = appOf(ctx, "curfew_admin"); err != nil {
+		return err
+	}
+	if len(a.Tokens) == 0 && len(a.OIDC) == 0 {
+		return errors.New("curfew_admin needs a credential: add `token <name> <role> <secret>` or `oidc <issuer> { … }`")
+	}
+	bearers, err := a.bearers()
+	if err != nil {
+		return err
+	}
+	if err := a.provisionOIDC(); err != nil {
+		return err
+	}
+	a.api, err = a.app.newAPI("", func(r *http.Request) (admin.Caller, error) {
+		caller, err := bearers(r)
+		if err != nil && a.verifier != nil {
+			return a.verify(r)
+		}
+		return caller, err
+	})
+	return err
+}
+
+func (a *Admin) bearers() (func(*http.Request) (admin.Caller, error), error) {
+	var named []admin.NamedToken
+	for _, t := range a.Tokens {
+		role, err := admin.ParseRole(t.Role)
+		if err != nil {
+			return nil, fmt.Errorf("token %s: %w", t.Name, err)
+		}
+		s, err := newSecret(t.Secret)
+		if err != nil {
+			return nil, fmt.Errorf("token %s: %w", t.Name, err)
+		}
+		named = append(named, admin.NamedToken{Name: t.Name, Role: role, Secret: s.Value})
+	}
+	return admin.Bearer(named)
+}
+
+func (a *Admin) provisionOIDC() error {
+	var cfg token.VerifierConfig
+	for i := range a.OIDC {
+		o := &a.OIDC[i]
+		if len(o.Roles) == 0 {
+			return fmt.Errorf("oidc %s: no token would have a role: add `role <role> scope <scope>…`", o.Issuer)
+		}
+		for _, r := range o.Roles {
+			if _, err := admin.ParseRole(r.Role); err != nil {
+				return fmt.Errorf("oidc %s: %w", o.Issuer, err)
+			}
+			if len(r.Scope) == 0 {
+				return fmt.Errorf("oidc %s: role %s needs a scope", o.Issuer, r.Role)
+			}
+		}
+		settings := token.Issuer{URL: o.Issuer}
+		if known := a.app.issuer(o.Issuer); known != nil {
+			settings = known.settings()
+		}
+		settings.Audiences, settings.Accept = o.Audiences, withoutIDTokens(settings.Accept)
+		if err := settings.Validate(); err != nil {
+			return fmt.Errorf("oidc: %w", err)
+		}
+		keys, err := acquireKeySet(o.Issuer, a.app.gateway.metrics)
+		if err != nil {
+			return fmt.Errorf("oidc %s: %w", o.Issuer, err)
+		}
+		a.keySets = append(a.keySets, keys)
+		cfg.Issuers = append(cfg.Issuers, token.IssuerKeys{Issuer: settings, Keys: keys.KeySet})
+	}
+	if len(cfg.Issuers) == 0 {
+		return nil
+	}
+	a.app.alsoFetch(a.keySets)
+	var err error
+	a.verifier, err = token.NewVerifier(cfg)
+	return err
+}
+
+func withoutIDTokens(accept []token.Accept) []token.Accept {
+	return slices.DeleteFunc(slices.Clone(accept), func(k token.Accept) bool { return k == token.IDToken })
+}
+
+var errCaller = errors.New("no credential that is accepted here")
+
+// verify takes an access token of a configured provider, unless it was revoked.
+func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
+	raw, _, err := token.Sources{}.Extract(r)
+	if err != nil {
+		return admin.Caller{}, errCaller
+	}
+	now := time.Now()
+	t, _, err := a.verifier.Verify(r.Context(), raw, now)
+	if err != nil {
+		return admin.Caller{}, errCaller
+	}
+	if a.app.gateway.node.State() != node.Ready {
+		return admin.Caller{}, errCaller
+	}
+	c := a.app.caseOf(&t.Credential, &policy.Requirements{}, now)
+	if d := c.Decide(); !d.Admits() {
+		return admin.Caller{}, errCaller
+	}
+	caller := admin.Caller{Name: "oidc:" + t.Credential.Subject, Source: "admin"}
+	for _, o := range a.OIDC {
+		if o.Issuer == t.Credential.Issuer {
+			caller.Role = o.role(t.Credential.Scope)
+		}
+	}
+	return caller, nil
+}
+
+// role is the greatest that the scopes give; none is admin.NoRole.
+func (o *AdminOIDC) role(scope []string) admin.Role {
+	var best admin.Role
+	for _, r := range o.Roles {
+		has := !slices.ContainsFunc(r.Scope, func(s string) bool { return !slices.Contains(scope, s) })
+		if role, _ := admin.ParseRole(r.Role); has && role > best {
+			best = role
+		}
+	}
+	return best
+}
+
+// Cleanup gives back the shares of key sets.
+func (a *Admin) Cleanup() error {
+	var errs []error
+	for _, keys := range a.keySets {
+		errs = append(errs, releaseKeySet(keys))
+	}
+	return errors.Join(errs...)
+}
+
+// ServeHTTP answers; what is not the API's is 404, never the next handler.
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	a.api.ServeHTTP(w, r)
+	return nil
+}
+
+// newAPI builds the admin API of this configuration for one way to authenticate.
+func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Caller, error)) (http.Handler, error) {
+	g := a.gateway
+	cfg := admin.Config{
+		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings,
+		Authenticate: authenticate, Explain: a.explain, Nodes: a.nodes, ExpectNodes: a.ExpectNodes,
+		Observe: g.metrics.adminCall, Log: a.log,
+	}
+	for _, i := range a.Issuers {
+		cfg.Issuers = append(cfg.Issuers, admin.Issuer{
+			URL: i.URL, ClockSkew: time.Duration(i.ClockSkew), Retention: time.Duration(i.Retention),
+			MaxTokenLifetime: time.Duration(i.MaxTokenLifetime), ExemptClients: i.ExemptClients,
+			HasDevice: i.DeviceClaim != "", HasTenant: i.TenantClaim != "", RequireAuthTime: i.RequireAuthTime,
+		})
+	}
+	return admin.New(cfg)
+}
+
+// nodes are this gateway and, in a cluster, the others.
+func (a *App) nodes() []node.Status {
+	s := a.gateway.node.Status()
+	s.Version, _ = buildVersion()
+	s.ConfigDigest = a.digest
+	return []node.Status{s}
+}
+
+// explain tells how a token would be judged on a route with these policies.
+func (a *App) explain(ctx context.Context, raw string, policies []string) (admin.Explanation, error) {
+	var required policy.Requirements
+	for _, name := range policies {
+		p, known := a.Policies[name]
+		if !known {
+			return admin.Explanation{}, fmt.Errorf("policy %q is not defined", name)
+		}
+		r, err := p.compile()
+		if err != nil {
+			return admin.Explanation{}, err
+		}
+		required = required.Merge(r)
+	}
+	if a.gateway.node.State() != node.Ready {
+		return refusedBefore(policy.NotReady, "the node has not read its ledger"), nil
+	}
+	now := time.Now()
+	t, _, err := a.verifier.Verify(ctx, raw, now)
+	if err != nil {
+		return refusedBefore(refusalOf(err).Reason, err.Error()), nil
+	}
+	c := a.caseOf(&t.Credential, &required, now)
+	d, tried := c.Explain()
+	e := admin.Explanation{Decision: "admit", Reason: d.Reason.String()}
+	if !d.Admits() {
+		e.Decision = "refuse"
+	}
+	e.Rules = append([]policy.Tried{{
+		Rule: "token", Outcome: "pass",
+		Inputs: map[string]any{"issuer": t.Credential.Issuer, "kid": t.Credential.KeyID, "exp": t.Credential.ExpiresAt},
+	}}, tried...)
+	return e, nil
+}
+
+func refusedBefore(r policy.Reason, detail string) admin.Explanation {
+	return admin.Explanation{Decision: "refuse", Reason: r.String(), Rules: []policy.Tried{{
+		Rule: "token", Outcome: "refuse", Reason: r.String(), Inputs: map[string]any{"detail": detail},
+	}}}
+}
+
+// caseOf looks a credential up and lays it before the policy.
+func (a *App) caseOf(c *revocation.Credential, r *policy.Requirements, now time.Time) policy.Case {
+	out := policy.Case{Credential: c, Requirements: r, Issuer: a.issuers[c.Issuer], Now: now.Unix()}
+	a.gateway.node.Index().Find(c, &out.Finding)
+	return out
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Admin)(nil)
+	_ caddy.CleanerUpper          = (*Admin)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Admin)(nil)
+)

@@ -1,0 +1,53 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"curfew.dev/curfew/admin"
+)
+
+func init() { caddy.RegisterModule(new(AdminEndpoint)) }
+
+// AdminEndpoint puts the admin API on Caddy's own admin endpoint, under
+// `/curfew/`, for the local command line. It asks for no credential: who
+// reaches that endpoint can load any configuration, and Caddy's Host and
+// Origin checks apply.
+type AdminEndpoint struct{}
+
+// CaddyModule returns the Caddy module information.
+func (*AdminEndpoint) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.curfew", New: func() caddy.Module { return new(AdminEndpoint) }}
+}
+
+const endpointPrefix = "/curfew"
+
+// Routes adds the one route.
+func (e *AdminEndpoint) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: endpointPrefix + "/", Handler: caddy.AdminHandlerFunc(e.serve)}}
+}
+
+// serve finds the configuration in force anew each time: Caddy keeps a failed
+// configuration's routers.
+func (*AdminEndpoint) serve(w http.ResponseWriter, r *http.Request) error {
+	app, err := activeApp()
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err, Message: "curfew is not configured"}
+	}
+	api, err := app.localAPI()
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
+	}
+	http.StripPrefix(endpointPrefix, api).ServeHTTP(w, r)
+	return nil
+}
+
+// localAPI is the API without a credential, built when it is first asked for.
+func (a *App) localAPI() (http.Handler, error) {
+	a.local.Do(func() { a.localHandler, a.localErr = a.newAPI(endpointPrefix, admin.Local) })
+	return a.localHandler, a.localErr
+}
+
+// Interface guards
+var _ caddy.AdminRouter = (*AdminEndpoint)(nil)

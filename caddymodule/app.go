@@ -1,0 +1,337 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/token"
+)
+
+func init() { caddy.RegisterModule(new(App)) }
+
+// App is Curfew: who may issue tokens, which policies routes can name, and
+// where revocations are kept. Guards, the admin API and the health endpoint
+// belong to it.
+type App struct {
+	// The OpenID providers whose tokens are admitted. At least one.
+	Issuers []*Issuer `json:"issuers,omitempty"`
+
+	// Named sets of requirements that guards refer to.
+	Policies map[string]*Requirements `json:"policies,omitempty"`
+
+	// Where revocations are kept. Default: a local ledger in Caddy's data
+	// directory.
+	Ledger *Ledger `json:"ledger,omitempty"`
+
+	// What an empty ledger means. `sign_out_all` (the default) signs out every
+	// session from before now, so that a lost disk un-revokes nothing; `start`
+	// trusts what exists; `refuse` waits for `caddy curfew init`.
+	OnEmpty string `json:"on_empty,omitempty"`
+
+	// The name of this node in receipts. Default: the host's name.
+	NodeName string `json:"node_name,omitempty"`
+
+	// How many nodes there should be: receipts say `partial` while fewer are
+	// heard. Default: not checked.
+	ExpectNodes int `json:"expect_nodes,omitempty"`
+
+	// How long a node may go without proof that it is fresh before it fences
+	// itself. A local ledger is fresh by construction. Default: 30s.
+	MaxStaleness caddy.Duration `json:"max_staleness,omitempty"`
+
+	// What a stale node does: `deny` (the default) or `allow`.
+	OnStale string `json:"on_stale,omitempty"`
+
+	// The memory for verified tokens, in bytes. Default: 64 MiB.
+	TokenCache int64 `json:"token_cache,omitempty"`
+
+	// How the subject appears as `{http.auth.user.id}`, which access logs
+	// record: `sub` (the default), `hash` or `off`.
+	LogUser string `json:"log_user,omitempty"`
+
+	ctx       caddy.Context
+	log       *slog.Logger
+	gateway   *gateway
+	keySets   []*pooledKeys
+	issuers   map[string]policy.Issuer
+	verifying token.VerifierConfig
+	verifier  *token.Verifier
+	digest    string
+	extra     []*pooledKeys // of the admin API's providers; their owner releases them
+
+	local        sync.Once
+	localHandler http.Handler
+	localErr     error
+}
+
+// Ledger says where revocations are kept.
+type Ledger struct {
+	// A single file on this machine.
+	Local *LocalLedger `json:"local,omitempty"`
+}
+
+// LocalLedger is the ledger of a single gateway.
+type LocalLedger struct {
+	// An existing directory. Default: `curfew/ledger` in Caddy's data
+	// directory, which is created.
+	Dir string `json:"dir,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "curfew", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision checks the configuration and takes its share of what lives as long
+// as the process. It touches neither network nor ledger.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.log = ctx, ctx.Slogger()
+	if err := a.setDefaults(); err != nil {
+		return err
+	}
+	a.digest = digestOf(a)
+	dir, err := a.ledgerDir()
+	if err != nil {
+		return err
+	}
+	if a.gateway, err = acquireGateway(dir, a.NodeName); err != nil {
+		return err
+	}
+	if err := a.gateway.metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	if err := a.provisionVerifier(); err != nil {
+		return err
+	}
+	for name, p := range a.Policies {
+		if _, err := p.compile(); err != nil {
+			return fmt.Errorf("policy %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (a *App) setDefaults() error {
+	if len(a.Issuers) == 0 {
+		return errors.New("curfew needs at least one issuer: add `issuer <url> { audience <audience> }` to the global curfew options")
+	}
+	if a.NodeName == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("finding a name for this node (set node_name): %w", err)
+		}
+		a.NodeName = host
+	}
+	if a.MaxStaleness == 0 {
+		a.MaxStaleness = caddy.Duration(30 * time.Second)
+	}
+	if a.TokenCache == 0 {
+		a.TokenCache = defaultTokenCache
+	}
+	for _, choice := range []struct {
+		option string
+		value  *string
+		of     []string
+	}{
+		{"on_empty", &a.OnEmpty, []string{"sign_out_all", "start", "refuse"}},
+		{"on_stale", &a.OnStale, []string{"deny", "allow"}},
+		{"log_user", &a.LogUser, []string{"sub", "hash", "off"}},
+	} {
+		if err := choose(choice.option, choice.value, choice.of); err != nil {
+			return err
+		}
+	}
+	switch {
+	case a.MaxStaleness < 0:
+		return errors.New("max_staleness must be positive")
+	case a.TokenCache < 1<<20:
+		return fmt.Errorf("token_cache %d is too small: give at least 1MiB", a.TokenCache)
+	case a.ExpectNodes < 0:
+		return errors.New("expect_nodes can't be negative")
+	}
+	return nil
+}
+
+// choose sets an option that was left out to the first of its values and
+// refuses others.
+func choose(option string, value *string, of []string) error {
+	if *value == "" {
+		*value = of[0]
+	}
+	for _, v := range of {
+		if v == *value {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s %q is unknown: want one of %q", option, *value, of)
+}
+
+func digestOf(a *App) string {
+	b, err := json.Marshal(a)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:6])
+}
+
+// ledgerDir is the absolute directory of the ledger. One that is named must
+// exist; the default one is made at Start.
+func (a *App) ledgerDir() (string, error) {
+	if a.Ledger == nil || a.Ledger.Local == nil || a.Ledger.Local.Dir == "" {
+		return defaultLedgerDir(), nil
+	}
+	dir, err := caddy.NewReplacer().ReplaceOrErr(a.Ledger.Local.Dir, true, true)
+	if err != nil {
+		return "", fmt.Errorf("ledger directory: %w", err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", fmt.Errorf("ledger directory: %w", err)
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", fmt.Errorf("ledger directory %s does not exist: create it, owned by the user Caddy runs as and with mode 0700", dir)
+	case err != nil:
+		return "", fmt.Errorf("ledger directory: %w", err)
+	case !info.IsDir():
+		return "", fmt.Errorf("ledger directory %s is not a directory", dir)
+	}
+	return dir, nil
+}
+
+func defaultLedgerDir() string { return filepath.Join(caddy.AppDataDir(), "curfew", "ledger") }
+
+func (a *App) provisionVerifier() error {
+	a.issuers = make(map[string]policy.Issuer, len(a.Issuers))
+	for _, i := range a.Issuers {
+		if err := i.provision(); err != nil {
+			return fmt.Errorf("issuer %s: %w", i.URL, err)
+		}
+		if _, twice := a.issuers[i.URL]; twice {
+			return fmt.Errorf("issuer %s is configured twice: merge the two blocks", i.URL)
+		}
+		a.issuers[i.URL] = policy.Issuer{ClockSkew: time.Duration(i.ClockSkew), Retention: time.Duration(i.Retention)}
+		keys, err := acquireKeySet(i.URL, a.gateway.metrics)
+		if err != nil {
+			return fmt.Errorf("issuer %s: %w", i.URL, err)
+		}
+		a.keySets = append(a.keySets, keys)
+		a.verifying.Issuers = append(a.verifying.Issuers, token.IssuerKeys{Issuer: i.settings(), Keys: keys.KeySet})
+	}
+	a.verifying.Cache = a.gateway.cache
+	var err error
+	a.verifier, err = token.NewVerifier(a.verifying)
+	return err
+}
+
+// keepClaims has verified tokens keep the claims that a guard maps to headers.
+// Guards are provisioned one after the other, before any request.
+func (a *App) keepClaims(headers map[string]string) error {
+	for _, claim := range headers {
+		if slices.Contains(a.verifying.Claims, claim) {
+			continue
+		}
+		a.verifying.Claims = append(a.verifying.Claims, claim)
+		slices.Sort(a.verifying.Claims)
+	}
+	verifier, err := token.NewVerifier(a.verifying)
+	if err != nil {
+		return err
+	}
+	a.verifier = verifier
+	return nil
+}
+
+// alsoFetch has Start begin to fetch keys that are not those of guarded tokens.
+func (a *App) alsoFetch(keys []*pooledKeys) { a.extra = append(a.extra, keys...) }
+
+// Start opens the ledger, unless an earlier configuration did, and fetches keys.
+func (a *App) Start() error {
+	for _, keys := range slices.Concat(a.keySets, a.extra) {
+		keys.start()
+	}
+	a.gateway.use(a)
+	return a.gateway.start(a)
+}
+
+// Stop leaves everything running: the next configuration may go on with it,
+// and Cleanup lets go of what it does not.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives back what Provision took, also when Provision failed halfway.
+func (a *App) Cleanup() error {
+	var errs []error
+	for _, keys := range a.keySets {
+		errs = append(errs, releaseKeySet(keys))
+	}
+	if a.gateway != nil {
+		errs = append(errs, releaseGateway(a.gateway))
+	}
+	return errors.Join(errs...)
+}
+
+// issuer finds what is configured of an issuer.
+func (a *App) issuer(url string) *Issuer {
+	for _, i := range a.Issuers {
+		if i.URL == url {
+			return i
+		}
+	}
+	return nil
+}
+
+// ledgerOptions are how this configuration opens the ledger.
+func (a *App) ledgerOptions(dir string) local.Options {
+	o := local.Options{Dir: dir, Witness: witnessPath(dir)}
+	switch a.OnEmpty {
+	case "start":
+		o.OnEmpty = local.Start
+	case "refuse":
+		o.OnEmpty = local.Refuse
+	}
+	for _, i := range a.Issuers {
+		o.Skew = max(o.Skew, time.Duration(i.ClockSkew))
+	}
+	return o
+}
+
+// appOf finds the app of the configuration that a module belongs to.
+func appOf(ctx caddy.Context, directive string) (*App, error) {
+	app, err := ctx.AppIfConfigured("curfew")
+	if err != nil {
+		return nil, fmt.Errorf("%s needs the global curfew options: add `{ curfew { issuer <url> { audience <audience> } } }` at the top: %w", directive, err)
+	}
+	return app.(*App), nil
+}
+
+// activeApp finds the app of the configuration that serves now. Caddy's admin
+// routers outlive a failed reload, so they must ask each time.
+func activeApp() (*App, error) {
+	app, err := caddy.ActiveContext().AppIfConfigured("curfew")
+	if err != nil {
+		return nil, err
+	}
+	return app.(*App), nil
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,13 @@
+// Package cli is the command line of Curfew, `caddy curfew …`: what an
+// operator types at a gateway when somebody must be out now.
+//
+// Most commands speak the admin API on Caddy's own admin endpoint, where no
+// credential is needed because whoever reaches it can load any configuration.
+// The commands init, adopt and doctor work on the directory of a ledger while
+// no gateway holds it.
+//
+// The package must never decide what the gateway decides: it sends, prints
+// what came back and turns it into an exit status. It must never put an
+// identifier into a URL, which Caddy logs, and never take a token from the
+// arguments, which every user of the machine can read.
+package cli

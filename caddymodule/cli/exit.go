@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses beside 0, which says enforced. Caddy and cobra know 1 only.
+const (
+	exitFailed  = 1
+	exitPending = 3
+	exitRefused = 4
+)
+
+// errPending: what was asked is durable, but not in force everywhere yet.
+var errPending = errors.New("not in force everywhere yet")
+
+// errRefused: the gateway refused a part of what was asked.
+var errRefused = errors.New("some lines were refused; the others were done")
+
+// exitOf is the exit status that tells an error.
+func exitOf(err error) int {
+	var refusal *problem
+	switch {
+	case errors.Is(err, errPending):
+		return exitPending
+	case errors.Is(err, errRefused), errors.As(err, &refusal) && refusal.Status < 500:
+		return exitRefused
+	}
+	return exitFailed
+}
+
+type runFunc func(cmd *cobra.Command, args []string) error
+
+// run makes f a command that prints its error once and exits with its status.
+func run(f runFunc) runFunc {
+	return func(cmd *cobra.Command, args []string) error {
+		err := f(cmd, args)
+		if err == nil {
+			return nil
+		}
+		cmd.SilenceErrors = true
+		fmt.Fprintln(cmd.ErrOrStderr(), "Error:", err)
+		status := exitOf(err)
+		if status == exitFailed {
+			return err
+		}
+		// Only Caddy's wrapper makes errors that carry a status. It would log
+		// the error once more, so it isn't given one.
+		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, args)
+	}
+}

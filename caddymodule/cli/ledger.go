@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"curfew.dev/curfew/ledger/local"
+)
+
+// ledgerFlags say which ledger, for the commands that need no gateway.
+type ledgerFlags struct{ dir, witness string }
+
+func (l *ledgerFlags) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&l.dir, "dir", "", "Directory of the ledger (default "+filepath.Join("<Caddy's data directory>", "curfew", "ledger")+")")
+	f.StringVar(&l.witness, "witness", "", "File outside the directory that remembers the last position, where the gateway keeps one")
+}
+
+// place is the directory of the ledger. Caddy's data directory depends on the
+// user, who must be the one that Caddy runs as.
+func (l *ledgerFlags) place() string {
+	if l.dir != "" {
+		return l.dir
+	}
+	return filepath.Join(caddy.AppDataDir(), "curfew", "ledger")
+}
+
+// genesis says what the first record of an epoch does.
+type genesis struct {
+	trust bool
+	skew  time.Duration
+}
+
+func (g *genesis) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&g.trust, "trust-existing", false, "Let the sessions go on that exist; default is to sign everybody out")
+	f.DurationVar(&g.skew, "clock-skew", 2*time.Second, "Largest clock_skew of the issuers")
+}
+
+func (g *genesis) options(l *ledgerFlags) local.Options {
+	o := local.Options{Dir: l.place(), Witness: l.witness, Skew: g.skew}
+	if g.trust {
+		o.OnEmpty = local.Start
+	}
+	return o
+}
+
+func (g *genesis) effect() string {
+	if g.trust {
+		return "sessions that exist go on"
+	}
+	return "everybody who signed in before now is signed out"
+}
+
+func initialise() *cobra.Command {
+	var (
+		l     ledgerFlags
+		first genesis
+	)
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Begins a ledger in an empty directory",
+		Long: `Begins the ledger that a gateway with on_empty refuse is waiting for. It signs
+everybody out, because an empty directory may be a volume that was lost, unless
+told otherwise. Run it as the user that Caddy runs as.`,
+		Example: `  $ sudo -u caddy caddy curfew init --dir /var/lib/curfew
+  $ sudo -u caddy caddy curfew init --trust-existing`,
+		Args: cobra.NoArgs,
+	}
+	bindAll(cmd, &l, &first)
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		o := first.options(&l)
+		if err := local.Init(o); err != nil {
+			return err
+		}
+		return writeReport(consoleOf(cmd), local.Inspect(o.Dir, o.Witness), "begun: "+first.effect())
+	})
+	return cmd
+}
+
+func adopt() *cobra.Command {
+	var (
+		l     ledgerFlags
+		first genesis
+		yes   bool
+	)
+	cmd := &cobra.Command{
+		Use:   "adopt",
+		Short: "Accepts a damaged, older or other ledger, in a new epoch",
+		Long: `Goes on with what can be verified of a ledger that the gateway refuses, in a new
+epoch. Nobody can say what is missing, so it signs everybody out unless told
+otherwise. What was there stays beside it as *.damaged-<time>. Stop the gateway
+first, run it as the user that Caddy runs as, and look at doctor before.`,
+		Example: `  $ caddy curfew doctor
+  $ sudo -u caddy caddy curfew adopt --dir /var/lib/curfew --yes`,
+		Args: cobra.NoArgs,
+	}
+	bindAll(cmd, &l, &first)
+	cmd.Flags().BoolVar(&yes, "yes", false, "Yes, adopt it")
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		o := first.options(&l)
+		if !yes {
+			return fmt.Errorf("adopting %s: %s; add --yes if that is what you want", o.Dir, first.effect())
+		}
+		report, err := local.Adopt(o)
+		if err != nil {
+			return err
+		}
+		return writeReport(consoleOf(cmd), report, "adopted: "+first.effect())
+	})
+	return cmd
+}
+
+func doctor() *cobra.Command {
+	var l ledgerFlags
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Says what is wrong with a ledger and what can be done",
+		Long: `Reads and verifies all of a ledger and changes nothing. Exits 0 when it is sound,
+1 when it is not. Stop the gateway first: a ledger in use is locked.`,
+		Example: `  $ caddy curfew doctor
+  $ caddy curfew doctor --dir /var/lib/curfew --json`,
+		Args: cobra.NoArgs,
+	}
+	l.bind(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		return writeReport(consoleOf(cmd), local.Inspect(l.place(), l.witness), "sound")
+	})
+	return cmd
+}
+
+// writeReport prints a report, under a headline when nothing is wrong. What is
+// wrong is the error.
+func writeReport(con console, r local.Report, headline string) error {
+	if con.json {
+		b, err := json.Marshal(r)
+		if err == nil {
+			err = con.raw(b)
+		}
+		return errors.Join(err, unsound(r))
+	}
+	if len(r.Problems) > 0 {
+		headline = "not sound"
+	}
+	fmt.Fprintln(con.out, headline)
+	return errors.Join(writeReportText(con.out, r), unsound(r))
+}
+
+func writeReportText(w io.Writer, r local.Report) error {
+	s := newSheet(w)
+	s.line("ledger", r.Dir)
+	s.line("position", fmt.Sprintf("%d.%d", r.Epoch, r.Sequence))
+	s.line("verified", fmt.Sprintf("%d entries with %s", r.Entries, count(int(r.Records), "record")))
+	for _, p := range r.Problems {
+		s.line(p.Code, p.Detail)
+		s.line("mend", p.Mend)
+	}
+	return s.flush()
+}
+
+func unsound(r local.Report) error {
+	if len(r.Problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the ledger has %s", count(len(r.Problems), "problem"))
+}

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"curfew.dev/curfew/node"
+)
+
+func receipt() *cobra.Command {
+	var g gateway
+	cmd := &cobra.Command{
+		Use:   "receipt <id>",
+		Short: "Shows where a sign-out is in force by now",
+		Long: `Shows the receipt of a revocation as it stands now: what was asked, by whom,
+and which nodes enforce it. Exits 0 when all of them do, 3 while some don't.`,
+		Example: `  $ caddy curfew receipt rev_7.1042.0
+  $ until caddy curfew receipt rev_7.1042.0; do sleep 1; done`,
+		Args: cobra.ExactArgs(1),
+	}
+	g.bind(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
+		body, err := g.read(cmd.Context(), "GET", apiRevocations+"/"+url.PathEscape(args[0]), nil)
+		return showReceipt(cmd, body, err)
+	})
+	return cmd
+}
+
+// showReceipt prints a receipt and reports errPending unless it is in force
+// everywhere.
+func showReceipt(cmd *cobra.Command, body []byte, err error) error {
+	r, err := show(consoleOf(cmd), body, err, writeReceipt)
+	if err == nil && r.Enforcement.State != "enforced" {
+		return fmt.Errorf("%w; ask again with `caddy curfew receipt %s`", errPending, printable(r.ID))
+	}
+	return err
+}
+
+// headlines say what a receipt is of, by the prefix of its id.
+var headlines = map[string]string{
+	"rev": "signed out",
+	"blk": "blocked",
+	"stp": "stepped up",
+	"lft": "lifted",
+}
+
+func writeReceipt(w io.Writer, r node.Receipt) error {
+	kind, _, _ := strings.Cut(r.ID, "_")
+	fmt.Fprintln(w, strings.TrimSpace(headlines[kind]+" "+printable(r.ID)))
+	s := newSheet(w)
+	s.line("lifts", r.Lifts)
+	s.line("target", targetText(r.Target))
+	s.line("mode", r.Mode)
+	s.line("from before", timeText(r.At))
+	s.line("acr", strings.Join(r.ACR, " "))
+	s.line("amr", strings.Join(r.AMR, " "))
+	s.line("routes", r.Routes)
+	s.line("exempt", exemptText(r.ExemptClients))
+	s.line("by", byText(r))
+	s.line("reason", r.Reason)
+	for _, l := range r.Limits {
+		s.line("limit", limitText(l))
+	}
+	s.line("durability", r.Durability)
+	s.line("in force", forceText(r.Enforcement))
+	s.line("cut", count(r.Enforcement.LiveRequestsCut, "live request"))
+	if err := s.flush(); err != nil {
+		return err
+	}
+	return writeNodeReceipts(w, r.Enforcement.Nodes)
+}
+
+func byText(r node.Receipt) string {
+	by := r.Actor
+	if by == "" {
+		by = r.Source
+	}
+	if r.OnBehalfOf != "" {
+		by += " on behalf of " + r.OnBehalfOf
+	}
+	return by
+}
+
+// forceText says where it is in force, and the bound.
+func forceText(e node.Enforcement) string {
+	where := map[string]string{
+		"enforced": "everywhere",
+		"pending":  "not everywhere yet",
+		"partial":  "on fewer nodes than expected",
+	}[e.State]
+	if where == "" {
+		where = e.State
+	}
+	if e.EnforcedBy == nil {
+		return where + "; there is no bound"
+	}
+	return where + "; after " + timeText(e.EnforcedBy) + " no node admits it"
+}
+
+func writeNodeReceipts(w io.Writer, nodes []node.NodeReceipt) error {
+	s := newSheet(w)
+	s.row("NODE", "STATE", "SINCE", "CUT")
+	for _, n := range nodes {
+		since := timeText(n.EnforcedAt)
+		if since == "" {
+			since = "-"
+		}
+		s.row(n.Node, n.State, since, fmt.Sprint(n.LiveRequestsCut))
+	}
+	return s.flush()
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"curfew.dev/curfew/node"
+)
+
+const apiNodes = api + "/nodes"
+
+type nodesAnswer struct {
+	Items []node.Status `json:"items"`
+}
+
+// ready counts the nodes that serve.
+func (n nodesAnswer) ready() (ready int) {
+	for _, s := range n.Items {
+		if s.State == node.Ready.String() {
+			ready++
+		}
+	}
+	return ready
+}
+
+func status() *cobra.Command {
+	var g gateway
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Says whether the gateway is ready, and if not, why",
+		Long: `Shows the state of the gateway, its ledger and its issuers. Exits 0 when every
+node is ready, 3 when one is not.`,
+		Example: `  $ caddy curfew status
+  $ caddy curfew status --address unix//run/caddy/admin.sock --json`,
+		Args: cobra.NoArgs,
+	}
+	g.bind(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		body, err := g.read(cmd.Context(), "GET", apiNodes, nil)
+		n, err := show(consoleOf(cmd), body, err, func(w io.Writer, n nodesAnswer) error {
+			issuers, err := g.issuers(cmd.Context())
+			return errors.Join(writeStatus(w, n, issuers), err)
+		})
+		if err == nil && n.ready() < len(n.Items) {
+			return fmt.Errorf("%w: %d of %s ready", errPending, n.ready(), count(len(n.Items), "node"))
+		}
+		return err
+	})
+	return cmd
+}
+
+func nodes() *cobra.Command {
+	var g gateway
+	cmd := &cobra.Command{
+		Use:     "nodes",
+		Short:   "Lists the nodes with position, staleness and state",
+		Long:    `Lists every node that this one knows of, as it was last heard.`,
+		Example: `  $ caddy curfew nodes`,
+		Args:    cobra.NoArgs,
+	}
+	g.bind(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		body, err := g.read(cmd.Context(), "GET", apiNodes, nil)
+		_, err = show(consoleOf(cmd), body, err, writeNodes)
+		return err
+	})
+	return cmd
+}
+
+func writeStatus(w io.Writer, n nodesAnswer, issuers []string) error {
+	for _, s := range n.Items {
+		fmt.Fprintln(w, printable(s.Node), printable(s.State))
+		lines := newSheet(w)
+		lines.line("why", s.Why)
+		lines.line("position", s.Position)
+		lines.line("staleness", secondsText(s.Staleness))
+		lines.line("last heard", timeText(s.LastHeard))
+		lines.line("version", s.Version)
+		lines.line("config", s.ConfigDigest)
+		if err := lines.flush(); err != nil {
+			return err
+		}
+	}
+	for _, url := range issuers {
+		fmt.Fprintln(w, "issuer", printable(url))
+	}
+	return nil
+}
+
+func writeNodes(w io.Writer, n nodesAnswer) error {
+	s := newSheet(w)
+	s.row("NODE", "STATE", "POSITION", "STALENESS", "LAST HEARD", "VERSION", "CONFIG")
+	for _, n := range n.Items {
+		s.row(n.Node, n.State, n.Position, secondsText(n.Staleness), timeText(n.LastHeard), n.Version, n.ConfigDigest)
+	}
+	return s.flush()
+}

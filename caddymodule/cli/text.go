@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+// printable makes a string of strangers safe for a terminal: what can't be
+// seen is written as its escape.
+func printable(s string) string {
+	var b strings.Builder
+	for s != "" {
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+		s = s[size:]
+	}
+	return b.String()
+}
+
+// sheet is an aligned list of labels and values.
+type sheet struct{ w *tabwriter.Writer }
+
+func newSheet(w io.Writer) sheet { return sheet{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+
+// line adds a label and its value; without a value nothing is added.
+func (s sheet) line(label, value string) {
+	if value != "" {
+		fmt.Fprintf(s.w, "  %s\t%s\n", label, printable(value))
+	}
+}
+
+// row adds a line of a table, indented like the rest.
+func (s sheet) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = printable(c)
+	}
+	fmt.Fprintf(s.w, "  %s\n", strings.Join(cells, "\t"))
+}
+
+func (s sheet) flush() error { return s.w.Flush() }
+
+func targetText(t *revocation.Target) string {
+	if t == nil {
+		return ""
+	}
+	var parts []string
+	for _, m := range t.Members() {
+		parts = append(parts, m.Name+"="+m.Value)
+	}
+	return strings.Join(parts, " ")
+}
+
+func timeText(t *node.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+func secondsText(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(time.Millisecond).String()
+}
+
+// count is "1 account", "2 accounts".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// limits are what a gateway can say that an action can't do, in words.
+var limits = map[string]string{
+	"no_auth_time": "tokens of this issuer carry no auth_time: a refresh token that survives looks like a new sign-in",
+}
+
+func limitText(limit string) string {
+	if words, ok := limits[limit]; ok {
+		return limit + " (" + words + ")"
+	}
+	return limit
+}
+
+func exemptText(clients []string) string {
+	if len(clients) == 0 {
+		return ""
+	}
+	return strings.Join(clients, " ") + " (passed by; --include-exempt takes them too)"
+}

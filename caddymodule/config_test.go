@@ -1,0 +1,160 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func adapt(t *testing.T, text []byte) ([]byte, error) {
+	t.Helper()
+	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(text, map[string]any{"filename": "Caddyfile"})
+	for _, w := range warnings {
+		t.Errorf("warning: %s", w)
+	}
+	return adapted, err
+}
+
+// Each file of testdata/adapt is a Caddyfile, a line of dashes and the JSON
+// that it becomes.
+func TestAdapt(t *testing.T) {
+	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".caddyfiletest"), func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, want, _ := bytes.Cut(b, []byte("----------\n"))
+			adapted, err := adapt(t, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			if err := json.Indent(&got, adapted, "", "\t"); err != nil {
+				t.Fatal(err)
+			}
+			got.WriteByte('\n')
+			if *update {
+				b := append(append(bytes.Clone(text), "----------\n"...), got.Bytes()...)
+				if err := os.WriteFile(file, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("adapted to\n%s\nwant\n%s", got.Bytes(), want)
+			}
+		})
+	}
+}
+
+// The example is what operators copy: formatted, and valid as it stands.
+func TestExample(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", home)
+	t.Setenv("LEDGER_DIR", t.TempDir())
+	t.Setenv("HELPDESK_TOKEN", "helpdesk-token-of-the-test")
+	t.Setenv("DASHBOARD_TOKEN", "dashboard-token-of-the-test")
+	text, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(caddyfile.Format(text), text) {
+		t.Error("Caddyfile.example is not formatted: run `caddy fmt --overwrite Caddyfile.example`")
+	}
+	adapted, err := adapt(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate(adapted); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(os.Getenv("LEDGER_DIR"), "ledger.db")); err == nil {
+		t.Error("validating opened the ledger")
+	}
+}
+
+func validate(adapted []byte) error {
+	var cfg caddy.Config
+	if err := json.Unmarshal(adapted, &cfg); err != nil {
+		return err
+	}
+	return caddy.Validate(&cfg)
+}
+
+// What can't be meant is refused at load, with a message that names the mend.
+func TestRefusedAtLoad(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty.token")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const issuer = "issuer https://login.example.com {\n audience api\n}\n"
+	site := func(directive string) string { return "http://127.0.0.1:9 {\n" + directive + "\n}\n" }
+	admin := func(token string) string { return site("curfew_admin {\n token helpdesk write " + token + "\n}") }
+	for _, c := range []struct{ name, global, site, want string }{
+		{"no issuer", "", "", "needs at least one issuer"},
+		{"no audience", "issuer https://login.example.com", "", "audience"},
+		{"empty audience", "issuer https://login.example.com {\n audience \"\"\n}", "", "empty"},
+		{"plain http", "issuer http://login.example.com {\n audience api\n}", "", "https"},
+		{"symmetric", "issuer https://login.example.com {\n audience api\n algorithms HS256\n}", "", "asymmetric"},
+		{"none", "issuer https://login.example.com {\n audience api\n algorithms none\n}", "", "asymmetric"},
+		{"issuer twice", issuer + issuer, "", "twice"},
+		{"missing directory", issuer + "ledger local /nowhere/at/all", "", "does not exist"},
+		{"unknown option", issuer + "ledgre local", "", `unknown option "ledgre"`},
+		{"unknown on_empty", issuer + "on_empty maybe", "", "sign_out_all"},
+		{"retention too short", "issuer https://login.example.com {\n audience api\n retention 1h\n}", "", "max_token_lifetime"},
+		{"unknown policy", issuer, site("curfew nosuch"), "not defined"},
+		{"second path", issuer, site("curfew /a /b"), "one matcher"},
+		{"unknown issuer in guard", issuer, site("curfew {\n issuer https://other.example.com\n}"), "not configured"},
+		{"unknown audience in guard", issuer, site("curfew {\n audience other\n}"), "not configured"},
+		{"guard must narrow", issuer + "issuer https://other.example.com {\n audience api\n}", site("curfew"), "must say whose"},
+		{"guard without app", "-", site("curfew"), "global curfew options"},
+		{"bad acr", issuer + "policy p {\n acr \"a b\"\n}", "", "challenge"},
+		{"bad max_age", issuer + "policy p {\n max_age 1500ms\n}", "", "whole seconds"},
+		{"reserved header", issuer, site("curfew {\n identity_header Curfew-Subject email\n}"), "reserved"},
+		{"admin without credential", issuer, site("curfew_admin"), "needs a credential"},
+		{"admin empty env", issuer, admin("{env.CURFEW_TEST_NOT_SET}"), "empty or not set"},
+		{"admin missing file", issuer, admin("{file./nowhere/secret}"), "reading the secret"},
+		{"admin empty file", issuer, admin("{file." + empty + "}"), "empty or not set"},
+		{"admin bad role", issuer, site("curfew_admin {\n token helpdesk god 0123456789abcdef\n}"), "role"},
+		{"oidc without audience", issuer, site("curfew_admin {\n oidc https://login.example.com {\n role write scope s\n }\n}"), "audience"},
+		{"oidc without role", issuer, site("curfew_admin {\n oidc https://login.example.com {\n audience a\n }\n}"), "role"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			block := "curfew {\n" + c.global + "\n}\n"
+			if c.global == "-" {
+				block = ""
+			}
+			adapted, err := adapt(t, caddyfile.Format([]byte("{\nadmin off\n"+block+"}\n"+c.site)))
+			if err == nil {
+				err = validate(adapted)
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestSecondGlobalBlock(t *testing.T) {
+	_, err := adapt(t, caddyfile.Format([]byte("{\ncurfew {\n}\ncurfew {\n}\n}\n")))
+	if err == nil || !strings.Contains(err.Error(), "second global curfew block") {
+		t.Errorf("got %v", err)
+	}
+}

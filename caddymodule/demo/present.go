@@ -1,0 +1,72 @@
+package demo
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/template"
+)
+
+//go:embed guide.txt
+var guideText string
+
+// guide is what the reader gets to try: plain ASCII, each command on one line.
+var guide = template.Must(template.New("guide").Parse(guideText))
+
+// view is what the guide says of this demo.
+type view struct {
+	App, API, Health, Issuer, Service, Devices, Admin string
+	Dir, Caddy, Body                                  string
+	Passwords                                         map[string]string
+}
+
+// present signs everybody in, prints the guide and keeps the demo going until
+// the context ends.
+func present(ctx context.Context, w io.Writer, s *stage) error {
+	if err := s.people.enter(ctx, s.app()); err != nil {
+		return err
+	}
+	devices := s.people.all()
+	failed := make(chan error, len(devices))
+	for _, d := range devices {
+		s.running.Go(func() {
+			if err := d.keepFresh(ctx); err != nil && ctx.Err() == nil {
+				failed <- err
+			}
+		})
+	}
+	s.serve(ctx, s.at.devices, hands(s))
+	if err := guide.Execute(w, viewOf(s)); err != nil {
+		return fmt.Errorf("printing the guide: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		_, err := fmt.Fprintln(w, "\nEnded.")
+		return err
+	case err := <-failed:
+		return err
+	}
+}
+
+func viewOf(s *stage) view {
+	return view{
+		App: s.app(), API: s.api.url, Health: urlOf(s.at.health), Issuer: s.api.issuer,
+		Service: urlOf(s.at.service.Addr().String()), Devices: urlOf(s.at.devices.Addr().String()),
+		Admin: s.at.admin, Dir: quote(s.dir.path), Caddy: quote(os.Args[0]), Body: quote(s.api.body("alice")),
+		Passwords: passwords,
+	}
+}
+
+// quote makes one word for a POSIX shell.
+func quote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:", r)
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,110 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// stage is the demo while it runs: gateway, service, provider and people.
+type stage struct {
+	dir     directory
+	at      places
+	people  people
+	service service
+	gateway gateway
+	api     api
+	client  *http.Client
+	self    []string // the arguments that run the demo again
+
+	cancel     context.CancelFunc
+	running    sync.WaitGroup
+	restarting sync.Mutex
+}
+
+// open starts everything and returns once the gateway decides requests. Nobody
+// is signed in yet.
+func open(ctx context.Context, dir directory, o options) (_ *stage, err error) {
+	s := &stage{dir: dir, client: newClient()}
+	if err := dir.moveCaddyIn(); err != nil {
+		return nil, err
+	}
+	if s.at, err = findPlaces(o.port); err != nil {
+		return nil, err
+	}
+	var under context.Context
+	under, s.cancel = context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := s.prepare(o.verbose); err != nil {
+		return nil, err
+	}
+	provider, err := newProvider(s.at.issuer)
+	if err != nil {
+		return nil, err
+	}
+	s.people = newPeople(provider.Issuer(), dir)
+	s.running.Go(func() { _ = provider.Serve(under, s.at.issuer) })
+	s.serve(under, s.at.service, &s.service)
+	return s, s.gateway.start(ctx, s.client)
+}
+
+// prepare writes what the gateway reads: the token of its admin API, and its
+// Caddyfile.
+func (s *stage) prepare(verbose bool) error {
+	token := rand.Text()
+	s.api = api{url: urlOf(s.at.api), authorization: "Bearer " + token, issuer: urlOf(s.at.issuer.Addr().String()), client: s.client}
+	config, err := adapt(fillIn(s.dir, s.at, s.at.admin, verbose))
+	if err == nil {
+		err = s.dir.write("admin.token", token)
+	}
+	s.gateway = gateway{config: config, health: urlOf(s.at.health)}
+	return errors.Join(err,
+		s.dir.write("operator", "Authorization: Bearer "+token+"\n"),
+		s.dir.write("Caddyfile", fillIn(s.dir, s.at, s.at.admin, verbose)),
+		// Two processes can't have one admin endpoint.
+		s.dir.write(childCaddyfile, fillIn(s.dir, s.at, "off", verbose)),
+	)
+}
+
+// serve answers on a listener until the context ends.
+func (s *stage) serve(ctx context.Context, l net.Listener, h http.Handler) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	s.running.Go(func() {
+		defer stop()
+		_ = server.Serve(l)
+	})
+}
+
+// restart stops the gateway and starts it again on the same data.
+func (s *stage) restart(ctx context.Context) error {
+	s.restarting.Lock()
+	defer s.restarting.Unlock()
+	if err := s.gateway.stop(); err != nil {
+		return err
+	}
+	return s.gateway.start(ctx, s.client)
+}
+
+// close stops everything.
+func (s *stage) close() error {
+	s.cancel()
+	err := errors.Join(s.gateway.stop(), s.at.close())
+	s.running.Wait()
+	if err != nil {
+		return fmt.Errorf("ending the demo: %w", err)
+	}
+	return nil
+}
+
+// app is the address of the service behind the gateway.
+func (s *stage) app() string { return urlOf(s.at.app) + "/" }

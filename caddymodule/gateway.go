@@ -1,0 +1,165 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/admin"
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/token"
+)
+
+// gateways and keySets hold what outlives configurations. Caddy offers no
+// other place: modules are made anew at each reload, and the new ones start
+// before the old ones stop.
+var (
+	gateways = caddy.NewUsagePool() // by ledger directory
+	keySets  = caddy.NewUsagePool() // by issuer
+)
+
+const defaultTokenCache = 64 << 20
+
+// gateway is the part of this process that one ledger directory belongs to.
+type gateway struct {
+	dir       string
+	metrics   *metrics
+	cache     *token.Cache
+	sightings account.Sightings
+	memory    admin.Memory
+	node      *node.Node
+	app       atomic.Pointer[App] // whose configuration was started last
+
+	starting sync.Mutex
+	started  bool
+	options  local.Options
+}
+
+// acquireGateway makes the gateway of a directory, or shares it. Nothing is
+// opened yet.
+func acquireGateway(dir, nodeName string) (*gateway, error) {
+	g, _, err := gateways.LoadOrNew(dir, func() (caddy.Destructor, error) {
+		cache, err := token.NewCache(defaultTokenCache)
+		if err != nil {
+			return nil, fmt.Errorf("making the token cache: %w", err)
+		}
+		g := &gateway{dir: dir, cache: cache}
+		g.metrics = newMetrics(g)
+		g.node = node.New(node.Config{
+			Name: nodeName, Instance: newInstance(),
+			Open:     func() (ledger.Ledger, error) { return local.Open(g.options) },
+			Observer: &observer{g.metrics},
+		})
+		return g, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return g.(*gateway), nil
+}
+
+func releaseGateway(g *gateway) error {
+	_, err := gateways.Delete(g.dir)
+	return err
+}
+
+// use makes an app's configuration the one in force.
+func (g *gateway) use(a *App) {
+	g.app.Store(a)
+	g.cache.Resize(a.TokenCache)
+}
+
+// start opens the ledger once, whichever configuration comes first.
+func (g *gateway) start(a *App) error {
+	g.starting.Lock()
+	defer g.starting.Unlock()
+	if g.started {
+		return nil
+	}
+	if g.dir == defaultLedgerDir() {
+		if err := os.MkdirAll(g.dir, 0o700); err != nil {
+			return fmt.Errorf("creating the ledger directory: %w", err)
+		}
+	}
+	g.options = a.ledgerOptions(g.dir)
+	if err := g.node.Start(); err != nil {
+		if errors.Is(err, ledger.ErrLocked) {
+			return fmt.Errorf("%w: another Caddy serves from %s; stop it, or give each its own ledger directory", err, g.dir)
+		}
+		return err
+	}
+	g.started = true
+	return nil
+}
+
+// newInstance tells this start of the process from all others.
+func newInstance() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails, says crypto/rand
+	return hex.EncodeToString(b[:])
+}
+
+// Destruct is called when the last configuration has let go.
+func (g *gateway) Destruct() error { return g.node.Close() }
+
+// witnessPath is where this machine remembers, outside the ledger's directory,
+// how far that ledger had come: a directory that was swapped for an older copy
+// is noticed by it.
+func witnessPath(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return filepath.Join(caddy.AppDataDir(), "curfew", "seen", hex.EncodeToString(sum[:8]))
+}
+
+// pooledKeys is an issuer's key set with what keeps it fresh.
+type pooledKeys struct {
+	*token.KeySet
+	begin sync.Once
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+}
+
+// start begins to fetch, once.
+func (k *pooledKeys) start() {
+	k.begin.Do(func() {
+		ctx, stop := context.WithCancel(context.Background())
+		k.stop = stop
+		k.done.Go(func() { k.Run(ctx) })
+	})
+}
+
+// Destruct is called when no configuration has the issuer any more.
+func (k *pooledKeys) Destruct() error {
+	k.begin.Do(func() {})
+	if k.stop != nil {
+		k.stop()
+	}
+	k.done.Wait()
+	return nil
+}
+
+func acquireKeySet(issuer string, m *metrics) (*pooledKeys, error) {
+	k, _, err := keySets.LoadOrNew(issuer, func() (caddy.Destructor, error) {
+		return &pooledKeys{KeySet: token.NewKeySet(issuer, token.KeySetOptions{Observer: m.keys(issuer)})}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return k.(*pooledKeys), nil
+}
+
+func releaseKeySet(k *pooledKeys) error {
+	_, err := keySets.Delete(k.Issuer())
+	return err
+}

@@ -1,0 +1,414 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token"
+)
+
+func init() { caddy.RegisterModule(new(Guard)) }
+
+// Guard admits requests that carry a valid credential which is not revoked and
+// satisfies the requirements of the route, and tells the handlers behind it
+// who it is in `Curfew-*` request headers. Guards add up: where several match,
+// each must be satisfied.
+//
+// It sets these placeholders:
+//
+// Placeholder | Description
+// ------------|------------
+// `{http.auth.user.id}` | The subject (see `log_user`)
+// `{http.curfew.reason}` | Why the request was refused
+// `{http.curfew.problem_type}` | The problem type of the refusal, a URN
+// `{http.curfew.revocation_id}` | The record that refused, if one did
+type Guard struct {
+	// Names of policies to satisfy, beside the requirements written here.
+	Policies []string `json:"policies,omitempty"`
+	Requirements
+
+	// The issuers to accept, of those configured. Default: all.
+	Issuers []string `json:"issuers,omitempty"`
+
+	// The audiences to accept, of those configured. Default: all. A guard must
+	// narrow one of the two where several issuers or audiences exist.
+	Audiences []string `json:"audiences,omitempty"`
+
+	// Where the credential may be: `header`, or `cookie <name>`. Default: header.
+	TokenFrom []TokenSource `json:"token_from,omitempty"`
+
+	// Let requests without a credential pass as anonymous; bad ones are refused.
+	Optional bool `json:"optional,omitempty"`
+
+	// Let pass what would be refused, without identity, and count it.
+	DryRun bool `json:"dry_run,omitempty"`
+
+	// CORS preflights without a credential: `refuse` (the default) or `pass`.
+	Preflight string `json:"preflight,omitempty"`
+
+	// A token in the query: `refuse` (the default) or `ignore`.
+	QueryToken string `json:"query_token,omitempty"`
+
+	// How refusals are answered: `respond` (the default) or `handle_errors`.
+	Refusal string `json:"refusal,omitempty"`
+
+	// Where browsers are sent to sign in, by a 302.
+	SignInURL string `json:"sign_in_url,omitempty"`
+
+	// Further request headers and the claims they carry.
+	IdentityHeaders map[string]string `json:"identity_headers,omitempty"`
+
+	// What becomes of the Authorization header: `pass` (the default) or `strip`.
+	Authorization string `json:"authorization,omitempty"`
+
+	app      *App
+	required policy.Requirements
+	sources  token.Sources
+	identity identity
+	outcomes *outcomes
+	label    string
+}
+
+// TokenSource is one place that a credential may come from.
+type TokenSource struct {
+	// `header` or `cookie`.
+	In string `json:"in"`
+	// The cookie's name.
+	Name string `json:"name,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Guard) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.curfew", New: func() caddy.Module { return new(Guard) }}
+}
+
+// Provision resolves policies, sources and counters.
+func (g *Guard) Provision(ctx caddy.Context) error {
+	var err error
+	if g.app, err = appOf(ctx, "curfew"); err != nil {
+		return err
+	}
+	if err := g.setDefaults(); err != nil {
+		return err
+	}
+	if err := g.require(); err != nil {
+		return err
+	}
+	if err := g.narrow(); err != nil {
+		return err
+	}
+	for _, from := range g.TokenFrom {
+		source, err := from.source()
+		if err != nil {
+			return err
+		}
+		g.sources = append(g.sources, source)
+	}
+	if g.identity, err = newIdentity(g.IdentityHeaders); err != nil {
+		return err
+	}
+	if err := g.app.keepClaims(g.IdentityHeaders); err != nil {
+		return err
+	}
+	g.label = "default"
+	if len(g.Policies) > 0 {
+		g.label = strings.Join(g.Policies, "+")
+	}
+	g.outcomes = g.app.gateway.metrics.outcomes(g.label)
+	return nil
+}
+
+func (g *Guard) setDefaults() error {
+	if len(g.TokenFrom) == 0 {
+		g.TokenFrom = []TokenSource{{In: "header"}}
+	}
+	return errors.Join(
+		choose("preflight", &g.Preflight, []string{"refuse", "pass"}),
+		choose("query_token", &g.QueryToken, []string{"refuse", "ignore"}),
+		choose("refusal", &g.Refusal, []string{"respond", "handle_errors"}),
+		choose("authorization", &g.Authorization, []string{"pass", "strip"}),
+		checkSignInURL(g.SignInURL),
+	)
+}
+
+// require adds the named policies and the guard's own requirements up.
+func (g *Guard) require() error {
+	for _, name := range g.Policies {
+		p, known := g.app.Policies[name]
+		if !known {
+			return fmt.Errorf("policy %q is not defined: add `policy %s { … }` to the global curfew options", name, name)
+		}
+		r, err := p.compile()
+		if err != nil {
+			return fmt.Errorf("policy %s: %w", name, err)
+		}
+		g.required = g.required.Merge(r)
+	}
+	own, err := g.Requirements.compile()
+	if err != nil {
+		return err
+	}
+	g.required = g.required.Merge(own)
+	return nil
+}
+
+// narrow checks the guard's issuers and audiences against the global ones.
+func (g *Guard) narrow() error {
+	var audiences []string
+	for _, i := range g.app.Issuers {
+		audiences = append(audiences, i.Audiences...)
+		audiences = append(audiences, i.Clients...)
+	}
+	for _, url := range g.Issuers {
+		if g.app.issuer(url) == nil {
+			return fmt.Errorf("issuer %q is not configured: add it to the global curfew options", url)
+		}
+	}
+	for _, a := range g.Audiences {
+		if !slices.Contains(audiences, a) {
+			return fmt.Errorf("audience %q is not configured for any issuer: add it to the global curfew options", a)
+		}
+	}
+	if len(g.Issuers) == 0 && len(g.Audiences) == 0 && g.app.ambiguous() {
+		return errors.New("several issuers or audiences are configured, so this guard must say whose tokens it takes: add `issuer …` or `audience …` to it")
+	}
+	return nil
+}
+
+// ambiguous reports whether a guard must say which tokens it takes.
+func (a *App) ambiguous() bool { return len(a.Issuers) > 1 || len(a.Issuers[0].Audiences) > 1 }
+
+func (s TokenSource) source() (token.Source, error) {
+	switch {
+	case s.In == "header" && s.Name == "":
+		return token.Source{}, nil
+	case s.In == "cookie" && isToken(s.Name):
+		return token.Source{Cookie: s.Name}, nil
+	}
+	return token.Source{}, fmt.Errorf("token_from %s %s: want `header` or `cookie <name>`", s.In, s.Name)
+}
+
+// isToken reports whether s can be the name of a header or cookie.
+func isToken(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// visit is what guards know of a request, shared by those that it meets.
+type visit struct {
+	token    *token.Token
+	cached   bool
+	required policy.Requirements // of the guards before
+	guards   int
+	policy.Case
+}
+
+// String keeps the visit out of sight of whoever prints Caddy's variables.
+func (*visit) String() string { return "" }
+
+const visitVar = "curfew"
+
+// ServeHTTP decides, and lets the request pass or answers it.
+func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	started := time.Now()
+	g.identity.cleanse(r)
+	if g.Preflight == "pass" && isPreflight(r) {
+		return g.bypass(w, r, next)
+	}
+	v, err := g.visit(r, started)
+	if err != nil {
+		refusal := refusalOf(err)
+		if refusal.Reason == policy.NoCredential && g.Optional {
+			return g.bypass(w, r, next)
+		}
+		return g.refuse(w, r, next, v, refusal)
+	}
+	v.Requirements = &g.required
+	v.Issuer = g.app.issuers[v.Credential.Issuer]
+	d := v.Decide()
+	g.observe(v.cached, started)
+	if !d.Admits() {
+		if v.guards > 0 {
+			// What earlier guards asked for is part of the challenge.
+			all := v.required.Merge(g.required)
+			v.Requirements = &all
+			d = v.Decide()
+		}
+		return g.refuse(w, r, next, v, d)
+	}
+	if v.guards++; v.guards > 1 {
+		v.required = v.required.Merge(g.required)
+	} else {
+		v.required = g.required
+	}
+	g.outcomes.admit.Inc()
+	g.admit(r, v)
+	return next.ServeHTTP(w, r)
+}
+
+func (g *Guard) observe(cached bool, started time.Time) {
+	took := time.Since(started).Seconds()
+	if cached {
+		g.outcomes.hit.Observe(took)
+		return
+	}
+	g.outcomes.verify.Observe(took)
+}
+
+// errNotReady says that the gate is shut.
+type errNotReady struct{ state node.State }
+
+func (e errNotReady) Error() string { return "node is " + e.state.String() }
+
+// visit finds the credential of a request and everything in the index that
+// matches it. The visit is never nil.
+func (g *Guard) visit(r *http.Request, now time.Time) (*visit, error) {
+	v, _ := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
+	if v == nil {
+		v = new(visit)
+	}
+	n := g.app.gateway.node
+	if s := n.State(); s != node.Ready {
+		return v, g.anonymousOr(r, errNotReady{s})
+	}
+	if g.QueryToken == "refuse" && token.QueryToken(r) {
+		return v, &token.Error{Kind: token.Ambiguous, Detail: "the query carries a token"}
+	}
+	if v.token == nil {
+		raw, _, err := g.sources.Extract(r)
+		if err != nil {
+			return v, err
+		}
+		t, cached, err := g.app.verifier.Verify(r.Context(), raw, now)
+		g.app.gateway.metrics.looked(cached)
+		if err != nil {
+			return v, err
+		}
+		if !cached {
+			g.app.gateway.sightings.Note(&t.Credential)
+		}
+		v.token, v.cached, v.Credential = t, cached, &t.Credential
+		caddyhttp.SetVar(r.Context(), visitVar, v)
+	}
+	if !g.takes(v.token) {
+		return v, &token.Error{Kind: token.Invalid, Detail: "the token is for another issuer or audience than this route takes"}
+	}
+	v.Now = now.Unix()
+	v.look(n)
+	return v, nil
+}
+
+// anonymousOr lets a request without a credential pass an optional guard even
+// while the node is not ready: nothing of it is to be decided.
+func (g *Guard) anonymousOr(r *http.Request, err error) error {
+	if g.Optional {
+		if _, _, missing := g.sources.Extract(r); isMissing(missing) {
+			return missing
+		}
+	}
+	return err
+}
+
+func isMissing(err error) bool {
+	var e *token.Error
+	return errors.As(err, &e) && e.Kind == token.Missing
+}
+
+// takes reports whether the token is for this route.
+func (g *Guard) takes(t *token.Token) bool {
+	c := &t.Credential
+	if len(g.Issuers) > 0 && !slices.Contains(g.Issuers, c.Issuer) {
+		return false
+	}
+	return len(g.Audiences) == 0 || slices.ContainsFunc(g.Audiences, func(a string) bool { return slices.Contains(c.Audiences, a) })
+}
+
+// look asks the index, unless it has not changed since this token was last
+// found clear of it.
+func (v *visit) look(n *node.Node) {
+	index := n.Index()
+	generation := index.Generation() + 1 // zero is "never looked"
+	if v.token.Clean.Load() == generation {
+		v.Finding = revocation.Finding{}
+		return
+	}
+	index.Find(v.Credential, &v.Finding)
+	if v.Finding.Clear() {
+		v.token.Clean.Store(generation)
+	}
+}
+
+// bypass passes a request without a credential on as anonymous.
+func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	g.outcomes.bypass.Inc()
+	g.identity.anonymous(r)
+	logDecision(r, &logged{decision: "bypass", policy: g.label})
+	return next.ServeHTTP(w, r)
+}
+
+// admit tells the handlers behind, and the access log, who it is.
+func (g *Guard) admit(r *http.Request, v *visit) {
+	g.identity.set(r, v.token)
+	if g.Authorization == "strip" {
+		r.Header.Del("Authorization")
+	}
+	g.app.setUser(r, v.Credential.Issuer, v.Credential.Subject)
+	logDecision(r, &logged{
+		decision: "admit", policy: g.label, issuer: v.Credential.Issuer, client: v.Credential.Client, cached: v.cached,
+	})
+}
+
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
+		r.Header.Get("Access-Control-Request-Method") != "" && len(r.Header["Authorization"]) == 0
+}
+
+// refusalOf turns what stopped a request before it could be judged into the
+// decision that it amounts to.
+func refusalOf(err error) policy.Decision {
+	var (
+		bad  *token.Error
+		gate errNotReady
+	)
+	switch {
+	case errors.As(err, &gate):
+		if gate.state == node.Fenced {
+			return policy.Decision{Reason: policy.Stale}
+		}
+		return policy.Decision{Reason: policy.NotReady}
+	case errors.As(err, &bad):
+		switch bad.Kind {
+		case token.Missing:
+			return policy.Decision{Reason: policy.NoCredential}
+		case token.Ambiguous:
+			return policy.Decision{Reason: policy.AmbiguousCredential}
+		case token.NotReady:
+			return policy.Decision{Reason: policy.NotReady}
+		}
+	}
+	return policy.Decision{Reason: policy.InvalidToken}
+}
+
+// canonical is the form in which net/http keeps a header's name.
+func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Guard)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Guard)(nil)
+)

@@ -1,0 +1,317 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "curfew.dev/curfew/caddymodule"
+	"curfew.dev/curfew/token/tokentest"
+)
+
+// upstream counts what reaches it and remembers the last request.
+type upstream struct {
+	*httptest.Server
+	mu   sync.Mutex
+	hits int
+	last *http.Request
+}
+
+func newUpstream(t *testing.T) *upstream {
+	t.Helper()
+	u := new(upstream)
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		u.mu.Lock()
+		u.hits++
+		u.last = r
+		u.mu.Unlock()
+		_, _ = io.WriteString(w, "upstream")
+	}))
+	t.Cleanup(u.Close)
+	return u
+}
+
+func (u *upstream) count() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.hits
+}
+
+func (u *upstream) header(name string) []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.last.Header[name]
+}
+
+// gateway is a real Caddy in this process, in front of a counting upstream.
+type gateway struct {
+	t        *testing.T
+	issuer   *tokentest.Issuer
+	upstream *upstream
+	replace  *strings.Replacer
+
+	app, admin, health, endpoint string // base URLs
+	port                         string
+}
+
+const (
+	helpdesk   = "helpdesk-secret-of-the-tests"
+	breakGlass = "break-glass-secret-of-the-tests"
+)
+
+// global is the configuration of most tests; ISSUER and the like are replaced.
+const global = `
+	curfew {
+		issuer ISSUER {
+			audience api
+			client web
+			device_claim device_id
+			tenant_claim tid
+			exempt_client xbox-console
+			clock_skew 1s
+		}
+		policy billing {
+			acr mfa phr
+			max_age 10m
+			scope billing:write
+		}
+		policy fresh {
+			max_age 5m
+		}
+		ledger local DIR
+		on_empty start
+		node_name edge-1
+	}
+`
+
+// sites is the configuration of most tests behind the global options.
+const sites = `
+http://127.0.0.1:APPPORT {
+	@guarded not path /public /public/*
+	curfew @guarded {
+		identity_header X-User-Email email
+	}
+	@billing path /billing /billing/*
+	curfew @billing billing
+	reverse_proxy UPSTREAM
+}
+http://127.0.0.1:ADMINPORT {
+	curfew_admin {
+		token helpdesk write ` + helpdesk + `
+		token root break_glass ` + breakGlass + `
+		token dashboards read reading-secret-of-the-tests
+	}
+}
+http://127.0.0.1:HEALTHPORT {
+	metrics /metrics
+	curfew_health
+}
+`
+
+// start loads the given parts of a Caddyfile and waits until it is ready.
+func start(t *testing.T, global, sites string) *gateway {
+	t.Helper()
+	g := prepare(t)
+	g.load(global, sites)
+	g.awaitReady()
+	return g
+}
+
+func prepare(t *testing.T) *gateway {
+	t.Helper()
+	home := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", home)
+	g := &gateway{t: t, issuer: tokentest.Start(t), upstream: newUpstream(t)}
+	ports := freePorts(t, 4)
+	g.port = ports[0]
+	base := func(port string) string { return "http://127.0.0.1:" + port }
+	g.app, g.admin, g.health, g.endpoint = base(ports[0]), base(ports[1]), base(ports[2]), base(ports[3])
+	g.replace = strings.NewReplacer("ISSUER", g.issuer.URL, "UPSTREAM", g.upstream.URL, "DIR", t.TempDir(),
+		"APPPORT", ports[0], "ADMINPORT", ports[1], "HEALTHPORT", ports[2], "ENDPOINTPORT", ports[3])
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping Caddy: %v", err)
+		}
+	})
+	return g
+}
+
+// config adapts the parts of a Caddyfile to JSON.
+func (g *gateway) config(global, sites string) ([]byte, error) {
+	text := g.replace.Replace("{\n\tadmin 127.0.0.1:ENDPOINTPORT\n\tpersist_config off\n\tauto_https off\n\tlog {\n\t\tlevel ERROR\n\t}\n" + global + "}\n" + sites)
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	return adapted, err
+}
+
+func (g *gateway) load(global, sites string) {
+	g.t.Helper()
+	if err := g.tryLoad(global, sites); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *gateway) tryLoad(global, sites string) error {
+	config, err := g.config(global, sites)
+	if err != nil {
+		return err
+	}
+	return caddy.Load(config, true)
+}
+
+func (g *gateway) awaitReady() {
+	g.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		if resp, err := http.Get(g.health + "/readyz"); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	g.t.Fatal("the gateway did not become ready")
+}
+
+// freePorts reserves nothing: it finds ports that were free a moment ago.
+func freePorts(t *testing.T, n int) []string {
+	t.Helper()
+	var ports []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		ports = append(ports, port)
+	}
+	return ports
+}
+
+// claims of a token of a user who signed in 100 s ago.
+func (g *gateway) claims(sub string) tokentest.Claims {
+	now := time.Now().Unix()
+	return tokentest.Claims{
+		"iss": g.issuer.URL, "sub": sub, "aud": "api", "client_id": "web", "jti": fmt.Sprintf("jti-%s-%d", sub, time.Now().UnixNano()),
+		"sid": "sid-" + sub, "iat": now - 90, "auth_time": now - 100, "exp": now + 300, "device_id": "phone-" + sub, "tid": "contoso",
+		"scope": "read", "acr": "pwd", "amr": []string{"pwd"},
+	}
+}
+
+// token signs claims; changes replace them, nil removes.
+func (g *gateway) token(sub string, changes ...tokentest.Claims) string {
+	g.t.Helper()
+	return g.issuer.Sign(g.claims(sub), changes...)
+}
+
+// answer is a response with its body read.
+type answer struct {
+	*http.Response
+	body string
+}
+
+var client = &http.Client{
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Timeout:       10 * time.Second,
+}
+
+func (g *gateway) do(req *http.Request) answer {
+	g.t.Helper()
+	resp, err := client.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return answer{resp, string(b)}
+}
+
+// get asks the guarded site; edit may change the request.
+func (g *gateway) get(path, token string, edit ...func(*http.Request)) answer {
+	g.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, g.app+path, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for _, e := range edit {
+		e(req)
+	}
+	return g.do(req)
+}
+
+// call asks the admin API as the holder of a secret.
+func (g *gateway) call(secret, method, path string, body any, edit ...func(*http.Request)) answer {
+	g.t.Helper()
+	var b []byte
+	switch body := body.(type) {
+	case nil:
+	case string:
+		b = []byte(body)
+	default:
+		var err error
+		if b, err = json.Marshal(body); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	req, err := http.NewRequest(method, g.admin+path, bytes.NewReader(b))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if b != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if secret != "" {
+		req.Header.Set("Authorization", "Bearer "+secret)
+	}
+	for _, e := range edit {
+		e(req)
+	}
+	return g.do(req)
+}
+
+// revoke cuts a target and fails the test unless it is in force.
+func (g *gateway) revoke(target map[string]string, extra ...map[string]any) map[string]any {
+	g.t.Helper()
+	body := map[string]any{"target": target}
+	for _, e := range extra {
+		for k, v := range e {
+			body[k] = v
+		}
+	}
+	a := g.call(helpdesk, http.MethodPost, "/v1/revocations", body)
+	if a.StatusCode != http.StatusCreated {
+		g.t.Fatalf("revoking: %d %s", a.StatusCode, a.body)
+	}
+	var receipt map[string]any
+	if err := json.Unmarshal([]byte(a.body), &receipt); err != nil {
+		g.t.Fatal(err)
+	}
+	return receipt
+}
+
+func (a answer) problem() string {
+	var p struct{ Type string }
+	_ = json.Unmarshal([]byte(a.body), &p)
+	return p.Type
+}

@@ -1,0 +1,215 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"curfew.dev/curfew/token"
+)
+
+// identity writes the facts of a credential into request headers, and keeps
+// out of them what a client can send.
+type identity struct {
+	mapped []mapping // further headers, by the configuration
+}
+
+type mapping struct{ header, claim string }
+
+// reserved are headers that can't carry identity: they mean something else to
+// HTTP, to Caddy or to us.
+var reserved = []string{
+	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Keep-Alive", "Proxy-Authorization",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "X-Forwarded-For", "X-Forwarded-Host",
+	"X-Forwarded-Proto", "Forwarded", "Via",
+}
+
+func newIdentity(headers map[string]string) (identity, error) {
+	var id identity
+	for header, claim := range headers {
+		name := canonical(header)
+		switch {
+		case !isToken(header) || claim == "":
+			return id, fmt.Errorf("identity_header %s %s: want a header's name and a claim's name", header, claim)
+		case isOurs(name), slices.Contains(reserved, name):
+			return id, fmt.Errorf("identity_header %s is reserved: choose another header", header)
+		}
+		id.mapped = append(id.mapped, mapping{name, claim})
+	}
+	return id, nil
+}
+
+// prefix of the headers that are ours alone.
+const prefix = "Curfew-"
+
+// fold lower-cases a byte of a header's name and takes the characters that
+// servers behind us may fold together (CGI turns all of them into "_") as one.
+func fold(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	case c == '_', c == '.':
+		return '-'
+	}
+	return c
+}
+
+func isOurs(name string) bool {
+	if len(name) < len(prefix) {
+		return false
+	}
+	return same(name[:len(prefix)], prefix)
+}
+
+func same(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if fold(a[i]) != fold(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// carries reports whether a header's name is one that identity travels in.
+func (id *identity) carries(name string) bool {
+	name = strings.TrimSpace(name)
+	if isOurs(name) {
+		return true
+	}
+	for i := range id.mapped {
+		if same(name, id.mapped[i].header) {
+			return true
+		}
+	}
+	return false
+}
+
+// cleanse removes every spelling of our headers from what the client sent:
+// headers, announced trailers, and names in Connection, which a proxy behind
+// us would take as an order to drop them after we set them.
+func (id *identity) cleanse(r *http.Request) {
+	for name := range r.Header {
+		if id.carries(name) {
+			delete(r.Header, name)
+		}
+	}
+	for name := range r.Trailer {
+		if id.carries(name) {
+			delete(r.Trailer, name)
+		}
+	}
+	for _, hop := range [...]string{"Connection", "Proxy-Connection"} {
+		if lines := r.Header[hop]; len(lines) > 0 {
+			id.cleanseHops(r.Header, hop, lines)
+		}
+	}
+}
+
+func (id *identity) cleanseHops(h http.Header, hop string, lines []string) {
+	if len(lines) == 1 && !strings.Contains(lines[0], ",") && !id.carries(lines[0]) {
+		return // the everyday case, without work
+	}
+	var kept []string
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" && !id.carries(name) {
+				kept = append(kept, name)
+			}
+		}
+	}
+	if kept == nil {
+		delete(h, hop)
+		return
+	}
+	h[hop] = []string{strings.Join(kept, ", ")}
+}
+
+// anonymous says that nobody is known to be asking.
+func (id *identity) anonymous(r *http.Request) {
+	r.Header["Curfew-Authenticated"] = []string{"false"}
+}
+
+// set writes the facts of a verified token. Facts that it lacks have no
+// header. One array backs all values of the request: a handler behind us may
+// change values in place, so they can't be shared between requests.
+func (id *identity) set(r *http.Request, t *token.Token) {
+	c := &t.Credential
+	h := r.Header
+	values := make([]string, 0, 12+len(id.mapped))
+	put := func(name, value string) {
+		if value == "" {
+			return
+		}
+		values = append(values, value)
+		n := len(values)
+		h[name] = values[n-1 : n : n]
+	}
+	put("Curfew-Authenticated", "true")
+	put("Curfew-Issuer", visible(c.Issuer))
+	put("Curfew-Subject", visible(c.Subject))
+	put("Curfew-Client", visible(c.Client))
+	put("Curfew-Session", visible(c.Session))
+	put("Curfew-Device", visible(c.Device))
+	put("Curfew-Tenant", visible(c.Tenant))
+	put("Curfew-Scope", list(c.Scope))
+	put("Curfew-Acr", visible(c.ACR))
+	put("Curfew-Amr", list(c.AMR))
+	put("Curfew-Auth-Time", unix(c.AuthTime))
+	put("Curfew-Expires-At", unix(c.ExpiresAt))
+	for _, m := range id.mapped {
+		if value, ok := t.Claim(m.claim); ok {
+			put(m.header, visible(value))
+		}
+	}
+}
+
+func unix(t int64) string {
+	if t == 0 {
+		return ""
+	}
+	return strconv.FormatInt(t, 10)
+}
+
+// list joins values with spaces; the ones within a value are encoded.
+func list(values []string) string {
+	if !slices.ContainsFunc(values, func(v string) bool { return !isVisible(v) }) {
+		return strings.Join(values, " ")
+	}
+	encoded := make([]string, len(values))
+	for i, v := range values {
+		encoded[i] = visible(v)
+	}
+	return strings.Join(encoded, " ")
+}
+
+func isVisible(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '%' {
+			return false
+		}
+	}
+	return true
+}
+
+// visible percent-encodes what is not visible ASCII, and "%" with it so that
+// the encoding can be undone.
+func visible(s string) string {
+	if isVisible(s) {
+		return s
+	}
+	const digits = "0123456789ABCDEF"
+	b := make([]byte, 0, len(s)+16)
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '%' {
+			b = append(b, '%', digits[c>>4], digits[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}

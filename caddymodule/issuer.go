@@ -1,0 +1,114 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"curfew.dev/curfew/token"
+)
+
+// Issuer is an OpenID provider whose tokens are admitted.
+type Issuer struct {
+	// The issuer identifier, exactly as in `iss`. Plain http only on loopback.
+	URL string `json:"url"`
+
+	// The audiences of this gateway's services; a token must name one. Required.
+	Audiences []string `json:"audiences,omitempty"`
+
+	// The clients that this gateway fronts: audiences of ID tokens and of
+	// logout tokens. It does not restrict access tokens.
+	Clients []string `json:"clients,omitempty"`
+
+	// The kinds of token: `access_token` (RFC 9068, the default),
+	// `access_token_lenient` (providers that send no typ), `id_token`.
+	Accept []string `json:"accept,omitempty"`
+
+	// The signature algorithms, asymmetric only. Default: RS*, PS*, ES*, EdDSA.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// The claim that names the device, if the issuer and not the client sets it.
+	DeviceClaim string `json:"device_claim,omitempty"`
+
+	// The claim that names the organisation.
+	TenantClaim string `json:"tenant_claim,omitempty"`
+
+	// Clients that a sign-out of a whole user passes by.
+	ExemptClients []string `json:"exempt_clients,omitempty"`
+
+	// How far the issuer's clock may be off. Default: 2s.
+	ClockSkew caddy.Duration `json:"clock_skew,omitempty"`
+
+	// How long after its sign-in a session may live. Default: 90d.
+	Retention caddy.Duration `json:"retention,omitempty"`
+
+	// How long a token may live. Default: 28h.
+	MaxTokenLifetime caddy.Duration `json:"max_token_lifetime,omitempty"`
+
+	// Refuse tokens without auth_time, on which a sign-out is not exact.
+	RequireAuthTime bool `json:"require_auth_time,omitempty"`
+
+	// How long keys serve after the last successful fetch. Default: 24h.
+	JWKSMaxStale caddy.Duration `json:"jwks_max_stale,omitempty"`
+}
+
+var accepts = map[string]token.Accept{
+	"access_token":         token.AccessToken,
+	"access_token_lenient": token.AccessTokenLenient,
+	"id_token":             token.IDToken,
+}
+
+func (i *Issuer) provision() error {
+	for _, d := range []struct {
+		option string
+		value  *caddy.Duration
+		def    time.Duration
+	}{
+		{"clock_skew", &i.ClockSkew, 2 * time.Second},
+		{"retention", &i.Retention, 90 * 24 * time.Hour},
+		{"max_token_lifetime", &i.MaxTokenLifetime, 28 * time.Hour},
+		{"jwks_max_stale", &i.JWKSMaxStale, 24 * time.Hour},
+	} {
+		if *d.value == 0 {
+			*d.value = caddy.Duration(d.def)
+		}
+		if *d.value < 0 {
+			return fmt.Errorf("%s must be positive", d.option)
+		}
+	}
+	if time.Duration(i.ClockSkew) > time.Minute {
+		return fmt.Errorf("clock_skew %s is too large: at most 1m; mend the clocks instead", time.Duration(i.ClockSkew))
+	}
+	if i.Retention < i.MaxTokenLifetime {
+		return fmt.Errorf("retention %s is shorter than max_token_lifetime %s: sign-outs would be forgotten before tokens end",
+			time.Duration(i.Retention), time.Duration(i.MaxTokenLifetime))
+	}
+	for _, a := range i.Accept {
+		if _, known := accepts[a]; !known {
+			return fmt.Errorf("accept %q is unknown: want access_token, access_token lenient or id_token", a)
+		}
+	}
+	if slices.Contains(i.Accept, "id_token") && len(i.Clients) == 0 {
+		return errors.New("accept id_token needs `client …`: the audience of an ID token is a client")
+	}
+	if slices.Contains(i.ExemptClients, "") || slices.Contains(i.Clients, "") {
+		return errors.New("a client can't be empty")
+	}
+	return i.settings().Validate()
+}
+
+func (i *Issuer) settings() token.Issuer {
+	s := token.Issuer{
+		URL: i.URL, Audiences: i.Audiences, Clients: i.Clients, Algorithms: i.Algorithms,
+		DeviceClaim: i.DeviceClaim, TenantClaim: i.TenantClaim, RequireAuthTime: i.RequireAuthTime,
+		ClockSkew: time.Duration(i.ClockSkew), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
+		JWKSMaxStale: time.Duration(i.JWKSMaxStale),
+	}
+	for _, a := range i.Accept {
+		s.Accept = append(s.Accept, accepts[a])
+	}
+	return s
+}

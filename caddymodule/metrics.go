@@ -1,0 +1,282 @@
+package caddymodule
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token"
+)
+
+// metrics are the collectors of one gateway. They are made once and registered
+// with every configuration's registry, so that counters survive reloads.
+type metrics struct {
+	gateway *gateway
+
+	decisions        *prometheus.CounterVec
+	decisionDuration *prometheus.HistogramVec
+	cacheRequests    *prometheus.CounterVec
+	cacheHits        prometheus.Counter
+	cacheMisses      prometheus.Counter
+	fences           prometheus.Counter
+	staleAdmissions  prometheus.Counter
+	ledgerErrors     *prometheus.CounterVec
+	integrity        prometheus.Counter
+	appendDuration   prometheus.Histogram
+	enforcement      *prometheus.HistogramVec
+	jwksSuccess      *prometheus.GaugeVec
+	jwksFetches      *prometheus.CounterVec
+	jwksUnknownKID   *prometheus.CounterVec
+	adminRequests    *prometheus.CounterVec
+	adminDuration    *prometheus.HistogramVec
+}
+
+func newMetrics(g *gateway) *metrics {
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "curfew", Name: name, Help: help}
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts(opts(name, help)), labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "curfew", Name: name, Help: help, Buckets: buckets,
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
+		}, labels)
+	}
+	seconds := prometheus.ExponentialBuckets(0.0005, 2, 14) // 0.5 ms to 4 s
+	m := &metrics{
+		gateway:   g,
+		decisions: counter("decisions_total", "Decisions of guards.", "policy", "decision", "reason"),
+		decisionDuration: histogram("decision_duration_seconds", "Time to decide, from the cache or with a verification.",
+			[]float64{250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 10e-3, 100e-3}, "path"),
+		cacheRequests:   counter("token_cache_requests_total", "Look-ups of verified tokens.", "result"),
+		fences:          counter("fence_transitions_total", "Times this node fenced itself or was unfenced.").WithLabelValues(),
+		staleAdmissions: counter("stale_admissions_total", "Requests admitted while stale, under on_stale allow.").WithLabelValues(),
+		ledgerErrors:    counter("ledger_errors_total", "Ledger operations that failed.", "op"),
+		integrity:       counter("ledger_integrity_failures_total", "Times the ledger failed its integrity checks.").WithLabelValues(),
+		appendDuration:  histogram("ledger_append_duration_seconds", "Time until an append was durable.", seconds).WithLabelValues().(prometheus.Histogram),
+		enforcement:     histogram("enforcement_duration_seconds", "Time from accepting a record to enforcing it here.", seconds, "source"),
+		jwksSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("jwks_last_success_timestamp_seconds",
+			"When the issuer's keys were last fetched.")), []string{"issuer"}),
+		jwksFetches:    counter("jwks_fetches_total", "Fetches of an issuer's keys.", "issuer", "result"),
+		jwksUnknownKID: counter("jwks_unknown_kid_total", "Tokens that named a key their issuer does not publish.", "issuer"),
+		adminRequests:  counter("admin_requests_total", "Calls of the admin API.", "operation", "code"),
+		adminDuration:  histogram("admin_request_duration_seconds", "Time to answer a call of the admin API.", seconds, "operation"),
+	}
+	m.cacheHits, m.cacheMisses = m.cacheRequests.WithLabelValues("hit"), m.cacheRequests.WithLabelValues("miss")
+	for _, op := range []string{"append", "open"} {
+		m.ledgerErrors.WithLabelValues(op)
+	}
+	for _, path := range []string{"hit", "verify"} {
+		m.decisionDuration.WithLabelValues(path)
+	}
+	for _, source := range []string{"admin", "cli"} {
+		m.enforcement.WithLabelValues(source)
+	}
+	return m
+}
+
+func (m *metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.decisions, m.decisionDuration, m.cacheRequests, m.fences, m.staleAdmissions, m.ledgerErrors, m.integrity,
+		m.appendDuration, m.enforcement, m.jwksSuccess, m.jwksFetches, m.jwksUnknownKID, m.adminRequests, m.adminDuration,
+		gauges{m.gateway},
+	}
+}
+
+// register adds the collectors to a configuration's registry. It is called
+// once for each app, and a registry may hold them already.
+func (m *metrics) register(r *prometheus.Registry) error {
+	for _, c := range m.collectors() {
+		var already prometheus.AlreadyRegisteredError
+		if err := r.Register(c); err != nil && !errors.As(err, &already) {
+			return err
+		}
+	}
+	return nil
+}
+
+// outcomes are the decision counters of one guard, resolved when it loads.
+type outcomes struct {
+	admit, bypass       prometheus.Counter
+	refuse, wouldRefuse []prometheus.Counter // by reason
+	hit, verify         prometheus.Observer
+}
+
+func (m *metrics) outcomes(policyLabel string) *outcomes {
+	of := func(decision, reason string) prometheus.Counter {
+		return m.decisions.WithLabelValues(policyLabel, decision, reason)
+	}
+	o := &outcomes{
+		admit: of("admit", policy.Admitted.String()), bypass: of("bypass", policy.NoCredential.String()),
+		refuse: make([]prometheus.Counter, 1), wouldRefuse: make([]prometheus.Counter, 1),
+		hit: m.decisionDuration.WithLabelValues("hit"), verify: m.decisionDuration.WithLabelValues("verify"),
+	}
+	for _, r := range policy.Reasons() {
+		o.refuse = append(o.refuse, of("refuse", r.String()))
+		o.wouldRefuse = append(o.wouldRefuse, of("would_refuse", r.String()))
+	}
+	return o
+}
+
+// looked counts a look-up in the token cache.
+func (m *metrics) looked(hit bool) {
+	if hit {
+		m.cacheHits.Inc()
+		return
+	}
+	m.cacheMisses.Inc()
+}
+
+// adminCall counts a call of the admin API.
+func (m *metrics) adminCall(operation string, code int, took time.Duration) {
+	m.adminRequests.WithLabelValues(operation, strconv.Itoa(code)).Inc()
+	m.adminDuration.WithLabelValues(operation).Observe(took.Seconds())
+}
+
+// keyObserver counts what a key set does.
+type keyObserver struct {
+	success    prometheus.Gauge
+	fetches    *prometheus.CounterVec
+	unknownKID prometheus.Counter
+}
+
+func (m *metrics) keys(issuer string) *keyObserver {
+	fetches := m.jwksFetches.MustCurryWith(prometheus.Labels{"issuer": issuer})
+	for _, result := range token.FetchResults() {
+		fetches.WithLabelValues(string(result))
+	}
+	return &keyObserver{m.jwksSuccess.WithLabelValues(issuer), fetches, m.jwksUnknownKID.WithLabelValues(issuer)}
+}
+
+// Fetched counts an attempt to get the keys.
+func (o *keyObserver) Fetched(result token.FetchResult, err error) {
+	o.fetches.WithLabelValues(string(result)).Inc()
+	if err == nil {
+		o.success.SetToCurrentTime()
+	}
+}
+
+// UnknownKey counts a token whose key the issuer does not publish.
+func (o *keyObserver) UnknownKey() { o.unknownKID.Inc() }
+
+// observer counts and logs what a node does.
+type observer struct{ metrics *metrics }
+
+// log is Caddy's logger of the moment: a configuration's own would not outlive it.
+func (*observer) log() *zap.Logger { return caddy.Log().Named("curfew") }
+
+func (o *observer) Appended(took time.Duration, err error) {
+	if err != nil {
+		o.metrics.ledgerErrors.WithLabelValues("append").Inc()
+		o.log().Error("appending to the ledger", zap.Error(err))
+		return
+	}
+	o.metrics.appendDuration.Observe(took.Seconds())
+}
+
+func (o *observer) Enforced(source string, took time.Duration) {
+	o.metrics.enforcement.WithLabelValues(source).Observe(took.Seconds())
+}
+
+func (o *observer) Changed(s node.State, why error) {
+	switch s {
+	case node.Damaged:
+		o.metrics.integrity.Inc()
+		o.log().Error("the ledger failed its integrity checks; nothing is admitted until an operator has looked at it: see `caddy curfew doctor`",
+			zap.Error(why))
+	case node.Starting:
+		o.log().Warn("not ready", zap.Error(why))
+	case node.Ready, node.Fenced:
+		o.log().Info("node " + s.String())
+	}
+}
+
+// gauges are read from the gateway when they are scraped.
+type gauges struct{ gateway *gateway }
+
+var (
+	descBuild      = prometheus.NewDesc("curfew_build_info", "The build that runs.", []string{"version", "revision"}, nil)
+	descLedger     = prometheus.NewDesc("curfew_ledger_info", "The ledger in use.", []string{"kind", "epoch"}, nil)
+	descConfig     = prometheus.NewDesc("curfew_config_info", "The configuration in use.", []string{"digest"}, nil)
+	descCacheBytes = prometheus.NewDesc("curfew_token_cache_bytes", "Memory of verified tokens.", nil, nil)
+	descEvictions  = prometheus.NewDesc("curfew_token_cache_evictions_total", "Verified tokens dropped for want of room.", nil, nil)
+	descEntries    = prometheus.NewDesc("curfew_index_entries", "Targets with something in force.", []string{"kind"}, nil)
+	descIndexBytes = prometheus.NewDesc("curfew_index_bytes", "Memory of the index.", nil, nil)
+	descSequence   = prometheus.NewDesc("curfew_ledger_last_sequence", "The sequence of the last record.", nil, nil)
+	descFresh      = prometheus.NewDesc("curfew_freshness_timestamp_seconds", "Until when this node knows every acknowledged record.", nil, nil)
+	descMaxStale   = prometheus.NewDesc("curfew_max_staleness_seconds", "How stale this node may be before it fences itself.", nil, nil)
+	descReady      = prometheus.NewDesc("curfew_ready", "1 while requests are decided.", nil, nil)
+	descFenced     = prometheus.NewDesc("curfew_fenced", "1 while this node refuses because it can't prove that it is fresh.", nil, nil)
+	descNodes      = prometheus.NewDesc("curfew_nodes", "Nodes heard of, by state.", []string{"state"}, nil)
+	descExpected   = prometheus.NewDesc("curfew_nodes_expected", "Nodes that should be there; 0: not configured.", nil, nil)
+)
+
+// Describe sends nothing: the collector is unchecked, since its label values
+// are only known when it is scraped.
+func (gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descBuild, descLedger, descConfig, descCacheBytes, descEvictions, descEntries, descIndexBytes, descSequence,
+		descFresh, descMaxStale, descReady, descFenced, descNodes, descExpected,
+	} {
+		ch <- d
+	}
+}
+
+// Collect reads the gateway's state.
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	version, revision := buildVersion()
+	gauge(descBuild, 1, version, revision)
+	n := g.gateway.node
+	state := n.State()
+	gauge(descReady, oneIf(state == node.Ready))
+	gauge(descFenced, oneIf(state == node.Fenced))
+	for s := node.Starting; s <= node.Damaged; s++ {
+		gauge(descNodes, oneIf(s == state), s.String())
+	}
+	if a := g.gateway.app.Load(); a != nil {
+		gauge(descConfig, 1, a.digest)
+		gauge(descMaxStale, time.Duration(a.MaxStaleness).Seconds())
+		gauge(descExpected, float64(a.ExpectNodes))
+	}
+	cache := g.gateway.cache
+	gauge(descCacheBytes, float64(cache.Bytes()))
+	ch <- prometheus.MustNewConstMetric(descEvictions, prometheus.CounterValue, float64(cache.Evictions()))
+	if l, err := n.Log(); err == nil {
+		head := l.Head().Position
+		gauge(descLedger, 1, "local", strconv.FormatUint(head.Epoch, 10))
+		gauge(descSequence, float64(head.Sequence))
+	}
+	if state == node.Ready {
+		gauge(descFresh, float64(time.Now().UnixMilli())/1000)
+	}
+	for _, k := range append(revocation.Kinds(), revocation.KindEveryone) {
+		gauge(descEntries, float64(n.Index().Entries(k)), k.String())
+	}
+	gauge(descIndexBytes, float64(n.Index().Bytes()))
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Interface guards
+var (
+	_ prometheus.Collector = gauges{}
+	_ node.Observer        = (*observer)(nil)
+	_ token.Observer       = (*keyObserver)(nil)
+)

@@ -1,0 +1,167 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"curfew.dev/curfew/policy"
+)
+
+// retryAfter is what a client is told to wait, in seconds, where time mends it.
+const retryAfter = "1"
+
+// refuse answers the request, or with dry_run lets it pass without identity.
+// The upstream is never contacted otherwise.
+func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, v *visit, d policy.Decision) error {
+	entry := logged{decision: "refuse", policy: g.label, reason: d.Reason.String(), revocation: d.RevocationID(), cached: v.cached}
+	if v.Credential != nil {
+		entry.issuer, entry.client = v.Credential.Issuer, v.Credential.Client
+	}
+	if g.DryRun {
+		g.outcomes.wouldRefuse[d.Reason].Inc()
+		g.identity.anonymous(r)
+		entry.decision, entry.dryRun = "would_refuse", true
+		logDecision(r, &entry)
+		return next.ServeHTTP(w, r)
+	}
+	g.outcomes.refuse[d.Reason].Inc()
+	logDecision(r, &entry)
+
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl.Set("http.curfew.reason", d.Reason.String())
+	repl.Set("http.curfew.problem_type", d.Reason.ProblemType())
+	repl.Set("http.curfew.revocation_id", d.RevocationID())
+
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if d.Reason.Challenges() {
+		h.Set("WWW-Authenticate", challenge(&d))
+	}
+	if d.Reason.Status() == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
+	switch {
+	case g.SignInURL != "" && d.Reason.Status() == http.StatusUnauthorized && isNavigation(r):
+		return g.redirect(w, r)
+	case g.Refusal == "handle_errors":
+		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
+	}
+	respond(w, r, d.Reason)
+	return nil
+}
+
+// challenge writes the one line of WWW-Authenticate (RFC 6750 section 3, RFC
+// 9470 section 3). Its values come from configuration and records, whose
+// characters were checked, never from the request.
+func challenge(d *policy.Decision) string {
+	code := d.Reason.Code()
+	if code == "" {
+		return "Bearer"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `Bearer error="%s", error_description="%s"`, code, d.Reason.Title())
+	if len(d.Challenge.ACRValues) > 0 {
+		fmt.Fprintf(&b, `, acr_values="%s"`, strings.Join(d.Challenge.ACRValues, " "))
+	}
+	if d.Challenge.HasMaxAge {
+		fmt.Fprintf(&b, `, max_age="%d"`, d.Challenge.MaxAge)
+	}
+	if len(d.Challenge.Scope) > 0 {
+		fmt.Fprintf(&b, `, scope="%s"`, strings.Join(d.Challenge.Scope, " "))
+	}
+	return b.String()
+}
+
+// isNavigation reports whether a browser is showing the answer to a person.
+func isNavigation(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		dest := r.Header.Get("Sec-Fetch-Dest")
+		return mode == "navigate" && (dest == "" || dest == "document")
+	}
+	return r.Method == http.MethodGet && strings.HasPrefix(r.Header.Get("Accept"), "text/html")
+}
+
+// redirect sends a browser to sign in. Where it wanted to go is not passed on:
+// that would make the sign-in page an open redirector.
+func (g *Guard) redirect(w http.ResponseWriter, r *http.Request) error {
+	h := w.Header()
+	h.Del("WWW-Authenticate")
+	h.Set("Location", g.SignInURL)
+	w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+func checkSignInURL(s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" && (u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/")) {
+		return fmt.Errorf("sign_in_url %q: want an absolute URL or a path", s)
+	}
+	return nil
+}
+
+// respond writes the problem (RFC 9457), or a plain page for people.
+func respond(w http.ResponseWriter, r *http.Request, reason policy.Reason) {
+	status, body := reason.Status(), []byte(nil)
+	h := w.Header()
+	if isNavigation(r) {
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		body = page(reason)
+	} else {
+		h.Set("Content-Type", "application/problem+json")
+		body, _ = json.Marshal(struct {
+			Type   string `json:"type"`
+			Title  string `json:"title"`
+			Status int    `json:"status"`
+		}{reason.ProblemType(), reason.Title(), status})
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
+}
+
+func page(reason policy.Reason) []byte {
+	return fmt.Appendf(nil, `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>%[1]s</title>
+<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem}</style>
+<main><h1>%[1]s</h1><p>%[2]s</p></main>
+</html>
+`, html.EscapeString(reason.Title()), html.EscapeString(advice(reason)))
+}
+
+// advice tells a person what to do.
+func advice(reason policy.Reason) string {
+	switch reason {
+	case policy.NotReady, policy.Stale:
+		return "Please try again in a moment."
+	case policy.Blocked:
+		return "If you think this is a mistake, contact the people who run this service."
+	case policy.InsufficientScope:
+		return "The application you use was not given permission for this."
+	case policy.AmbiguousCredential:
+		return "The application you use sent its credential in a way that is not accepted."
+	}
+	return "Go back to the application and sign in again."
+}

@@ -1,0 +1,106 @@
+package caddymodule
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// secret is a value from the configuration: a literal, {env.NAME} or
+// {file.PATH}. A file is read again when it changes. The configuration itself
+// keeps the placeholder, so the value never shows in /config/.
+type secret struct {
+	path string // of a file, else empty
+
+	mu      sync.Mutex
+	value   []byte
+	stat    os.FileInfo
+	checked time.Time
+}
+
+// newSecret resolves a configured value and refuses what can't be a secret.
+func newSecret(configured string) (*secret, error) {
+	s := &secret{}
+	name, placeholder := strings.CutPrefix(configured, "{")
+	name, closed := strings.CutSuffix(name, "}")
+	switch {
+	case !placeholder || !closed:
+		s.value = []byte(configured)
+	case strings.HasPrefix(name, "env."):
+		s.value = []byte(os.Getenv(name[len("env."):]))
+	case strings.HasPrefix(name, "file."):
+		s.path = name[len("file."):]
+		if err := s.read(); err != nil {
+			return nil, fmt.Errorf("reading the secret %s: %w", configured, err)
+		}
+	default:
+		return nil, errors.New("a secret is a literal, {env.NAME} or {file./path}")
+	}
+	if err := checkSecret(s.value); err != nil {
+		if placeholder {
+			return nil, fmt.Errorf("secret %s: %w", configured, err)
+		}
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	return s, nil
+}
+
+func checkSecret(value []byte) error {
+	if len(value) == 0 {
+		return errors.New("it is empty or not set")
+	}
+	for _, c := range value {
+		if c <= ' ' || c > '~' {
+			return errors.New("it has characters that can't be sent in a header: use visible ASCII")
+		}
+	}
+	return nil
+}
+
+func (s *secret) read() error {
+	stat, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if stat.Size() > 64<<10 {
+		return errors.New("the file is too large for a secret")
+	}
+	b, err := os.ReadFile(s.path)
+	if err != nil {
+		return err
+	}
+	s.value, s.stat = bytes.TrimRight(b, "\r\n"), stat
+	return nil
+}
+
+// Value is the secret now. A file that has become unreadable or unusable is an
+// error: who can't be checked isn't let in.
+func (s *secret) Value() ([]byte, error) {
+	if s.path == "" {
+		return s.value, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.checked) < time.Second {
+		return s.value, nil
+	}
+	stat, err := os.Stat(s.path)
+	if err != nil {
+		return nil, errors.New("reading a secret file: " + err.Error())
+	}
+	if s.stat == nil || !stat.ModTime().Equal(s.stat.ModTime()) || stat.Size() != s.stat.Size() || !os.SameFile(stat, s.stat) {
+		if err := s.read(); err != nil {
+			return nil, fmt.Errorf("reading a secret file: %w", err)
+		}
+		if err := checkSecret(s.value); err != nil {
+			s.stat = nil // looked at again next time
+			return nil, fmt.Errorf("secret file %s: %w", s.path, err)
+		}
+	}
+	s.checked = time.Now()
+	return s.value, nil
+}

@@ -1,0 +1,163 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// object is a JSON object that a test writes.
+type object map[string]any
+
+// caller calls the admin API with the secret of a role.
+type caller struct {
+	gateway *gateway
+	role    string
+}
+
+func (g *gateway) as(role string) caller { return caller{g, role} }
+
+// call sends a body, or none, with further headers as name, value pairs.
+func (c caller) call(t *testing.T, method, path string, body object, headers ...string) answer {
+	t.Helper()
+	var b bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&b).Encode(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRequest(t, method, "http://"+c.gateway.API+path, &b)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Header.Set("Authorization", "Bearer "+c.gateway.read(t, filepath.Join(c.gateway.Secrets, c.role)))
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return c.gateway.do(t, r)
+}
+
+// want calls and decodes, and fails the test on another status.
+func (c caller) want(t *testing.T, status int, method, path string, body object, into any) answer {
+	t.Helper()
+	a := c.call(t, method, path, body)
+	a.decode(t, status, into)
+	return a
+}
+
+func (a answer) decode(t *testing.T, status int, into any) {
+	t.Helper()
+	if a.status != status {
+		t.Fatalf("the admin API answers %d, want %d: %s", a.status, status, a.body)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal(a.body, into); err != nil {
+		t.Fatalf("reading an answer of the admin API: %v: %s", err, a.body)
+	}
+}
+
+// problem is the type of a refusal of the admin API, without its prefix.
+func (a answer) problem(t *testing.T) string {
+	t.Helper()
+	var p struct {
+		Type string `json:"type"`
+	}
+	a.decode(t, a.status, &p)
+	return strings.TrimPrefix(p.Type, "urn:curfew:")
+}
+
+// receipt is the answer to a write (section 8 of the design).
+type receipt struct {
+	ID            string    `json:"id"`
+	Position      string    `json:"position"`
+	Target        object    `json:"target"`
+	Mode          string    `json:"mode"`
+	At            time.Time `json:"at"`
+	Source        string    `json:"source"`
+	Actor         string    `json:"actor"`
+	Reason        string    `json:"reason"`
+	ExemptClients []string  `json:"exempt_clients"`
+	Limits        []string  `json:"limits"`
+	Durability    string    `json:"durability"`
+	Enforcement   struct {
+		State      string     `json:"state"`
+		EnforcedBy *time.Time `json:"enforced_by"`
+		Nodes      []struct {
+			Node       string    `json:"node"`
+			State      string    `json:"state"`
+			EnforcedAt time.Time `json:"enforced_at"`
+		} `json:"nodes"`
+	} `json:"enforcement"`
+}
+
+// check holds a receipt to what a single gateway promises.
+func (r receipt) check(t *testing.T) {
+	t.Helper()
+	e := r.Enforcement
+	if r.ID == "" || r.Position == "" || r.Durability != "verified" || e.State != "enforced" || e.EnforcedBy == nil {
+		t.Errorf("the receipt promises too little: %+v", r)
+	}
+	if len(e.Nodes) != 1 || !strings.HasPrefix(e.Nodes[0].Node, "edge-1/") || e.Nodes[0].State != "enforced" {
+		t.Errorf("the receipt names the nodes %+v", e.Nodes)
+	}
+}
+
+// cut revokes. What is wider than one account is previewed first.
+func (g *gateway) cut(t *testing.T, body object) receipt {
+	t.Helper()
+	as := g.as("write")
+	if wide(body) {
+		as = g.as("break_glass")
+		body["preview_id"] = g.preview(t, body).ID
+	}
+	var r receipt
+	a := as.want(t, http.StatusCreated, http.MethodPost, "/v1/revocations", body, &r)
+	r.check(t)
+	if got := a.header.Get("Location"); got != "/v1/revocations/"+r.ID {
+		t.Errorf("the receipt lies at %q", got)
+	}
+	return r
+}
+
+func wide(body object) bool {
+	target := body["target"].(object)
+	for _, narrow := range []string{"sub", "sid", "jti"} {
+		if _, ok := target[narrow]; ok {
+			return false
+		}
+	}
+	return true
+}
+
+// preview is what a revocation would hit.
+type preview struct {
+	ID            string   `json:"preview_id"`
+	Accounts      int      `json:"accounts"`
+	Sessions      int      `json:"sessions"`
+	Devices       int      `json:"devices"`
+	ExemptClients []string `json:"exempt_clients"`
+}
+
+func (g *gateway) preview(t *testing.T, body object) preview {
+	t.Helper()
+	var p preview
+	g.as("read").want(t, http.StatusOK, http.MethodPost, "/v1/revocations/preview", body, &p)
+	return p
+}
+
+// target is an object of the gateway's issuer with further members.
+func (g *gateway) target(members ...string) object {
+	t := object{"iss": g.Issuer}
+	for i := 0; i < len(members); i += 2 {
+		t[members[i]] = members[i+1]
+	}
+	return t
+}

@@ -1,0 +1,68 @@
+package devidp
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// issuerHost is the host:port of an issuer this package may speak for or to.
+// Names are refused, localhost too: who resolves them decides where a password
+// goes.
+func issuerHost(issuer string) (string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil || issuer != "http://"+u.Host || !isLoopback(u.Host) {
+		return "", fmt.Errorf("checking issuer %q: want http://ADDRESS:PORT with a loopback address "+
+			"such as http://127.0.0.1:9000 and nothing after it; this provider is for development only", issuer)
+	}
+	return u.Host, nil
+}
+
+// isLoopback reports whether address is IP:port with a loopback IP.
+func isLoopback(address string) bool {
+	a, err := netip.ParseAddrPort(address)
+	return err == nil && a.Addr().Zone() == "" && a.Addr().Unmap().IsLoopback()
+}
+
+func checkListener(l net.Listener) error {
+	if a := l.Addr(); a.Network() != "tcp" || !isLoopback(a.String()) {
+		return fmt.Errorf("checking listener %s: it is reachable from elsewhere; "+
+			"listen on 127.0.0.1 or [::1], this provider is for development only", a)
+	}
+	return nil
+}
+
+// checkRedirectURI keeps authorization codes on this machine.
+func checkRedirectURI(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil ||
+		u.Opaque != "" || strings.Contains(uri, "#") || !isLocalName(u.Hostname()) {
+		return fmt.Errorf("checking redirect URI %q: want http or https on a loopback address, "+
+			"localhost or a name below .localhost, without user and fragment", uri)
+	}
+	return nil
+}
+
+func isLocalName(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
+		err == nil && a.Zone() == "" && a.Unmap().IsLoopback()
+}
+
+// onlyLoopback refuses peers from elsewhere, and every Host but the issuer's: a
+// page of another origin whose name is rebound to loopback sends its own.
+func onlyLoopback(host string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !isLoopback(r.RemoteAddr):
+			http.Error(w, "this provider is for development and serves its own machine only", http.StatusForbidden)
+		case r.Host != host:
+			http.Error(w, "this provider answers to its issuer's host and port only", http.StatusMisdirectedRequest)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}

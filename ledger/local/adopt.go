@@ -1,0 +1,166 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// Adopt accepts what lies in o.Dir, damaged, shortened or swapped as it may be:
+// it begins a new epoch, greater than any in the log, the position or the
+// witness, on the entries that can still be verified. The new epoch signs
+// everybody out, because nobody can say what is missing, unless o.OnEmpty is
+// [Start]. The files that were there stay beside as *.damaged-<time>. Keys of
+// idempotency are not carried over. The report is that of the adopted ledger.
+func Adopt(o Options) (Report, error) {
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return Report{}, err
+	}
+	defer lock.Close()
+	if err := settle(o.Dir); err != nil {
+		return Report{}, err
+	}
+	empty, err := isEmpty(o.Dir)
+	if err != nil {
+		return Report{}, err
+	}
+	if empty {
+		return Report{}, fmt.Errorf("adopting %s: it is empty; run `caddy curfew init`", o.Dir)
+	}
+	prefix := findPrefix(filepath.Join(o.Dir, fileLog))
+	seen, _ := readWitness(o.Witness) // one that can't be read is set aside too
+	aside := ".damaged-" + o.now().UTC().Format("20060102T150405.000Z")
+	err = installation{
+		dir:      o.Dir,
+		epoch:    prefix.newestEpoch(o) + 1,
+		succeeds: seen,
+		salvage:  prefix.copyTo,
+		genesis:  o.genesis(),
+		aside:    aside,
+	}.run()
+	if err != nil {
+		return Report{}, err
+	}
+	if err := keepWitness(o, aside); err != nil {
+		return Report{}, err
+	}
+	return inspect(o.Dir, o.Witness), nil
+}
+
+// keepWitness makes the witness one of the adopted ledger, so that the next
+// start doesn't refuse it for the old one.
+func keepWitness(o Options, aside string) error {
+	if o.Witness == "" {
+		return nil
+	}
+	if err := os.Rename(o.Witness, o.Witness+aside); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("setting the old witness aside: %w", err)
+	}
+	head, err := readPosition(filepath.Join(o.Dir, filePosition))
+	if err != nil {
+		return err
+	}
+	return writeWitness(o.Witness, head)
+}
+
+// prefix is the part of a damaged log that can be verified.
+type prefix struct {
+	path string
+	meta int // which of the readable meta pages leads to the most
+	head ledger.Head
+}
+
+// findPrefix looks for the longest one. A log that can't be opened at all has
+// none.
+func findPrefix(path string) (best prefix) {
+	best = prefix{path: path, meta: -1}
+	for meta := range 2 {
+		p := prefix{path: path, meta: meta}
+		_ = p.each(nil) // where it ends is the question
+		if p.head.Position.Compare(best.head.Position) > 0 {
+			best = p
+		}
+	}
+	return best
+}
+
+// newestEpoch is the greatest epoch that anything speaks of.
+func (p prefix) newestEpoch(o Options) uint64 {
+	epoch := p.head.Position.Epoch
+	for _, path := range []string{filepath.Join(o.Dir, filePosition), o.Witness} {
+		if h, err := readPosition(path); err == nil {
+			epoch = max(epoch, h.Position.Epoch)
+		}
+	}
+	return epoch
+}
+
+// errEnd ends the walk behind the verified prefix.
+var errEnd = errors.New("end of the prefix")
+
+func (p prefix) copyTo(w *logWriter) error {
+	if p.meta < 0 {
+		return nil
+	}
+	last := p.head.Position
+	q := prefix{path: p.path, meta: p.meta}
+	err := q.each(func(e entry, records []revocation.Record) error {
+		if err := w.add(e.Position, e.payload, records); err != nil {
+			return fmt.Errorf("copying entry %s: %w", e.Position, err)
+		}
+		if e.Position == last {
+			return errEnd
+		}
+		return nil
+	})
+	if errors.Is(err, errEnd) {
+		return nil
+	}
+	return err
+}
+
+// each goes through the entries from the first on, as far as they verify, and
+// leaves head at the last. It reads pages by itself: bbolt must not be given a
+// damaged file.
+func (p *prefix) each(yield func(entry, []revocation.Record) error) error {
+	f, err := os.Open(p.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	c, metas, err := newPageChecker(f)
+	if err != nil {
+		return err
+	}
+	if p.meta >= len(metas) {
+		return errNoMeta
+	}
+	var chain chainer
+	c.only = bucketLog
+	c.visit = func(k, v []byte) error {
+		e, err := entryOf(k, v)
+		if err != nil {
+			return err
+		}
+		if err := e.verify(p.head, &chain); err != nil {
+			return err
+		}
+		records, err := e.records()
+		if err != nil {
+			return err
+		}
+		p.head = e.Head
+		if yield == nil {
+			return nil
+		}
+		return yield(e, records)
+	}
+	return c.trees(metas[p.meta])
+}
+
+var errNoMeta = errors.New("no such meta page")

@@ -1,0 +1,261 @@
+//go:build e2e
+
+package local_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/revocation"
+)
+
+// These need root, loop devices, tmpfs and strace:
+//
+//	sudo go test -tags e2e -run 'TestF' ./ledger/local
+
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+// mount mounts what args say on a new directory until the test ends.
+func mount(t *testing.T, args ...string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "mnt")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mount", append(args, dir)...)
+	t.Cleanup(func() { exec.Command("umount", dir).Run() })
+	return dir
+}
+
+// A power cut: the image of the file system as the disk has it at that moment,
+// without what is only in the page cache of the mounted file system.
+func TestF2PowerCut(t *testing.T) {
+	needRoot(t)
+	total := 0
+	for range long(5, 100) {
+		t.Run("", func(t *testing.T) {
+			tmp := t.TempDir()
+			image, copied := filepath.Join(tmp, "image"), filepath.Join(tmp, "copy")
+			run(t, "truncate", "-s", "64M", image)
+			run(t, "mkfs.ext4", "-q", image)
+			disk := mount(t, "-o", "loop", image)
+			dir := filepath.Join(disk, "ledger")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			run(t, "sync", "-f", disk)
+			w := startWriter(t, dir)
+			w.await(t, 1)
+			time.Sleep(rand.N(300 * time.Millisecond))
+			// The writer holds still while the image is copied, so that the copy
+			// is of one moment; everything it said it said before that.
+			if err := w.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			run(t, "cp", "--sparse=always", image, copied)
+			w.kill()
+			acked := w.snapshot()
+			run(t, "umount", disk)
+
+			after := mount(t, "-o", "loop", copied)
+			l := mustOpen(t, filepath.Join(after, "ledger"))
+			verify(t, l, acked)
+			l.Close()
+			total += len(acked)
+		})
+	}
+	t.Logf("%d acknowledged, 0 lost", total)
+}
+
+// A full disk is told at once, stops no reader, and ends by itself.
+func TestF7DiskFull(t *testing.T) {
+	needRoot(t)
+	for name, disk := range map[string]func(t *testing.T) string{
+		"tmpfs": func(t *testing.T) string { return mount(t, "-t", "tmpfs", "-o", "size=3m", "tmpfs") },
+		"ext4": func(t *testing.T) string {
+			image := filepath.Join(t.TempDir(), "image")
+			run(t, "truncate", "-s", "16M", image)
+			run(t, "mkfs.ext4", "-q", "-m", "0", image)
+			return mount(t, "-o", "loop", image)
+		},
+	} {
+		t.Run(name, func(t *testing.T) { diskFull(t, disk(t)) })
+	}
+}
+
+func diskFull(t *testing.T, disk string) {
+	dir := filepath.Join(disk, "ledger")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := local.Open(local.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { l.Close() }()
+	acked := map[revocation.Position]string{}
+	for range 3 {
+		filler := filepath.Join(disk, "filler")
+		eatSpace(t, filler)
+		fillUntilRefused(t, l, acked)
+		verify(t, l, acked)
+
+		// A restart while it is full can be read, too.
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = local.Open(local.Options{Dir: dir}); err != nil {
+			t.Fatalf("opening on a full disk: %v", err)
+		}
+		verify(t, l, acked)
+		fillUntilRefused(t, l, acked)
+
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		reason := fmt.Sprint("after ", len(acked))
+		p, _, err := l.Append(t.Context(), []revocation.Record{record(reason)}, ledger.Idempotency{})
+		if err != nil {
+			t.Fatalf("appending when there is space again: %v", err)
+		}
+		acked[p] = reason
+		verify(t, l, acked)
+	}
+	t.Logf("%d acknowledged, 0 lost", len(acked))
+}
+
+// eatSpace leaves some hundred kilobytes.
+func eatSpace(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 64<<10))
+	}
+	if info, statErr := f.Stat(); statErr == nil {
+		err = f.Truncate(max(0, info.Size()-300<<10))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Sync()
+}
+
+func fillUntilRefused(t *testing.T, l *local.Ledger, acked map[revocation.Position]string) {
+	t.Helper()
+	for n := 0; ; n++ {
+		r := record(fmt.Sprintf("full-%d", len(acked)))
+		r.RequestID = string(bytes.Repeat([]byte("x"), 4000))
+		start := time.Now()
+		p, _, err := l.Append(context.Background(), []revocation.Record{r}, ledger.Idempotency{})
+		if err == nil {
+			acked[p] = r.Reason
+			continue
+		}
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("a full disk was told after %s", d)
+		}
+		if !errors.Is(err, ledger.ErrUnavailable) {
+			t.Errorf("a full disk: %v, want ErrUnavailable", err)
+		}
+		return
+	}
+}
+
+// A sync that fails: nothing is acknowledged that isn't there, and the ledger
+// goes on once syncs succeed.
+func TestF8SyncFails(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("needs strace")
+	}
+	inject := func(when string) []string {
+		return []string{
+			"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync",
+			"-e", "inject=fsync,fdatasync:error=EIO:when=" + when,
+		}
+	}
+	for n := range long(9, 60) {
+		// The first ones are the installation and the seal; then three for a commit.
+		when := 20 + n
+		t.Run(fmt.Sprintf("once at %d", when), func(t *testing.T) {
+			dir := t.TempDir()
+			w := startWriter(t, dir, inject(fmt.Sprint(when))...)
+			w.await(t, 200)
+			w.kill()
+			if w.errors["unknown"]+w.errors["unavailable"] == 0 {
+				t.Errorf("no failure was told: %q", w.lines)
+			}
+			verify(t, mustOpen(t, dir), w.snapshot())
+		})
+	}
+	t.Run("from then on", func(t *testing.T) {
+		dir := t.TempDir()
+		w := startWriter(t, dir, inject("40+")...)
+		w.await(t, 1)
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			w.mu.Lock()
+			failures := w.errors["unavailable"]
+			w.mu.Unlock()
+			if failures > 20 {
+				break
+			}
+		}
+		acked := w.snapshot()
+		time.Sleep(200 * time.Millisecond)
+		if more := w.count(); more != len(acked) {
+			t.Errorf("%d more were acknowledged while every sync fails", more-len(acked))
+		}
+		w.kill()
+		if w.errors["unavailable"] == 0 {
+			t.Errorf("no failure was told: %q", w.lines)
+		}
+		verify(t, mustOpen(t, dir), acked)
+	})
+}
+
+// A write that finds no space in the middle of a commit.
+func TestF7WriteFails(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("needs strace")
+	}
+	for n := range long(5, 40) {
+		when := 40 + n
+		t.Run(fmt.Sprintf("once at %d", when), func(t *testing.T) {
+			dir := t.TempDir()
+			w := startWriter(t, dir, "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64",
+				"-e", fmt.Sprintf("inject=pwrite64:error=ENOSPC:when=%d", when))
+			w.await(t, 100)
+			w.kill()
+			if w.errors["unknown"]+w.errors["unavailable"] == 0 {
+				t.Errorf("no failure was told: %q", w.lines)
+			}
+			verify(t, mustOpen(t, dir), w.snapshot())
+		})
+	}
+}

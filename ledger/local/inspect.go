@@ -1,0 +1,197 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// Problem is something wrong with a ledger.
+type Problem struct {
+	// Code is one of the Problem constants.
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	// Mend says what an operator can do.
+	Mend string `json:"mend"`
+}
+
+// The codes of problems.
+const (
+	ProblemLocked      = "locked"
+	ProblemDirectory   = "directory_unreadable"
+	ProblemEmpty       = "empty"
+	ProblemInterrupted = "interrupted"
+	ProblemPosition    = "position_unreadable"
+	ProblemLog         = "log_damaged"
+	ProblemBehind      = "log_behind_position"
+	ProblemWitness     = "witness_unreadable"
+	ProblemOlder       = "log_behind_witness"
+)
+
+// mends by code.
+var mends = map[string]string{
+	ProblemLocked:      "it is in use: ask the running gateway, or stop it first",
+	ProblemDirectory:   "create it, or let this user read it",
+	ProblemEmpty:       "a first start begins a ledger by on_empty; if there was one, restore the volume, or run `caddy curfew init`",
+	ProblemInterrupted: "nothing: the next start settles it",
+	ProblemPosition:    "restore the file, or run `caddy curfew adopt`: it signs everybody out and goes on with what can be verified",
+	ProblemLog:         "upgrade where a newer Curfew wrote it; else restore the newest copy, or run `caddy curfew adopt`: it signs everybody out and goes on with what can be verified",
+	ProblemBehind:      "find the newer ledger.db, or run `caddy curfew adopt`: it signs everybody out and goes on with what is there",
+	ProblemWitness:     "check the witness file and its permissions; remove it where it is damaged and the ledger is the right one",
+	ProblemOlder:       "bring back the ledger that this machine had, or run `caddy curfew adopt`: it signs everybody out and goes on with what is there",
+}
+
+// Report says how a ledger is.
+type Report struct {
+	Dir      string    `json:"dir"`
+	Problems []Problem `json:"problems"`
+	// Epoch and Sequence are the head: of the position file, and of the log
+	// where that is further.
+	Epoch    uint64 `json:"epoch"`
+	Sequence uint64 `json:"sequence"`
+	// Entries and Records were read and verified.
+	Entries uint64 `json:"entries"`
+	Records uint64 `json:"records"`
+	// Bytes is the size of each file of the ledger, old ones included.
+	Bytes map[string]int64 `json:"bytes"`
+}
+
+func newReport(dir string) Report {
+	return Report{Dir: dir, Problems: []Problem{}, Bytes: sizes(dir)}
+}
+
+func (r *Report) problem(code string, err error) {
+	r.Problems = append(r.Problems, Problem{code, err.Error(), mends[code]})
+}
+
+func (r *Report) reached(p revocation.Position) {
+	if p.Compare(revocation.Position{Epoch: r.Epoch, Sequence: r.Sequence}) > 0 {
+		r.Epoch, r.Sequence = p.Epoch, p.Sequence
+	}
+}
+
+// Inspect looks at the ledger in dir, reads all of it, and changes nothing.
+// An empty witness is none.
+func Inspect(dir, witness string) Report {
+	lock, err := lockDir(dir)
+	if err == nil {
+		defer lock.Close()
+		return inspect(dir, witness)
+	}
+	r := newReport(dir)
+	if errors.Is(err, ledger.ErrLocked) {
+		r.problem(ProblemLocked, err)
+	} else {
+		r.problem(ProblemDirectory, err)
+	}
+	return r
+}
+
+func inspect(dir, witness string) Report {
+	r := newReport(dir)
+	if found, _ := exists(filepath.Join(dir, fileLog+staged)); found {
+		r.problem(ProblemInterrupted, errors.New("a log was being installed"))
+	}
+	seen, err := readWitness(witness)
+	if err != nil {
+		r.problem(ProblemWitness, err)
+	}
+	if empty, err := isEmpty(dir); empty && err == nil {
+		r.problem(ProblemEmpty, errors.New("there is no ledger"))
+		return r
+	}
+	position, err := readPosition(filepath.Join(dir, filePosition))
+	if err != nil {
+		r.problem(ProblemPosition, err)
+	}
+	r.reached(position.Position)
+	r.log(filepath.Join(dir, fileLog), position, seen)
+	return r
+}
+
+func (r *Report) log(path string, position, seen ledger.Head) {
+	s, err := openStore(path, true)
+	if err != nil {
+		r.problem(ProblemLog, err)
+		r.prefix(path)
+		return
+	}
+	defer s.close()
+	head, err := s.head()
+	if err == nil {
+		r.reached(head.Position)
+		err = r.read(s, head.Position)
+	}
+	if err != nil {
+		r.problem(ProblemLog, err)
+		return
+	}
+	if position != (ledger.Head{}) {
+		if err := s.contains(position, "its position file"); err != nil {
+			r.problem(ProblemBehind, err)
+		}
+	}
+	if err := s.acceptable(seen); err != nil {
+		r.problem(ProblemOlder, err)
+	}
+}
+
+// read verifies every entry.
+func (r *Report) read(s *store, until revocation.Position) error {
+	for in := (reader{until: until}); in.last.Position != until; {
+		if err := s.view(func(tx *bolt.Tx) error { return in.chunk(tx) }); err != nil {
+			return err
+		}
+		for _, e := range in.entries {
+			r.count(e.Records)
+		}
+	}
+	return nil
+}
+
+func (r *Report) count(records []revocation.Record) {
+	r.Entries++
+	r.Records += uint64(len(records))
+}
+
+// prefix counts what can be verified of a log that can't be opened.
+func (r *Report) prefix(path string) {
+	p := findPrefix(path)
+	if p.meta < 0 {
+		return
+	}
+	q := prefix{path: path, meta: p.meta}
+	_ = q.each(func(_ entry, records []revocation.Record) error {
+		r.count(records)
+		return nil
+	})
+}
+
+// sizes lists the files of a ledger.
+func sizes(dir string) map[string]int64 {
+	bytes := map[string]int64{}
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		ours := strings.HasPrefix(e.Name(), fileLog) || strings.HasPrefix(e.Name(), filePosition)
+		if info, err := e.Info(); ours && err == nil {
+			bytes[e.Name()] = info.Size()
+		}
+	}
+	return bytes
+}
+
+// String is the report in a few lines for people.
+func (r Report) String() string {
+	s := fmt.Sprintf("%s: position %d.%d, %d entries with %d records verified\n", r.Dir, r.Epoch, r.Sequence, r.Entries, r.Records)
+	for _, p := range r.Problems {
+		s += fmt.Sprintf("%s: %s\n  mend: %s\n", p.Code, p.Detail, p.Mend)
+	}
+	return s
+}

@@ -1,0 +1,46 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+)
+
+// lockPatience is how long a directory may stay locked, for a process that is
+// just ending.
+const lockPatience = 700 * time.Millisecond
+
+// lockDir locks a directory against other processes, and against other ledgers
+// of this one. bbolt locks its file too, but a file can be swapped.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the directory of the ledger: %w", err)
+	}
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", dir, err)
+		}
+		if time.Now().After(deadline) {
+			f.Close()
+			return nil, fmt.Errorf("%w: %s; stop it, or give this one a directory of its own", ledger.ErrLocked, dir)
+		}
+	}
+}
+
+// abandon releases a file whose mapping can't be undone: the mapping holds the
+// file open, and with it the lock.
+func abandon(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}

@@ -1,0 +1,83 @@
+package local
+
+import (
+	"fmt"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// OnEmpty says what an empty directory means: a first start and a lost volume
+// look the same.
+type OnEmpty uint8
+
+// The meanings of an empty directory.
+const (
+	// SignOutAll begins with a genesis record that refuses every session from
+	// before now: nothing is un-revoked by losing a disk.
+	SignOutAll OnEmpty = iota
+	// Start trusts the sessions that exist.
+	Start
+	// Refuse waits for [Init].
+	Refuse
+)
+
+var onEmptyNames = [...]string{"sign_out_all", "start", "refuse"}
+
+// String is the name of the option in the configuration.
+func (e OnEmpty) String() string {
+	if int(e) >= len(onEmptyNames) {
+		return ""
+	}
+	return onEmptyNames[e]
+}
+
+// ParseOnEmpty reads the name of the option in the configuration.
+func ParseOnEmpty(s string) (OnEmpty, error) {
+	for e, name := range onEmptyNames {
+		if name == s {
+			return OnEmpty(e), nil
+		}
+	}
+	return 0, fmt.Errorf("on_empty %q is unknown: want sign_out_all, start or refuse", s)
+}
+
+// Options say where a ledger lies and how it begins.
+type Options struct {
+	// Dir is the directory of the ledger. It must exist.
+	Dir string
+	// OnEmpty says how a ledger begins in an empty directory. [Init] and
+	// [Adopt] sign everybody out unless it is Start.
+	OnEmpty OnEmpty
+	// Witness is the path of a copy of the position outside Dir, empty for
+	// none. It is written at most once a second and on Close; failing to
+	// write it stops nothing, see [Ledger.WitnessErr].
+	Witness string
+	// Skew is the clock skew that the instant of a genesis record allows for.
+	Skew time.Duration
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+func (o Options) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
+}
+
+// genesis is the record that begins an epoch.
+func (o Options) genesis() revocation.Record {
+	now := o.now()
+	r := revocation.Record{Type: revocation.Genesis, Time: now.UnixMilli(), Source: "genesis"}
+	if o.OnEmpty != Start {
+		r.Through = revocation.ThroughOf(now, o.Skew)
+	}
+	return r
+}
+
+// damaged wraps [ledger.ErrIntegrity] and names the mend.
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: %w; `caddy curfew doctor` says what can be done", ledger.ErrIntegrity, fmt.Errorf(format, args...))
+}

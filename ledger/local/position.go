@@ -1,0 +1,172 @@
+package local
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"curfew.dev/curfew/ledger"
+)
+
+// A position file has two slots, each in a block of its own, that are written
+// in turn: a write that is torn by a power cut leaves the other one readable.
+// A slot is the magic, the generation, the head and a checksum over them.
+const (
+	slotStride = 4096
+	slotSize   = 8 + 8 + sizeHead + sha256.Size
+	sizeSlots  = 2 * slotStride
+)
+
+var slotMagic = []byte("curfew\x00\x01")
+
+// errNoPosition: neither slot can be read.
+var errNoPosition = errors.New("no readable position")
+
+// slot is one statement about the head. The one with the larger generation
+// counts.
+type slot struct {
+	generation uint64
+	head       ledger.Head
+}
+
+func (s slot) append(b []byte) []byte {
+	start := len(b)
+	b = append(b, slotMagic...)
+	b = binary.BigEndian.AppendUint64(b, s.generation)
+	b = appendHead(b, s.head)
+	sum := sha256.Sum256(b[start:])
+	return append(b, sum[:]...)
+}
+
+func parseSlot(b []byte) (slot, bool) {
+	if len(b) < slotSize || !bytes.HasPrefix(b, slotMagic) {
+		return slot{}, false
+	}
+	body := b[:slotSize-sha256.Size]
+	if sha256.Sum256(body) != [sha256.Size]byte(b[len(body):]) {
+		return slot{}, false
+	}
+	head, err := headOf(body[16:])
+	return slot{binary.BigEndian.Uint64(body[8:]), head}, err == nil
+}
+
+// parseSlots returns the newest readable slot of a position file, and which
+// one it is.
+func parseSlots(b []byte) (newest slot, which int, err error) {
+	found := false
+	for i := range 2 {
+		if len(b) < i*slotStride {
+			break
+		}
+		s, ok := parseSlot(b[i*slotStride:])
+		if ok && (!found || s.generation > newest.generation) {
+			newest, which, found = s, i, true
+		}
+	}
+	if !found {
+		return slot{}, 0, errNoPosition
+	}
+	return newest, which, nil
+}
+
+// readPosition reads a position file without changing it. The error wraps
+// [os.ErrNotExist] or errNoPosition.
+func readPosition(path string) (ledger.Head, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return ledger.Head{}, fmt.Errorf("reading the position: %w", err)
+	}
+	defer f.Close()
+	newest, _, err := readSlots(f)
+	return newest.head, err
+}
+
+func readSlots(f *os.File) (slot, int, error) {
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, sizeSlots))
+	if err != nil {
+		return slot{}, 0, fmt.Errorf("reading the position: %w", err)
+	}
+	newest, which, err := parseSlots(b)
+	if err != nil {
+		return slot{}, 0, fmt.Errorf("reading the position from %s: %w", f.Name(), err)
+	}
+	return newest, which, nil
+}
+
+// createPosition writes a new position file at path and syncs it.
+func createPosition(path string, h ledger.Head) error {
+	b := make([]byte, sizeSlots)
+	for i := range 2 {
+		slot{uint64(i + 1), h}.append(b[:i*slotStride])
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("creating the position: %w", err)
+	}
+	_, err = f.WriteAt(b, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("creating the position: %w", err)
+	}
+	return nil
+}
+
+// position is an open position file.
+type position struct {
+	file    *os.File
+	newest  slot
+	which   int
+	scratch []byte
+}
+
+func openPosition(path string) (*position, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening the position: %w", err)
+	}
+	newest, which, err := readSlots(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &position{file: f, newest: newest, which: which}, nil
+}
+
+// seal makes the file say h in both slots. What was read may be in memory only,
+// when an earlier sync failed; so the newest slot is first written again as it
+// is: torn, it leaves the other slot, which the disk has.
+func (p *position) seal(h ledger.Head) error {
+	if err := p.put(p.newest, p.which); err != nil {
+		return err
+	}
+	if err := p.write(h); err != nil {
+		return err
+	}
+	return p.write(h)
+}
+
+// write makes h the position, durably. After an error the file must be opened
+// anew.
+func (p *position) write(h ledger.Head) error {
+	return p.put(slot{p.newest.generation + 1, h}, 1-p.which)
+}
+
+func (p *position) put(s slot, which int) error {
+	p.scratch = s.append(p.scratch[:0])
+	if _, err := p.file.WriteAt(p.scratch, int64(which)*slotStride); err != nil {
+		return fmt.Errorf("writing the position: %w", err)
+	}
+	if err := datasync(p.file); err != nil {
+		return fmt.Errorf("syncing the position: %w", err)
+	}
+	p.newest, p.which = s, which
+	return nil
+}
+
+func (p *position) close() error { return p.file.Close() }

@@ -1,0 +1,98 @@
+package local
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+func headAt(sequence uint64) ledger.Head {
+	return ledger.Head{Position: revocation.Position{Epoch: 7, Sequence: sequence}, Chain: [32]byte{byte(sequence), 1}}
+}
+
+// A torn write of one slot leaves what the other one says, which is never
+// older than the last write that was completed.
+func TestPositionTorn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "position")
+	if err := createPosition(path, headAt(1)); err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPosition(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for n := uint64(2); n < 12; n++ {
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.write(headAt(n)); err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for torn := range slotSize {
+			b := append([]byte(nil), before...)
+			at := p.which * slotStride
+			copy(b[at:at+torn], after[at:])
+			s, _, err := parseSlots(b)
+			if err != nil || s.head != headAt(n-1) && s.head != headAt(n) {
+				t.Fatalf("torn at %d while writing %d: %s, %v", torn, n, s.head.Position, err)
+			}
+		}
+	}
+}
+
+func TestPositionSeal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "position")
+	if err := createPosition(path, headAt(1)); err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPosition(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if err := p.seal(headAt(5)); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		if s, ok := parseSlot(b[i*slotStride:]); !ok || s.head != headAt(5) {
+			t.Errorf("slot %d says %s, %t after sealing", i, s.head.Position, ok)
+		}
+	}
+}
+
+// Whatever is in the file: no panic, and what is read is what one slot says in
+// full.
+func FuzzPosition(f *testing.F) {
+	whole := make([]byte, sizeSlots)
+	slot{3, headAt(8)}.append(whole[:0])
+	slot{4, headAt(9)}.append(whole[:slotStride])
+	f.Add(whole)
+	f.Add(whole[:slotStride])
+	f.Add(whole[slotStride:])
+	f.Add(whole[:slotSize-1])
+	f.Add([]byte{})
+	f.Add(append(append([]byte(nil), slotMagic...), make([]byte, slotSize)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, which, err := parseSlots(b)
+		if err != nil {
+			return
+		}
+		again := s.append(nil)
+		if string(again) != string(b[which*slotStride:][:slotSize]) {
+			t.Errorf("slot %d was read as %+v, which is written otherwise", which, s)
+		}
+	})
+}

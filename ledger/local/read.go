@@ -1,0 +1,135 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// How much is read in one transaction. Transactions are short and end before
+// yield is called, so that a slow reader doesn't hold up the appender.
+const (
+	chunkEntries = 512
+	chunkBytes   = 1 << 20
+)
+
+// Read calls yield for every entry after a position, oldest first, and verifies
+// each. See [ledger.Ledger]. A position that isn't in the log is
+// [ledger.ErrNotFound].
+func (l *Ledger) Read(ctx context.Context, after revocation.Position, yield func(revocation.Entry) error) error {
+	r := reader{until: l.Head().Position}
+	if after != (revocation.Position{}) {
+		if err := l.view(func(tx *bolt.Tx) error { return r.start(tx, after) }); err != nil {
+			return err
+		}
+	}
+	for r.last.Position.Compare(r.until) < 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := l.view(r.chunk); err != nil {
+			return err
+		}
+		for _, e := range r.entries {
+			if err := yield(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reader goes through the log in order.
+type reader struct {
+	until   revocation.Position
+	last    ledger.Head // verified so far
+	chain   chainer
+	entries []revocation.Entry
+}
+
+func (r *reader) start(tx *bolt.Tx, after revocation.Position) error {
+	e, err := newLookup(tx).entry(after)
+	r.last = e.Head
+	return err
+}
+
+// chunk reads the next entries.
+func (r *reader) chunk(tx *bolt.Tx) error {
+	r.entries = make([]revocation.Entry, 0, chunkEntries)
+	c := tx.Bucket(bucketLog).Cursor()
+	k, v, err := r.resume(c)
+	for size := 0; err == nil && len(r.entries) < chunkEntries && size < chunkBytes; k, v = c.Next() {
+		if k == nil {
+			return damaged("the log ends at %s and should reach %s", r.last.Position, r.until)
+		}
+		if err = r.take(k, v); r.last.Position == r.until {
+			break
+		}
+		size += len(v)
+	}
+	return err
+}
+
+// resume puts the cursor on the first entry that was not read.
+func (r *reader) resume(c *bolt.Cursor) (k, v []byte, err error) {
+	if r.last == (ledger.Head{}) {
+		k, v = c.First()
+		return k, v, nil
+	}
+	key := appendPosition(nil, r.last.Position)
+	if k, v = c.Seek(key); !bytes.Equal(k, key) || !bytes.HasPrefix(v, r.last.Chain[:]) {
+		return nil, nil, damaged("entry %s changed while it was read", r.last.Position)
+	}
+	k, v = c.Next()
+	return k, v, nil
+}
+
+func (r *reader) take(k, v []byte) error {
+	e, err := entryOf(k, v)
+	if err != nil {
+		return err
+	}
+	if err := e.verify(r.last, &r.chain); err != nil {
+		return err
+	}
+	records, err := e.records()
+	if err != nil {
+		return err
+	}
+	r.last = e.Head
+	r.entries = append(r.entries, revocation.Entry{Position: e.Position, Records: records})
+	return nil
+}
+
+// Search returns records newest first. See [ledger.Ledger]. A limit of zero is
+// [DefaultLimit]. A lift belongs to the account of what it lifts.
+func (l *Ledger) Search(ctx context.Context, page ledger.Page) ([]ledger.Located, error) {
+	s := searcher{page: page, at: page.Before}
+	if s.page.Limit <= 0 {
+		s.page.Limit = DefaultLimit
+	}
+	if s.at.IsZero() {
+		s.at = newest
+	}
+	step := s.log
+	if page.Issuer != "" && page.Subject != "" {
+		step = s.history
+	}
+	for !s.done {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := l.view(step); err != nil {
+			return nil, fmt.Errorf("searching the history: %w", err)
+		}
+	}
+	return s.found, nil
+}
+
+// DefaultLimit is how many records Search returns at most when nobody says.
+const DefaultLimit = 100

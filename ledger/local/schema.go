@@ -1,0 +1,149 @@
+package local
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// The names of the files in the directory of a ledger.
+const (
+	fileLog      = "ledger.db"
+	filePosition = "position"
+	// staged is the suffix of a file that is complete but not yet in place.
+	staged = ".new"
+)
+
+// The buckets of ledger.db.
+var (
+	bucketLog      = []byte("log")      // position -> chain, payload
+	bucketHead     = []byte("head")     // keyHead, keySucceeds -> version, position, chain
+	bucketHistory  = []byte("history")  // subject, position, item -> nothing
+	bucketKeys     = []byte("keys")     // idempotency key -> request, position, expiry
+	bucketExpiries = []byte("expiries") // expiry, idempotency key -> nothing
+
+	buckets     = [][]byte{bucketLog, bucketHead, bucketHistory, bucketKeys, bucketExpiries}
+	keyHead     = []byte("head")
+	keySucceeds = []byte("succeeds")
+)
+
+// formatVersion is the layout of the buckets.
+const formatVersion = 1
+
+const (
+	sizePosition = 16
+	sizeChain    = sha256.Size
+	sizeHead     = 1 + sizePosition + sizeChain
+	sizeKey      = 32
+	sizeMemory   = sizeKey + sizePosition + 8
+)
+
+func appendPosition(b []byte, p revocation.Position) []byte {
+	b = binary.BigEndian.AppendUint64(b, p.Epoch)
+	return binary.BigEndian.AppendUint64(b, p.Sequence)
+}
+
+// positionOf reads what appendPosition wrote; b is long enough.
+func positionOf(b []byte) revocation.Position {
+	return revocation.Position{Epoch: binary.BigEndian.Uint64(b), Sequence: binary.BigEndian.Uint64(b[8:])}
+}
+
+// follows reports whether q may come directly after p: the next sequence of
+// the epoch, or the first of a later one.
+func follows(p, q revocation.Position) bool {
+	if q.Epoch == p.Epoch {
+		return q.Sequence == p.Sequence+1
+	}
+	return q.Epoch > p.Epoch && q.Sequence == 1
+}
+
+// chainer computes the hash of each entry over the one before it.
+type chainer struct{ scratch []byte }
+
+func (c *chainer) next(prev [sizeChain]byte, p revocation.Position, payload []byte) [sizeChain]byte {
+	c.scratch = append(c.scratch[:0], prev[:]...)
+	c.scratch = appendPosition(c.scratch, p)
+	c.scratch = append(c.scratch, payload...)
+	return sha256.Sum256(c.scratch)
+}
+
+func appendHead(b []byte, h ledger.Head) []byte {
+	b = append(b, formatVersion)
+	b = appendPosition(b, h.Position)
+	return append(b, h.Chain[:]...)
+}
+
+func headOf(b []byte) (ledger.Head, error) {
+	if len(b) == 0 {
+		return ledger.Head{}, errors.New("the head is missing")
+	}
+	if b[0] != formatVersion {
+		return ledger.Head{}, fmt.Errorf("format version %d, this build understands %d: a newer Curfew wrote it, upgrade this node", b[0], formatVersion)
+	}
+	if len(b) != sizeHead {
+		return ledger.Head{}, fmt.Errorf("the head has %d bytes, want %d", len(b), sizeHead)
+	}
+	return ledger.Head{Position: positionOf(b[1:]), Chain: [sizeChain]byte(b[1+sizePosition:])}, nil
+}
+
+// subject is the key of an account in the history: a digest, so that keys are
+// short and of one length.
+type subject [16]byte
+
+func subjectOf(issuer, sub string) subject {
+	b := binary.AppendUvarint(make([]byte, 0, 128), uint64(len(issuer)))
+	b = append(b, issuer...)
+	b = append(b, sub...)
+	sum := sha256.Sum256(b)
+	return subject(sum[:])
+}
+
+const sizeMention = len(subject{}) + sizePosition + 2
+
+func appendMention(b []byte, s subject, r revocation.Ref) []byte {
+	b = append(b, s[:]...)
+	b = appendPosition(b, r.Position)
+	return binary.BigEndian.AppendUint16(b, r.Item)
+}
+
+func refOf(mention []byte) revocation.Ref {
+	b := mention[len(subject{}):]
+	return revocation.Ref{Position: positionOf(b), Item: binary.BigEndian.Uint16(b[sizePosition:])}
+}
+
+// memory is what is kept of an idempotency key.
+type memory struct {
+	request  [sizeKey]byte
+	position revocation.Position
+	expires  int64 // Unix seconds
+}
+
+func (m memory) append(b []byte) []byte {
+	b = append(b, m.request[:]...)
+	b = appendPosition(b, m.position)
+	return binary.BigEndian.AppendUint64(b, uint64(m.expires))
+}
+
+func memoryOf(b []byte) (memory, bool) {
+	if len(b) != sizeMemory {
+		return memory{}, false
+	}
+	return memory{
+		request:  [sizeKey]byte(b),
+		position: positionOf(b[sizeKey:]),
+		expires:  int64(binary.BigEndian.Uint64(b[sizeKey+sizePosition:])),
+	}, true
+}
+
+func appendExpiry(b []byte, expires int64, key [sizeKey]byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(expires))
+	return append(b, key[:]...)
+}
+
+// expirySeconds is when a key may be forgotten: never sooner than asked.
+func expirySeconds(t time.Time) int64 { return max(0, t.Add(time.Second-1).Unix()) }

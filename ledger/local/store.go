@@ -1,0 +1,229 @@
+package local
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// growth is by how much the log grows at once, in bytes.
+const growth = 4 << 20
+
+// store is an open log file.
+type store struct {
+	db     *bolt.DB
+	file   *os.File
+	broken atomic.Bool
+}
+
+func (s *store) options(readOnly bool) *bolt.Options {
+	return &bolt.Options{
+		Timeout:      lockPatience,
+		ReadOnly:     readOnly,
+		FreelistType: bolt.FreelistMapType,
+		NoStatistics: true,
+		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
+			s.file, err = os.OpenFile(path, flag, mode)
+			return s.file, err
+		},
+	}
+}
+
+// openStore opens a log whose pages are sound, readOnly without changing it.
+// The error wraps [ledger.ErrIntegrity] where the file is to blame.
+func openStore(path string, readOnly bool) (*store, error) {
+	if err := checkPages(path); err != nil {
+		if errors.Is(err, errPages) || errors.Is(err, os.ErrNotExist) {
+			return nil, damaged("%w", err)
+		}
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	s := &store{}
+	err := guard(func() (err error) {
+		s.db, err = bolt.Open(path, 0o600, s.options(readOnly))
+		return err
+	})
+	switch {
+	case err == nil:
+		s.db.AllocSize = growth
+		return s, nil
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("%w: %s", ledger.ErrLocked, path)
+	case errors.Is(err, errBroken):
+		_ = abandon(s.file)
+		return nil, damaged("opening %s: %w", path, err)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return nil, damaged("opening %s: %w", path, err)
+	}
+	return nil, fmt.Errorf("opening %s: %w", path, err)
+}
+
+// createStore makes an empty log at path.
+func createStore(path string) (*store, error) {
+	s := &store{}
+	db, err := bolt.Open(path, 0o600, s.options(false))
+	if err != nil {
+		return nil, fmt.Errorf("creating the log: %w", err)
+	}
+	db.AllocSize = growth
+	s.db = db
+	err = s.update(func(tx *bolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("creating the log: %w", err), s.close())
+	}
+	return s, nil
+}
+
+// view runs fn in a read transaction. Transactions must be short: while one is
+// open the file can't be mapped anew, so it can't grow.
+func (s *store) view(fn func(*bolt.Tx) error) error {
+	return s.guarded(func() error { return s.db.View(fn) })
+}
+
+// update runs fn in a write transaction and makes it durable.
+func (s *store) update(fn func(*bolt.Tx) error) error {
+	return s.guarded(func() error { return s.db.Update(fn) })
+}
+
+// guarded leaves a broken handle alone, which may hold its own locks.
+func (s *store) guarded(fn func() error) error {
+	err := guard(fn)
+	if errors.Is(err, errBroken) {
+		s.broken.Store(true)
+		return damaged("%w", err)
+	}
+	return err
+}
+
+func (s *store) close() error {
+	if s.broken.Load() {
+		return abandon(s.file)
+	}
+	return s.db.Close()
+}
+
+// head returns the end of the log, on which the head and the last entry must
+// agree.
+func (s *store) head() (h ledger.Head, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		for _, name := range buckets {
+			if tx.Bucket(name) == nil {
+				return damaged("the bucket %s is missing", name)
+			}
+		}
+		h, err = headOf(tx.Bucket(bucketHead).Get(keyHead))
+		if err != nil {
+			return damaged("%w", err)
+		}
+		k, v := tx.Bucket(bucketLog).Cursor().Last()
+		if !bytes.Equal(k, appendPosition(nil, h.Position)) || !bytes.HasPrefix(v, h.Chain[:]) {
+			return damaged("the head says the last entry is %s, and it isn't", h.Position)
+		}
+		return nil
+	})
+	return h, err
+}
+
+// has reports whether h was once the head of this log.
+func (s *store) has(h ledger.Head) (ok bool, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		ok = bytes.HasPrefix(tx.Bucket(bucketLog).Get(appendPosition(nil, h.Position)), h.Chain[:])
+		return nil
+	})
+	return ok, err
+}
+
+// contains checks that the log reaches a head that was seen before, in the
+// words of whoever saw it. The error wraps [ledger.ErrIntegrity].
+func (s *store) contains(seen ledger.Head, who string) error {
+	head, err := s.head()
+	if err != nil {
+		return err
+	}
+	if head.Position.Compare(seen.Position) < 0 {
+		return damaged("the log ends at %s, but %s says it reached %s", head.Position, who, seen.Position)
+	}
+	ok, err := s.has(seen)
+	if err == nil && !ok {
+		err = damaged("the entry at %s is not the one that %s saw: this is another ledger", seen.Position, who)
+	}
+	return err
+}
+
+// succeeds returns the head of the ledger that this one knowingly replaced,
+// zero where there was none.
+func (s *store) succeeds() (h ledger.Head, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketHead).Get(keySucceeds)
+		if v == nil {
+			return nil
+		}
+		if h, err = headOf(v); err != nil {
+			return damaged("%w", err)
+		}
+		return nil
+	})
+	return h, err
+}
+
+// acceptable checks the log against what this machine has seen of a ledger:
+// it must contain it, or have been begun to replace it.
+func (s *store) acceptable(seen ledger.Head) error {
+	if seen == (ledger.Head{}) {
+		return nil
+	}
+	replaced, err := s.succeeds()
+	if err != nil || replaced == seen {
+		return err
+	}
+	return s.contains(seen, "this machine")
+}
+
+// entry is an entry as it lies in the log: where it stands, the chain up to and
+// including it, and its encoded records.
+type entry struct {
+	ledger.Head
+	payload []byte
+}
+
+func entryOf(k, v []byte) (entry, error) {
+	if len(k) != sizePosition || len(v) <= sizeChain {
+		return entry{}, damaged("an entry has %d bytes of key and %d of value", len(k), len(v))
+	}
+	return entry{ledger.Head{Position: positionOf(k), Chain: [sizeChain]byte(v)}, v[sizeChain:]}, nil
+}
+
+// verify checks that e is what comes after prev; the zero prev is the beginning
+// of the log.
+func (e entry) verify(prev ledger.Head, c *chainer) error {
+	if !follows(prev.Position, e.Position) {
+		return damaged("gap in the log: %s comes after %s", e.Position, prev.Position)
+	}
+	if c.next(prev.Chain, e.Position, e.payload) != e.Chain {
+		return damaged("broken chain in the log at %s", e.Position)
+	}
+	return nil
+}
+
+func (e entry) records() ([]revocation.Record, error) {
+	records, err := revocation.DecodeRecords(e.payload)
+	if err != nil {
+		return nil, damaged("entry %s: %w", e.Position, err)
+	}
+	return records, nil
+}

@@ -1,0 +1,122 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+)
+
+// witnessInterval is how often the witness is written at most. It tells an old
+// copy from a current one; it need not be the newest.
+const witnessInterval = time.Second
+
+// readWitness returns the last head this machine has seen, zero where there is
+// none.
+func readWitness(path string) (ledger.Head, error) {
+	if path == "" {
+		return ledger.Head{}, nil
+	}
+	h, err := readPosition(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return ledger.Head{}, nil
+	}
+	return h, err
+}
+
+// witness keeps a copy of the position outside the directory. A nil witness
+// keeps none.
+type witness struct {
+	path string
+	wake chan ledger.Head // the newest head, one at most
+	stop chan struct{}
+	done chan struct{}
+
+	mu  sync.Mutex
+	err error
+}
+
+func newWitness(path string, h ledger.Head, err error) *witness {
+	if path == "" {
+		return nil
+	}
+	w := &witness{path: path, wake: make(chan ledger.Head, 1), stop: make(chan struct{}), done: make(chan struct{}), err: err}
+	w.see(h)
+	go w.run()
+	return w
+}
+
+// see notes a head. It has one caller at a time and never waits.
+func (w *witness) see(h ledger.Head) {
+	if w == nil {
+		return
+	}
+	select {
+	case <-w.wake:
+	default:
+	}
+	w.wake <- h
+}
+
+func (w *witness) run() {
+	defer close(w.done)
+	for {
+		select {
+		case h := <-w.wake:
+			w.note(writeWitness(w.path, h))
+		case <-w.stop:
+			return
+		}
+		select {
+		case <-time.After(witnessInterval):
+		case <-w.stop:
+			return
+		}
+	}
+}
+
+func (w *witness) note(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+}
+
+// Err is the outcome of the last write.
+func (w *witness) Err() error {
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// close writes what was seen last. Failing to is for Err: it loses nothing.
+func (w *witness) close() error {
+	if w == nil {
+		return nil
+	}
+	close(w.stop)
+	<-w.done
+	select {
+	case h := <-w.wake:
+		w.note(writeWitness(w.path, h))
+	default:
+	}
+	return nil
+}
+
+func writeWitness(path string, h ledger.Head) error {
+	next := path + staged
+	if err := createPosition(next, h); err != nil {
+		return fmt.Errorf("writing the witness: %w", err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		return fmt.Errorf("writing the witness: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}

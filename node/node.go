@@ -1,0 +1,368 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// State says whether a node may decide. The zero State is [Starting].
+type State uint32
+
+// The states of a node.
+const (
+	// Starting: the ledger is not read yet, or waits to be initialised.
+	Starting State = iota
+	// Ready: every acknowledged record is in the index.
+	Ready
+	// Fenced: the node can't prove that it is fresh.
+	Fenced
+	// Damaged: the ledger failed its integrity checks.
+	Damaged
+	// Closed: the node has stopped.
+	Closed
+)
+
+// String is the state's name in the API.
+func (s State) String() string {
+	return [...]string{"starting", "ready", "fenced", "damaged", "closed"}[s]
+}
+
+// Config of a node.
+type Config struct {
+	// Name and Instance are the two halves of `name/instance`.
+	Name, Instance string
+	// Open opens the ledger. It is called by Start, and again while the answer
+	// is [ledger.ErrUninitialised].
+	Open func() (ledger.Ledger, error)
+	// Now is the clock; nil is the machine's.
+	Now func() time.Time
+	// Observer is told what happens; nil: nobody is.
+	Observer Observer
+}
+
+// Observer is told what a node does, for metrics and logs. Calls come from
+// several goroutines and must not block.
+type Observer interface {
+	// Appended: an append took so long, with its outcome.
+	Appended(took time.Duration, err error)
+	// Enforced: a record of a source is in force so long after it was accepted.
+	Enforced(source string, took time.Duration)
+	// Changed: the node is in another state, and why.
+	Changed(s State, why error)
+}
+
+type nobody struct{}
+
+func (nobody) Appended(time.Duration, error)  {}
+func (nobody) Enforced(string, time.Duration) {}
+func (nobody) Changed(State, error)           {}
+
+// Node is a replica of the index with its ledger. Make one with [New].
+type Node struct {
+	cfg   Config
+	index revocation.Index
+	state atomic.Uint32
+	log   atomic.Pointer[openLog]
+	ready atomic.Pointer[time.Time] // since when this instance enforces
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu       sync.Mutex
+	why      error               // of the state
+	followed revocation.Position // everything up to here was read and applied
+	changed  chan struct{}       // closed when something was applied
+	enforced map[revocation.Position]time.Time
+	written  []revocation.Position // the keys of enforced, oldest first
+}
+
+// remembered is how many writes of this instance have an exact instant of
+// enforcement in their receipts.
+const remembered = 1 << 16
+
+type openLog struct{ ledger.Ledger }
+
+// New prepares a node. It touches nothing until [Node.Start].
+func New(cfg Config) *Node {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
+	}
+	return &Node{cfg: cfg, changed: make(chan struct{})}
+}
+
+// Start opens the ledger and reads it in the background. A ledger that another
+// process holds is an error at once; one that is damaged or not initialised
+// leaves the node running but not ready, so that it can be asked why.
+func (n *Node) Start() error {
+	ctx, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	l, err := n.cfg.Open()
+	switch {
+	case errors.Is(err, ledger.ErrUninitialised):
+		n.become(Starting, err)
+	case errors.Is(err, ledger.ErrIntegrity):
+		n.become(Damaged, err)
+		return nil
+	case err != nil:
+		stop()
+		return fmt.Errorf("opening the ledger: %w", err)
+	}
+	n.done.Go(func() { n.run(ctx, l) })
+	return nil
+}
+
+// run replays, then watches over the ledger and lets expired cuts go.
+func (n *Node) run(ctx context.Context, l ledger.Ledger) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	if l == nil {
+		if l = n.awaitInit(ctx, tick.C); l == nil {
+			return
+		}
+	}
+	n.log.Store(&openLog{l})
+	if err := n.follow(ctx); err != nil {
+		if ctx.Err() == nil {
+			n.become(Damaged, err)
+		}
+		return
+	}
+	now := n.cfg.Now()
+	n.index.Expire(now.Unix())
+	n.ready.Store(&now)
+	n.become(Ready, nil)
+	expired := now
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := l.Err(); err != nil {
+			n.become(Damaged, err)
+			return
+		}
+		if now = n.cfg.Now(); now.Sub(expired) >= 10*time.Minute {
+			n.index.Expire(now.Unix())
+			expired = now
+		}
+	}
+}
+
+// awaitInit tries to open the ledger until somebody has initialised it.
+func (n *Node) awaitInit(ctx context.Context, tick <-chan time.Time) ledger.Ledger {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick:
+		}
+		l, err := n.cfg.Open()
+		switch {
+		case err == nil:
+			return l
+		case errors.Is(err, ledger.ErrIntegrity):
+			n.become(Damaged, err)
+			return nil
+		default:
+			n.become(Starting, err)
+		}
+	}
+}
+
+// follow applies everything in the ledger that was not read yet.
+func (n *Node) follow(ctx context.Context) error {
+	n.mu.Lock()
+	after := n.followed
+	n.mu.Unlock()
+	last := after
+	err := n.log.Load().Read(ctx, after, func(e revocation.Entry) error {
+		n.index.Apply(e)
+		last = e.Position
+		return nil
+	})
+	n.mu.Lock()
+	if last.Compare(n.followed) > 0 {
+		n.followed = last
+	}
+	n.mu.Unlock()
+	if last != after {
+		n.announce()
+	}
+	return err
+}
+
+func (n *Node) become(s State, why error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if State(n.state.Load()) == Closed {
+		return
+	}
+	same := State(n.state.Load()) == s && fmt.Sprint(n.why) == fmt.Sprint(why)
+	n.why = why
+	n.state.Store(uint32(s))
+	if !same {
+		n.cfg.Observer.Changed(s, why)
+	}
+}
+
+// announce wakes those who wait on Changes.
+func (n *Node) announce() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+// Changes returns a channel that is closed when something more was applied.
+// Take it before looking, or a change may be missed.
+func (n *Node) Changes() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.changed
+}
+
+// State is the gate of every decision: one atomic load.
+func (n *Node) State() State { return State(n.state.Load()) }
+
+// Why says what keeps the node from being ready; nil if it is.
+func (n *Node) Why() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.why
+}
+
+// Index is what the hot path reads. It is complete only while the node is ready.
+func (n *Node) Index() *revocation.Index { return &n.index }
+
+// Close stops the node: decisions are refused from now on, appends under way
+// are finished and the ledger is released.
+func (n *Node) Close() error {
+	n.become(Closed, nil)
+	if n.stop != nil {
+		n.stop()
+	}
+	n.done.Wait()
+	if l := n.log.Load(); l != nil {
+		return l.Close()
+	}
+	return nil
+}
+
+// Log is the open ledger, or [ledger.ErrUnavailable] while there is none.
+func (n *Node) Log() (ledger.Ledger, error) {
+	l := n.log.Load()
+	if l == nil || n.State() == Closed {
+		return nil, fmt.Errorf("%w: the node is %s", ledger.ErrUnavailable, n.State())
+	}
+	return l.Ledger, nil
+}
+
+// Written is the outcome of a Submit.
+type Written struct {
+	Position revocation.Position
+	// Replayed: the idempotency key was seen before; Position is the first
+	// entry's.
+	Replayed bool
+}
+
+// Submit makes records durable, applies them and returns. When it returns nil,
+// they survive kill -9 and this node refuses what they refuse. Errors are
+// those of [ledger.Ledger.Append]; a node that is not ready answers
+// [ledger.ErrUnavailable].
+func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledger.Idempotency) (Written, error) {
+	if s := n.State(); s != Ready {
+		return Written{}, fmt.Errorf("%w: the node is %s", ledger.ErrUnavailable, s)
+	}
+	l, err := n.Log()
+	if err != nil {
+		return Written{}, err
+	}
+	started := n.cfg.Now()
+	pos, replayed, err := l.Append(ctx, records, key)
+	n.cfg.Observer.Appended(n.cfg.Now().Sub(started), err)
+	if err != nil {
+		// What became durable after all must be enforced all the same.
+		if errors.Is(err, ledger.ErrOutcomeUnknown) {
+			n.done.Go(func() { n.catchUp(context.WithoutCancel(ctx)) })
+		}
+		if integrity := l.Err(); integrity != nil {
+			n.become(Damaged, integrity)
+		}
+		return Written{}, err
+	}
+	if replayed {
+		// The first try may have ended without an answer, and unapplied.
+		return Written{pos, true}, n.follow(ctx)
+	}
+	n.index.Apply(revocation.Entry{Position: pos, Records: records})
+	now := n.cfg.Now()
+	n.remember(pos, now)
+	n.announce()
+	for i := range records {
+		n.cfg.Observer.Enforced(records[i].Source, now.Sub(time.UnixMilli(records[i].Time)))
+	}
+	return Written{Position: pos}, nil
+}
+
+func (n *Node) remember(pos revocation.Position, at time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.enforced == nil {
+		n.enforced = make(map[revocation.Position]time.Time)
+	}
+	if len(n.written) == remembered {
+		for _, old := range n.written[:remembered/2] {
+			delete(n.enforced, old)
+		}
+		n.written = append(n.written[:0], n.written[remembered/2:]...)
+	}
+	n.enforced[pos] = at
+	n.written = append(n.written, pos)
+}
+
+// enforcedSince is when this instance began to enforce what stands at pos: when
+// it applied it or, for what an earlier instance wrote, when it had read the
+// ledger. For a write too old to be remembered it is when that was accepted,
+// rounded up to the next second.
+func (n *Node) enforcedSince(pos revocation.Position, accepted time.Time) (time.Time, bool) {
+	ready := n.ready.Load()
+	if ready == nil || n.State() != Ready {
+		return time.Time{}, false
+	}
+	n.mu.Lock()
+	at, known := n.enforced[pos]
+	n.mu.Unlock()
+	switch {
+	case known:
+		return at, true
+	case ready.After(accepted):
+		return *ready, true
+	}
+	return accepted.Truncate(time.Second).Add(time.Second), true
+}
+
+// catchUp follows the ledger until a late append has surely come to its end.
+func (n *Node) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for n.State() == Ready && ctx.Err() == nil {
+		if err := n.follow(ctx); err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package policy
+
+import (
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// Issuer is what the rules need to know of a credential's issuer.
+type Issuer struct {
+	ClockSkew time.Duration
+	Retention time.Duration
+}
+
+// Case is everything one decision depends on. Its methods read it only.
+type Case struct {
+	Credential   *revocation.Credential
+	Finding      revocation.Finding
+	Issuer       Issuer
+	Requirements *Requirements
+	Now          int64 // Unix seconds, rounded down
+}
+
+// Decision is the outcome of a case. The zero Decision admits.
+type Decision struct {
+	Reason Reason
+	// Record is what refused, with its type; zero where no record did.
+	Record     revocation.Ref
+	RecordType revocation.Type
+	// Challenge is what would satisfy the route.
+	Challenge Challenge
+}
+
+// Challenge holds the parameters of a WWW-Authenticate header.
+type Challenge struct {
+	ACRValues []string // any of, in order of preference
+	MaxAge    int64    // seconds; counts if HasMaxAge
+	HasMaxAge bool
+	Scope     []string
+}
+
+// Admits reports whether the request may pass.
+func (d *Decision) Admits() bool { return d.Reason == Admitted }
+
+// RevocationID is the identifier of the record that refused, or empty.
+func (d *Decision) RevocationID() string {
+	if d.Record.IsZero() {
+		return ""
+	}
+	return d.Record.ID(d.RecordType)
+}
+
+// Decide walks the rules to the first refusal.
+func (c *Case) Decide() Decision {
+	for i := range rules {
+		if d := rules[i].judge(c); d.Reason != Admitted {
+			return d
+		}
+	}
+	return Decision{}
+}
+
+// Tried is one rule with what it looked at and how it came out.
+type Tried struct {
+	Rule    string         `json:"rule"`
+	Outcome string         `json:"outcome" enum:"pass,refuse"`
+	Reason  string         `json:"reason,omitempty"`
+	Inputs  map[string]any `json:"inputs"`
+}
+
+// Explain tries every rule, in the order of the decision.
+func (c *Case) Explain() (Decision, []Tried) {
+	var first Decision
+	all := make([]Tried, 0, len(rules))
+	for _, r := range rules {
+		t := Tried{Rule: r.name, Outcome: "pass", Inputs: r.inputs(c)}
+		if d := r.judge(c); d.Reason != Admitted {
+			t.Outcome, t.Reason = "refuse", d.Reason.String()
+			if id := d.RevocationID(); id != "" {
+				t.Inputs["record"] = id
+			}
+			if first.Admits() {
+				first = d
+			}
+		}
+		all = append(all, t)
+	}
+	return first, all
+}

@@ -1,0 +1,290 @@
+package revocation
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// The encoding of an entry's records: one version byte, the number of records,
+// then each as its length and its fields. A field is a tag and a value: an
+// unsigned varint for tags below tagBytes, length-prefixed bytes from there on. Fields with
+// zero values are left out and tags ascend, so each list of records has one
+// encoding. An unknown version, type or tag is an error: a record that is not
+// understood must never be skipped.
+const codecVersion = 1
+
+const (
+	tagType = iota + 1
+	tagMode
+	tagAt
+	tagThrough
+	tagKeep
+	tagLiftsEpoch
+	tagLiftsSequence
+	tagLiftsItem
+	tagSensitive
+	tagTime
+)
+
+// Tags from here on are followed by length-prefixed bytes; those of lists repeat.
+const (
+	tagBytes = iota + 32
+	tagTarget
+	_ // ten tags, one for each member of a target
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	tagExempt
+	tagACR
+	tagAMR
+	tagSource
+	tagActor
+	tagOnBehalfOf
+	tagReason
+	tagRemote
+	tagRequestID
+	tagLimit
+)
+
+// MaxRecords is how many records one entry may carry.
+const MaxRecords = 1 << 16
+
+// AppendRecords appends the encoding of records to b.
+func AppendRecords(b []byte, records []Record) []byte {
+	b = append(b, codecVersion)
+	b = binary.AppendUvarint(b, uint64(len(records)))
+	var scratch []byte
+	for i := range records {
+		scratch = appendRecord(scratch[:0], &records[i])
+		b = binary.AppendUvarint(b, uint64(len(scratch)))
+		b = append(b, scratch...)
+	}
+	return b
+}
+
+func appendRecord(b []byte, r *Record) []byte {
+	number := func(tag byte, n uint64) {
+		if n != 0 {
+			b = append(b, tag)
+			b = binary.AppendUvarint(b, n)
+		}
+	}
+	text := func(tag byte, s string) {
+		if s != "" {
+			b = append(b, tag)
+			b = binary.AppendUvarint(b, uint64(len(s)))
+			b = append(b, s...)
+		}
+	}
+	list := func(tag byte, l []string) {
+		for _, s := range l {
+			text(tag, s)
+		}
+	}
+	number(tagType, uint64(r.Type))
+	number(tagMode, uint64(r.Mode))
+	number(tagAt, uint64(r.At))
+	number(tagThrough, uint64(r.Through))
+	number(tagKeep, uint64(r.Keep))
+	number(tagLiftsEpoch, r.Lifts.Epoch)
+	number(tagLiftsSequence, r.Lifts.Sequence)
+	number(tagLiftsItem, uint64(r.Lifts.Item))
+	if r.Sensitive {
+		number(tagSensitive, 1)
+	}
+	number(tagTime, uint64(r.Time))
+	for i, m := range r.Target.members() {
+		text(tagTarget+byte(i), m.Value)
+	}
+	list(tagExempt, r.ExemptClients)
+	list(tagACR, r.ACR)
+	list(tagAMR, r.AMR)
+	text(tagSource, r.Source)
+	text(tagActor, r.Actor)
+	text(tagOnBehalfOf, r.OnBehalfOf)
+	text(tagReason, r.Reason)
+	text(tagRemote, r.Remote)
+	text(tagRequestID, r.RequestID)
+	list(tagLimit, r.Limits)
+	return b
+}
+
+// DecodeRecords reads what [AppendRecords] wrote and validates each record.
+// Every error wraps [ErrRecord].
+func DecodeRecords(b []byte) ([]Record, error) {
+	if len(b) == 0 {
+		return nil, fmt.Errorf("%w: empty", ErrRecord)
+	}
+	if b[0] != codecVersion {
+		return nil, fmt.Errorf("%w: version %d, this build understands %d: a newer Curfew wrote it, upgrade this node",
+			ErrRecord, b[0], codecVersion)
+	}
+	d := decoder{b: b[1:]}
+	n := d.uvarint()
+	if n == 0 || n > MaxRecords || n > uint64(len(d.b)) {
+		return nil, fmt.Errorf("%w: %d records", ErrRecord, n)
+	}
+	records := make([]Record, n)
+	for i := range records {
+		field := decoder{b: d.bytes()}
+		field.record(&records[i])
+		if field.bad || d.bad {
+			return nil, fmt.Errorf("%w: record %d is malformed", ErrRecord, i)
+		}
+	}
+	if len(d.b) != 0 {
+		return nil, fmt.Errorf("%w: %d bytes after the last record", ErrRecord, len(d.b))
+	}
+	if err := ValidateRecords(records); err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	n, size := binary.Uvarint(d.b)
+	if size <= 0 || size > 1 && d.b[size-1] == 0 { // cut off, too long, or padded
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[size:]
+	return n
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return nil
+	}
+	v := d.b[:n]
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) record(r *Record) {
+	last := byte(0)
+	for len(d.b) > 0 {
+		tag := d.b[0]
+		d.b = d.b[1:]
+		repeats := tag == tagExempt || tag == tagACR || tag == tagAMR || tag == tagLimit
+		if tag < last || tag == last && !repeats {
+			d.bad = true
+			return
+		}
+		last = tag
+		if tag < tagBytes {
+			d.number(r, tag, d.uvarint())
+		} else {
+			d.text(r, tag, string(d.bytes()))
+		}
+		if d.bad {
+			return
+		}
+	}
+}
+
+func (d *decoder) number(r *Record, tag byte, n uint64) {
+	limit := uint64(math.MaxInt64)
+	switch tag {
+	case tagType, tagMode:
+		limit = math.MaxUint8
+	case tagLiftsItem:
+		limit = math.MaxUint16
+	case tagLiftsEpoch, tagLiftsSequence:
+		limit = math.MaxUint64
+	case tagSensitive:
+		limit = 1
+	}
+	if n == 0 || n > limit {
+		d.bad = true
+		return
+	}
+	switch tag {
+	case tagType:
+		r.Type = Type(n)
+	case tagMode:
+		r.Mode = Mode(n)
+	case tagAt:
+		r.At = int64(n)
+	case tagThrough:
+		r.Through = int64(n)
+	case tagKeep:
+		r.Keep = int64(n)
+	case tagLiftsEpoch:
+		r.Lifts.Epoch = n
+	case tagLiftsSequence:
+		r.Lifts.Sequence = n
+	case tagLiftsItem:
+		r.Lifts.Item = uint16(n)
+	case tagSensitive:
+		r.Sensitive = true
+	case tagTime:
+		r.Time = int64(n)
+	default:
+		d.bad = true
+	}
+}
+
+func (d *decoder) text(r *Record, tag byte, s string) {
+	if s == "" {
+		d.bad = true
+		return
+	}
+	t := &r.Target
+	switch tag {
+	case tagTarget:
+		t.Issuer = s
+	case tagTarget + 1:
+		t.Subject = s
+	case tagTarget + 2:
+		t.Client = s
+	case tagTarget + 3:
+		t.Device = s
+	case tagTarget + 4:
+		t.Session = s
+	case tagTarget + 5:
+		t.TokenID = s
+	case tagTarget + 6:
+		t.JKT = s
+	case tagTarget + 7:
+		t.X5TS256 = s
+	case tagTarget + 8:
+		t.Tenant = s
+	case tagTarget + 9:
+		t.SignedBy = s
+	case tagExempt:
+		r.ExemptClients = append(r.ExemptClients, s)
+	case tagACR:
+		r.ACR = append(r.ACR, s)
+	case tagAMR:
+		r.AMR = append(r.AMR, s)
+	case tagSource:
+		r.Source = s
+	case tagActor:
+		r.Actor = s
+	case tagOnBehalfOf:
+		r.OnBehalfOf = s
+	case tagReason:
+		r.Reason = s
+	case tagRemote:
+		r.Remote = s
+	case tagRequestID:
+		r.RequestID = s
+	case tagLimit:
+		r.Limits = append(r.Limits, s)
+	default:
+		d.bad = true
+	}
+}

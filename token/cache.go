@@ -1,0 +1,115 @@
+package token
+
+import (
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+)
+
+// DefaultCacheBytes is the size of the verified-token cache unless configured.
+const DefaultCacheBytes = 64 << 20
+
+const (
+	// tokenOverhead is what a cached token costs beside its text: the Token
+	// and its place in the cache.
+	tokenOverhead = 1 << 10
+	// sweepEvery is how many tokens are added between two sweeps.
+	sweepEvery = 4096
+)
+
+// Cache remembers verified tokens, within a bound in bytes. It is keyed by a
+// hash of the whole token and compares the whole token, so neither a prefix nor
+// a collision is ever a hit. Only tokens that passed every check are in it:
+// what is refused is judged anew each time.
+//
+// A Cache outlives configurations; each token in it notes by which rules it
+// was judged, and is a miss under others. It needs no closing: its goroutines
+// end when nothing refers to it any more. A nil Cache remembers nothing.
+type Cache struct {
+	seed      maphash.Seed
+	store     *store
+	evictions *atomic.Uint64
+	puts      atomic.Uint64
+}
+
+// store is what the garbage collector watches. Ristretto's Close must not run
+// beside its Get, and requests may still be under way when a configuration
+// goes; that nobody can reach the store any more is the proof that none is.
+type store struct {
+	*ristretto.Cache[uint64, *Token]
+}
+
+// NewCache returns an empty cache of at most bytes; 0 means 64 MiB.
+func NewCache(bytes int64) (*Cache, error) {
+	if bytes == 0 {
+		bytes = DefaultCacheBytes
+	}
+	evictions := new(atomic.Uint64)
+	// Entries have no TTL: ristretto would read the clock on every hit (twice
+	// the cost of the hit). Deadlines are checked here, and swept.
+	r, err := ristretto.NewCache(&ristretto.Config[uint64, *Token]{
+		NumCounters: max(bytes/200, 1000), // ten for each token of usual size
+		MaxCost:     bytes,
+		BufferItems: 64,
+		KeyToHash:   func(hash uint64) (uint64, uint64) { return hash, 0 },
+		OnEvict:     func(*ristretto.Item[*Token]) { evictions.Add(1) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a token cache of %d bytes: %w", bytes, err)
+	}
+	s := &store{r}
+	runtime.AddCleanup(s, func(r *ristretto.Cache[uint64, *Token]) { r.Close() }, r)
+	return &Cache{seed: maphash.MakeSeed(), store: s, evictions: evictions}, nil
+}
+
+// Resize changes the bound; what is too much goes as new tokens come.
+func (c *Cache) Resize(bytes int64) { c.store.UpdateMaxCost(bytes) }
+
+// Bytes is how much is in use.
+func (c *Cache) Bytes() int64 { return c.store.MaxCost() - c.store.RemainingCost() }
+
+// Evictions is how many tokens had to make room for others.
+func (c *Cache) Evictions() uint64 { return c.evictions.Load() }
+
+// get returns what is remembered of exactly this token, or nil.
+func (c *Cache) get(raw string) *Token {
+	if c == nil {
+		return nil
+	}
+	t, ok := c.store.Get(maphash.String(c.seed, raw))
+	runtime.KeepAlive(c.store)
+	if !ok || t.raw != raw {
+		return nil
+	}
+	return t
+}
+
+func (c *Cache) put(t *Token, now time.Time) {
+	if c == nil {
+		return
+	}
+	c.store.Set(maphash.String(c.seed, t.raw), t, t.cost())
+	if c.puts.Add(1)%sweepEvery == 0 {
+		c.sweep(now)
+	}
+	runtime.KeepAlive(c.store)
+}
+
+// sweep removes the tokens whose time has passed. Otherwise those that were
+// once popular would keep out new ones for long.
+func (c *Cache) sweep(now time.Time) {
+	var dead []string
+	c.store.IterValues(func(t *Token) bool {
+		if !t.holds(t.rules, now) {
+			dead = append(dead, t.raw)
+		}
+		return false
+	})
+	for _, raw := range dead {
+		c.store.Del(maphash.String(c.seed, raw))
+	}
+}

@@ -1,0 +1,156 @@
+package token
+
+import (
+	"context"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"curfew.dev/curfew/token/tokentest"
+)
+
+func newTestCache(tb testing.TB, bytes int64) *Cache {
+	tb.Helper()
+	c, err := NewCache(bytes)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+func TestCacheHit(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 0)
+	raw := f.Sign(f.Claims(api, start))
+	first, hit, err := f.v.Verify(t.Context(), raw, start)
+	if err != nil || hit {
+		t.Fatalf("hit %v, %v", hit, err)
+	}
+	f.v.cache.store.Wait()
+	second, hit, err := f.v.Verify(t.Context(), strings.Clone(raw), start)
+	if err != nil || !hit || first != second {
+		t.Fatalf("hit %v, same %v, %v", hit, first == second, err)
+	}
+	if n := f.v.cache.Bytes(); n < int64(len(raw)) || n > 8<<10 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+func TestCachedTokenExpires(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 0)
+	raw := f.Sign(f.Claims(api, start), change{"exp": start.Unix() + 10})
+	for _, c := range []struct {
+		after time.Duration
+		ok    bool
+	}{{0, true}, {11 * time.Second, true}, {12 * time.Second, false}} {
+		_, _, err := f.v.Verify(t.Context(), raw, start.Add(c.after))
+		if c.ok != (err == nil) {
+			t.Errorf("after %v: %v", c.after, err)
+		}
+		f.v.cache.store.Wait()
+	}
+}
+
+func TestRefusalsAreNotRemembered(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 0)
+	raw := f.Sign(f.Claims(api, start), change{"nbf": start.Unix() + 60})
+	_, err := f.verify(raw)
+	wantKind(t, err, Invalid)
+	f.v.cache.store.Wait()
+	if n := f.v.cache.Bytes(); n != 0 {
+		t.Errorf("%d bytes", n)
+	}
+	if _, _, err := f.v.Verify(t.Context(), raw, start.Add(time.Minute)); err != nil {
+		t.Errorf("refused once, refused for ever: %v", err)
+	}
+}
+
+// A cache outlives a configuration: an equal one stays warm, another judges
+// every token again.
+func TestCacheAcrossConfigurations(t *testing.T) {
+	i := tokentest.New(t, issuerURL)
+	keys, cache := staticKeys(t, i, start), newTestCache(t, 0)
+	verifier := func(audience string) *Verifier {
+		return newTestVerifier(t, VerifierConfig{
+			Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{audience}}, keys}}, Cache: cache,
+		})
+	}
+	raw := i.Sign(i.Claims(api, start))
+	if _, _, err := verifier(api).Verify(t.Context(), raw, start); err != nil {
+		t.Fatal(err)
+	}
+	cache.store.Wait()
+	if _, hit, err := verifier(api).Verify(t.Context(), raw, start); !hit || err != nil {
+		t.Errorf("an equal configuration: hit %v, %v", hit, err)
+	}
+	_, _, err := verifier("https://other.example.com").Verify(t.Context(), raw, start)
+	wantKind(t, err, Invalid)
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	f := newFixture(t)
+	const limit = 64 << 10
+	f.v.cache = newTestCache(t, limit)
+	for n := range 300 {
+		if _, err := f.verify(f.Sign(f.Claims(api, start), change{"jti": strconv.Itoa(n)})); err != nil {
+			t.Fatal(err)
+		}
+		f.v.cache.store.Wait()
+		if b := f.v.cache.Bytes(); b > limit {
+			t.Fatalf("%d bytes, the limit is %d", b, limit)
+		}
+	}
+	if f.v.cache.Evictions() == 0 {
+		t.Error("nothing was evicted")
+	}
+}
+
+func TestSweepRemovesWhatExpired(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 0)
+	for n := range 20 {
+		if _, err := f.verify(f.Sign(f.Claims(api, start), change{"exp": start.Unix() + int64(n) + 1})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.v.cache.store.Wait()
+	before := f.v.cache.Bytes()
+	f.v.cache.sweep(start.Add(12 * time.Second))
+	f.v.cache.store.Wait()
+	if after := f.v.cache.Bytes(); after*2 != before {
+		t.Errorf("%d bytes before, %d after", before, after)
+	}
+}
+
+func TestHitDoesNotAllocate(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 0)
+	raw := f.Sign(f.Claims(api, start))
+	if _, err := f.verify(raw); err != nil {
+		t.Fatal(err)
+	}
+	f.v.cache.store.Wait()
+	ctx := context.Background()
+	if n := testing.AllocsPerRun(1000, func() { _, _, _ = f.v.Verify(ctx, raw, start) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestCacheEndsWithItsLastUser(t *testing.T) {
+	ours := goleak.IgnoreCurrent()
+	c := newTestCache(t, 1<<20)
+	c.store.Wait()
+	for range 10 {
+		runtime.GC() // frees the store, whose cleanup closes the cache
+		if goleak.Find(ours) == nil {
+			return
+		}
+	}
+	t.Error("its goroutines are still there")
+}

@@ -1,0 +1,40 @@
+package token
+
+import "fmt"
+
+// Kind says what a refusal is about, and so which answer it gets.
+type Kind uint8
+
+// The kinds of refusal, with their answers.
+const (
+	// Invalid is 401 invalid_token: present, and not acceptable.
+	Invalid Kind = iota
+	// Missing is 401 without an error code: there is no credential.
+	Missing
+	// Ambiguous is 400 invalid_request: there is more than one.
+	Ambiguous
+	// NotReady is 503: the issuer's keys are not known, or too old to trust.
+	NotReady
+)
+
+var kindNames = [...]string{"invalid", "missing", "ambiguous", "not ready"}
+
+// String names the kind in messages.
+func (k Kind) String() string {
+	if int(k) >= len(kindNames) {
+		return kindNames[Invalid]
+	}
+	return kindNames[k]
+}
+
+// Error is why a token was refused. Detail is for logs: it is one of a fixed
+// set of sentences and holds nothing of the token.
+type Error struct {
+	Kind   Kind
+	Detail string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s token: %s", e.Kind, e.Detail) }
+
+func invalid(detail string) *Error   { return &Error{Invalid, detail} }
+func ambiguous(detail string) *Error { return &Error{Ambiguous, detail} }

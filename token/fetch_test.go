@@ -1,0 +1,112 @@
+package token
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"curfew.dev/curfew/token/tokentest"
+)
+
+func serve(h http.Handler, r *http.Request) *http.Response {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func TestFetchOverLoopback(t *testing.T) {
+	i := tokentest.Start(t)
+	s := NewKeySet(i.URL, KeySetOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	if !s.refresh(t.Context()) {
+		t.Fatal("no fetch")
+	}
+	if !s.Ready(time.Now(), time.Minute) {
+		t.Error("not ready")
+	}
+	cancel()
+	<-done
+}
+
+// F-11: a certificate that can't be verified.
+func TestF11TLSError(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	server.StartTLS()
+	defer server.Close()
+	f := newFetcher(server.URL, nil)
+	defer f.client.CloseIdleConnections()
+	_, err := f.fetch(t.Context())
+	if resultOf(err) != FetchUnreachable || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	i := tokentest.Start(t)
+	key := i.Key()
+	other := tokentest.Start(t)
+	for name, c := range map[string]struct {
+		to string
+		ok bool
+	}{
+		"same origin":  {i.URL + "/moved/.well-known/openid-configuration", true},
+		"other port":   {other.URL + "/.well-known/openid-configuration", false},
+		"metadata":     {"http://169.254.169.254/latest", false},
+		"to itself":    {i.URL + "/.well-known/openid-configuration", false},
+		"other scheme": {strings.Replace(i.URL, "http", "https", 1) + "/x", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i.Fail(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.URL.Path, "/.well-known") {
+					http.Redirect(w, r, c.to, http.StatusFound)
+					return
+				}
+				clean := tokentest.New(t, i.URL)
+				clean.Rotate(key)
+				clean.ServeHTTP(w, r)
+			}))
+			f := newFetcher(i.URL, nil)
+			defer f.client.CloseIdleConnections()
+			if _, err := f.fetch(t.Context()); c.ok != (err == nil) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestDialGuard(t *testing.T) {
+	for address, remote := range map[string]bool{
+		"93.184.216.34": true, "10.1.2.3": true, "fd00::1": true, "2001:db8::1": true, "64:ff9b::5db8:d822": true,
+		"127.0.0.1": false, "127.9.9.9": false, "::1": false, "::ffff:127.0.0.1": false, "64:ff9b::7f00:1": false,
+		"169.254.169.254": false, "::ffff:169.254.169.254": false, "64:ff9b::a9fe:a9fe": false, "fe80::1": false,
+		"fe80::1%eth0": false, "0.0.0.0": false, "::": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false,
+	} {
+		a := netip.MustParseAddr(address)
+		if got := (dialGuard{}).allows(a); got != remote {
+			t.Errorf("%s: %v for a remote issuer", address, got)
+		}
+	}
+	if !(dialGuard{loopback: true}).allows(netip.MustParseAddr("127.0.0.1")) {
+		t.Error("a loopback issuer can't be dialled")
+	}
+	if err := (dialGuard{}).control("tcp", "not an address", nil); err == nil {
+		t.Error("garbage was dialled")
+	}
+}
+
+func TestNoProxyFromTheEnvironment(t *testing.T) {
+	if newTransport(issuerURL).Proxy != nil {
+		t.Error("the transport asks for a proxy")
+	}
+}

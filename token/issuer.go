@@ -1,0 +1,165 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// Defaults of an [Issuer].
+const (
+	DefaultClockSkew        = 2 * time.Second
+	DefaultMaxTokenLifetime = 28 * time.Hour
+	DefaultJWKSMaxStale     = 24 * time.Hour
+)
+
+// Accept is a kind of token that an issuer's guards take as a credential.
+type Accept uint8
+
+// The kinds of token.
+const (
+	// AccessToken is an RFC 9068 access token: typ at+jwt.
+	AccessToken Accept = iota
+	// AccessTokenLenient also takes access tokens of providers that send no
+	// typ, if they carry something that an ID token lacks.
+	AccessTokenLenient
+	// IDToken is an OpenID Connect ID token for one of the issuer's Clients.
+	IDToken
+)
+
+// algorithms are all that can be enabled. Symmetric ones and none can't.
+var algorithms = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+}
+
+// Issuer is what is configured of one OpenID provider.
+type Issuer struct {
+	// URL is the iss of its tokens, byte for byte, and where its discovery
+	// document is: https, or http on a loopback host.
+	URL string
+	// Audiences are the identifiers of the services behind the gateway. An
+	// access token is for at least one of them.
+	Audiences []string
+	// Clients are the client ids this gateway fronts; ID tokens are theirs.
+	Clients []string
+	// Accept lists the kinds of token taken; none means AccessToken.
+	Accept []Accept
+	// Algorithms limits the signature algorithms; none means all asymmetric
+	// ones of RFC 7518, RFC 8037 and RFC 9864.
+	Algorithms []string
+	// DeviceClaim and TenantClaim name the claims that hold the device and the
+	// organisation; empty: the issuer has none.
+	DeviceClaim string
+	TenantClaim string
+	// ClockSkew is how far the issuer's clock may be from ours; 0 means 2 s.
+	ClockSkew time.Duration
+	// MaxTokenLifetime bounds exp - iat; 0 means 28 h. Revocations are kept
+	// this long, so a longer-lived token would outlive its own cut.
+	MaxTokenLifetime time.Duration
+	// JWKSMaxStale is how long keys are trusted after they were last fetched;
+	// 0 means 24 h.
+	JWKSMaxStale time.Duration
+	// RequireAuthTime refuses tokens without auth_time.
+	RequireAuthTime bool
+}
+
+// Validate reports the first thing that is wrong with the configuration, and
+// the mend.
+func (i Issuer) Validate() error {
+	if err := validateIssuerURL(i.URL); err != nil {
+		return err
+	}
+	if len(i.Audiences) == 0 {
+		return fmt.Errorf("issuer %s: no audience: name the services its tokens are for with `audience`", i.URL)
+	}
+	if slices.Contains(i.Audiences, "") || slices.Contains(i.Clients, "") {
+		return fmt.Errorf("issuer %s: an audience or client is empty: remove it, or set the placeholder it comes from", i.URL)
+	}
+	if slices.Contains(i.Accept, IDToken) && len(i.Clients) == 0 {
+		return fmt.Errorf("issuer %s: `accept id_token` needs `client`: an ID token is for a client", i.URL)
+	}
+	for _, alg := range i.Algorithms {
+		if !slices.Contains(algorithms, alg) {
+			return fmt.Errorf("issuer %s: algorithm %q is not an asymmetric signature algorithm: use some of %s",
+				i.URL, alg, strings.Join(algorithms, " "))
+		}
+	}
+	if i.ClockSkew < 0 || i.MaxTokenLifetime < 0 || i.JWKSMaxStale < 0 {
+		return fmt.Errorf("issuer %s: a duration is negative: leave it out for the default", i.URL)
+	}
+	return nil
+}
+
+func (i Issuer) withDefaults() Issuer {
+	i.ClockSkew = orDefault(i.ClockSkew, DefaultClockSkew)
+	i.MaxTokenLifetime = orDefault(i.MaxTokenLifetime, DefaultMaxTokenLifetime)
+	i.JWKSMaxStale = orDefault(i.JWKSMaxStale, DefaultJWKSMaxStale)
+	if len(i.Accept) == 0 {
+		i.Accept = []Accept{AccessToken}
+	}
+	if len(i.Algorithms) == 0 {
+		i.Algorithms = algorithms
+	}
+	return i
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+func validateIssuerURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return fmt.Errorf("issuer %q is not an absolute URL: write it as its tokens do, such as https://login.example.com", s)
+	case len(s) > revocation.MaxID:
+		return fmt.Errorf("issuer is %d bytes long, the limit is %d", len(s), revocation.MaxID)
+	case u.User != nil:
+		return errors.New("issuer has a user or password in its URL: remove them")
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
+		return fmt.Errorf("issuer %q has a query or fragment: remove it (OpenID Connect Discovery 2)", s)
+	}
+	return requireSecure(u)
+}
+
+// requireSecure allows https anywhere, and http where the wire is this machine.
+func requireSecure(u *url.URL) error {
+	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
+		return nil
+	}
+	return fmt.Errorf("%s://%s is not https: use https (http is for loopback only)", u.Scheme, u.Host)
+}
+
+// isLoopback reports whether a host name or address means this machine by
+// itself, without asking a resolver.
+func isLoopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// sameOrigin compares scheme, host and port.
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && canonicalHost(a) == canonicalHost(b)
+}
+
+func canonicalHost(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}

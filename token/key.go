@@ -1,0 +1,168 @@
+package token
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// key is one public key of an issuer. Everything but confirmed is immutable.
+type key struct {
+	id         string // kid; empty if the set gives none
+	algorithms []string
+	public     crypto.PublicKey
+
+	// confirmed is when the issuer was last seen to publish the key, in Unix
+	// nanoseconds; retired once it no longer does. The hot path reads it on
+	// every cache hit: one load tells both that the key still exists and that
+	// this is known freshly enough.
+	confirmed atomic.Int64
+}
+
+const retired = -1
+
+func (k *key) confirm(at time.Time) { k.confirmed.Store(at.UnixNano()) }
+func (k *key) retire()              { k.confirmed.Store(retired) }
+
+// usable reports whether the key was published within maxStale before now.
+func (k *key) usable(now time.Time, maxStale time.Duration) bool {
+	at := k.confirmed.Load()
+	return at > 0 && now.UnixNano()-at <= int64(maxStale)
+}
+
+func (k *key) fits(alg string) bool { return slices.Contains(k.algorithms, alg) }
+
+// same reports whether two keys verify the same tokens.
+func (k *key) same(o *key) bool {
+	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.id == o.id && slices.Equal(k.algorithms, o.algorithms) && public.Equal(o.public)
+}
+
+// verifier is what go-jose checks a signature of algorithm alg with.
+func (k *key) verifier(alg string) any {
+	switch {
+	case strings.HasPrefix(alg, "PS"):
+		return pssVerifier{k.public.(*rsa.PublicKey)}
+	case alg == "Ed25519":
+		return ed25519Verifier{k.public.(ed25519.PublicKey)}
+	}
+	return k.public
+}
+
+var (
+	errKeyUse       = errors.New("key is not for signatures")
+	errKeyAlgorithm = errors.New("key's alg is unknown or does not fit its type")
+	errKeyType      = errors.New("key is not a public RSA, EC or Ed25519 key")
+	errKeyWeak      = errors.New("key is weak")
+)
+
+// parseKey reads one JWK (RFC 7517, 4) and admits it only if it is meant for
+// signatures and strong enough.
+func parseKey(v value) (*key, error) {
+	members, err := parseObject(string(v))
+	if err != nil {
+		return nil, err
+	}
+	var jwkAlg string
+	for _, m := range members {
+		text, isText := m.value.text()
+		ops, _ := m.value.texts()
+		switch {
+		case m.name == "use" && text != "sig", m.name == "key_ops" && !slices.Contains(ops, "verify"):
+			return nil, errKeyUse
+		case m.name == "alg" && !isText:
+			return nil, errKeyAlgorithm
+		case m.name == "alg":
+			jwkAlg = text
+		case m.name == "kid" && (text == "" || len(text) > revocation.MaxID):
+			return nil, errKeyType
+		}
+	}
+	var jwk jose.JSONWebKey
+	if err := json.Unmarshal([]byte(v), &jwk); err != nil || !jwk.IsPublic() {
+		return nil, errKeyType
+	}
+	k := &key{id: jwk.KeyID, public: jwk.Key}
+	if k.algorithms, err = algorithmsOf(jwk.Key, jwkAlg); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// algorithmsOf limits a key to the one algorithm that its JWK names or, where
+// it names none, to one family (RFC 8725, 3.1). PSS is a family that has to be
+// named.
+func algorithmsOf(public crypto.PublicKey, jwkAlg string) ([]string, error) {
+	var family, named []string
+	switch p := public.(type) {
+	case *rsa.PublicKey:
+		if weakRSA(p) {
+			return nil, errKeyWeak
+		}
+		family = []string{"RS256", "RS384", "RS512"}
+		named = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+	case *ecdsa.PublicKey:
+		alg, ok := map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[p.Curve.Params().BitSize]
+		if !ok {
+			return nil, errKeyType
+		}
+		family, named = []string{alg}, []string{alg}
+	case ed25519.PublicKey:
+		if weakEd25519(p) {
+			return nil, errKeyWeak
+		}
+		// EdDSA and Ed25519 are two names of one algorithm (RFC 9864, 2.2).
+		family = []string{"EdDSA", "Ed25519"}
+		if slices.Contains(family, jwkAlg) {
+			return family, nil
+		}
+	default:
+		return nil, errKeyType
+	}
+	switch {
+	case jwkAlg == "":
+		return family, nil
+	case slices.Contains(named, jwkAlg):
+		return []string{jwkAlg}, nil
+	}
+	return nil, errKeyAlgorithm
+}
+
+// pssVerifier demands a salt as long as the hash (RFC 7518, 3.5); go-jose
+// would take any.
+type pssVerifier struct{ key *rsa.PublicKey }
+
+// VerifyPayload implements [jose.OpaqueVerifier].
+func (v pssVerifier) VerifyPayload(payload, signature []byte, alg jose.SignatureAlgorithm) error {
+	hash := map[jose.SignatureAlgorithm]crypto.Hash{
+		jose.PS256: crypto.SHA256, jose.PS384: crypto.SHA384, jose.PS512: crypto.SHA512,
+	}[alg]
+	if hash == 0 {
+		return jose.ErrUnsupportedAlgorithm
+	}
+	h := hash.New()
+	h.Write(payload)
+	return rsa.VerifyPSS(v.key, hash, h.Sum(nil), signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+}
+
+// ed25519Verifier serves the fully-specified name, which go-jose does not know.
+type ed25519Verifier struct{ key ed25519.PublicKey }
+
+// VerifyPayload implements [jose.OpaqueVerifier].
+func (v ed25519Verifier) VerifyPayload(payload, signature []byte, _ jose.SignatureAlgorithm) error {
+	if !ed25519.Verify(v.key, payload, signature) {
+		return jose.ErrCryptoFailure
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package token
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Source is a place in a request where a token may be. The zero value is the
+// Authorization header.
+type Source struct {
+	Cookie string // the cookie's name
+}
+
+// Sources are the places that are looked at; none means the Authorization
+// header.
+type Sources []Source
+
+// errMissing is the answer on public routes too, so it is made once.
+var errMissing = &Error{Missing, "there is no credential"}
+
+// Extract returns the one token of a request and where it was. Errors are of
+// type *[Error]: Missing; Ambiguous, where there is more than one; Invalid,
+// where the credential can't be a bearer token. The body is never read.
+func (s Sources) Extract(r *http.Request) (raw string, from Source, err error) {
+	if len(s) == 0 {
+		raw, err = bearer(r.Header["Authorization"])
+		return raw, Source{}, err
+	}
+	for _, source := range s {
+		found, err := source.extract(r)
+		switch {
+		case err == errMissing:
+		case err != nil:
+			return "", Source{}, err
+		case raw != "":
+			return "", Source{}, ambiguous("two sources carry a credential")
+		default:
+			raw, from = found, source
+		}
+	}
+	if raw == "" {
+		return "", Source{}, errMissing
+	}
+	return raw, from, nil
+}
+
+func (s Source) extract(r *http.Request) (string, error) {
+	if s.Cookie == "" {
+		return bearer(r.Header["Authorization"])
+	}
+	raw, err := cookie(r.Header["Cookie"], s.Cookie)
+	if err == nil && changesState(r) && !fromOwnPage(r) {
+		return "", &Error{Missing, "a cookie is no credential for this request without a same-origin Origin or Sec-Fetch-Site"}
+	}
+	return raw, err
+}
+
+// bearer reads RFC 6750, 2.1. Other schemes are not ours to judge, except DPoP:
+// its token must not pass with its binding unchecked.
+func bearer(values []string) (string, error) {
+	if len(values) == 0 {
+		return "", errMissing
+	}
+	if len(values) > 1 {
+		return "", ambiguous("the Authorization header is repeated")
+	}
+	value := strings.Trim(values[0], " \t")
+	scheme, rest := value, ""
+	if cut := strings.IndexAny(value, " \t"); cut >= 0 {
+		scheme, rest = value[:cut], strings.Trim(value[cut:], " \t")
+	}
+	switch {
+	case strings.EqualFold(scheme, "DPoP"):
+		return "", invalid("the DPoP scheme is not supported: its binding can't be verified")
+	case !strings.EqualFold(scheme, "Bearer"):
+		return "", errMissing
+	case rest == "":
+		return "", invalid("the Bearer scheme carries no token")
+	case strings.IndexByte(rest, ' ') >= 0, strings.IndexByte(rest, '\t') >= 0, strings.IndexByte(rest, ',') >= 0:
+		return "", ambiguous("the Authorization header carries more than one token")
+	}
+	return rest, nil
+}
+
+// cookie finds the one cookie of that name. Names are compared byte for byte,
+// as browsers do.
+func cookie(lines []string, name string) (raw string, err error) {
+	err = errMissing
+	for _, line := range lines {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			key, value, ok := strings.Cut(pair, "=")
+			if !ok || strings.Trim(key, " \t") != name {
+				continue
+			}
+			if err == nil {
+				return "", ambiguous("the cookie is repeated")
+			}
+			raw, err = strings.Trim(value, " \t"), nil
+		}
+	}
+	if err == nil && raw == "" {
+		return "", invalid("the cookie is empty")
+	}
+	return raw, err
+}
+
+// changesState reports whether a page of another site could do harm by making
+// the browser send this request with its cookies.
+func changesState(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return len(r.Header["Upgrade"]) > 0
+	}
+	return true
+}
+
+// fromOwnPage reports whether the browser says that the page is of our origin.
+// Origin decides where there is one: browsers send it with every WebSocket and
+// every unsafe request, and Sec-Fetch-Site is younger.
+func fromOwnPage(r *http.Request) bool {
+	if origins := r.Header["Origin"]; len(origins) > 0 {
+		return len(origins) == 1 && isOrigin(origins[0], r)
+	}
+	site := r.Header["Sec-Fetch-Site"]
+	return len(site) == 1 && site[0] == "same-origin"
+}
+
+// isOrigin compares an Origin with where the request was sent. A proxy in front
+// of us may have ended TLS, so without TLS here the scheme proves nothing.
+func isOrigin(origin string, r *http.Request) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.Path != "" || u.Scheme != "https" && (u.Scheme != "http" || r.TLS != nil) {
+		return false
+	}
+	return sameOrigin(u, &url.URL{Scheme: u.Scheme, Host: r.Host})
+}

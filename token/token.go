@@ -1,0 +1,84 @@
+package token
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// Token is a token that passed every check. All but Clean is read-only, and
+// requests share it.
+type Token struct {
+	// Credential is sealed.
+	Credential revocation.Credential
+
+	// Clean is a memo of whoever judges the credential: the generation of the
+	// index at which nothing matched it.
+	Clean atomic.Uint64
+
+	raw      string
+	size     int
+	rules    string // of the Verifier that judged it
+	key      *key
+	deadline int64 // Unix nanoseconds
+	maxStale time.Duration
+	extra    []member
+}
+
+// Claim returns a claim that [VerifierConfig] asked to keep: a string's value,
+// or the JSON text of anything else. A claim that is absent or null is not ok.
+func (t *Token) Claim(name string) (value string, ok bool) {
+	for _, m := range t.extra {
+		if m.name != name {
+			continue
+		}
+		if text, isText := m.value.text(); isText {
+			return text, true
+		}
+		return string(m.value), m.value != "null"
+	}
+	return "", false
+}
+
+// holds reports whether a verified token is still one under these rules.
+func (t *Token) holds(rules string, now time.Time) bool {
+	return t.rules == rules && now.UnixNano() < t.deadline && t.key.usable(now, t.maxStale)
+}
+
+// cost is the memory that the token holds on to, in bytes.
+func (t *Token) cost() int64 { return int64(t.size) }
+
+// newToken gathers what was read and judged.
+func newToken(i *issuer, c *compact, cl *claims, k *key) *Token {
+	t := &Token{
+		raw:      strings.Clone(c.raw), // not the request's whole header
+		rules:    i.rules,
+		key:      k,
+		deadline: i.deadline(cl).UnixNano(),
+		maxStale: i.JWKSMaxStale,
+		extra:    cl.extra,
+	}
+	t.Credential = revocation.Credential{
+		Issuer:    cl.issuer,
+		Subject:   cl.subject,
+		Client:    cl.party(),
+		Session:   cl.session,
+		Device:    cl.device,
+		Tenant:    cl.tenant,
+		TokenID:   cl.tokenID,
+		KeyID:     k.id,
+		IssuedAt:  cl.issuedAt,
+		AuthTime:  cl.authTime,
+		ExpiresAt: cl.expiresAt,
+		ACR:       cl.acr,
+		AMR:       cl.amr,
+		Scope:     cl.scope,
+		Audiences: cl.audiences,
+	}
+	t.Credential.Seal()
+	lists := len(cl.amr) + len(cl.scope) + len(cl.audiences) + 2*len(cl.extra)
+	t.size = tokenOverhead + len(c.raw) + len(c.payload) + 16*lists
+	return t
+}

@@ -1,0 +1,222 @@
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+)
+
+// VerifierConfig is what a [Verifier] is made of.
+type VerifierConfig struct {
+	Issuers []IssuerKeys
+	// Cache may be nil, and may be shared with the Verifiers before and after.
+	Cache *Cache
+	// Claims names further claims to keep, for [Token.Claim].
+	Claims []string
+}
+
+// IssuerKeys is an issuer and its keys.
+type IssuerKeys struct {
+	Issuer
+	Keys *KeySet
+}
+
+// Verifier turns tokens of several issuers into credentials. It is immutable
+// and safe for concurrent use.
+type Verifier struct {
+	issuers map[string]*issuer
+	cache   *Cache
+	rules   string
+}
+
+// NewVerifier validates the configuration.
+func NewVerifier(c VerifierConfig) (*Verifier, error) {
+	if slices.Contains(c.Claims, "") {
+		return nil, errors.New("a claim to keep has an empty name")
+	}
+	v := &Verifier{issuers: make(map[string]*issuer), cache: c.Cache, rules: digest(c)}
+	for _, configured := range c.Issuers {
+		if err := configured.Validate(); err != nil {
+			return nil, err
+		}
+		if _, dup := v.issuers[configured.URL]; dup {
+			return nil, fmt.Errorf("issuer %s is configured twice: merge the two", configured.URL)
+		}
+		if configured.Keys == nil || configured.Keys.Issuer() != configured.URL {
+			return nil, fmt.Errorf("issuer %s has no keys, or those of another issuer", configured.URL)
+		}
+		i, err := newIssuer(configured, c.Claims, v.rules)
+		if err != nil {
+			return nil, err
+		}
+		v.issuers[configured.URL] = i
+	}
+	return v, nil
+}
+
+// digest names a configuration: equal ones judge every token alike, so what
+// one admitted, the other may.
+func digest(c VerifierConfig) string {
+	h := sha256.New()
+	for _, i := range c.Issuers {
+		fmt.Fprintf(h, "%#v\n", i.withDefaults())
+	}
+	fmt.Fprintf(h, "%#v\n", c.Claims)
+	return string(h.Sum(nil))
+}
+
+// Verify returns the verified token, and whether it was remembered. Errors are
+// of type *[Error]. It may wait for a fetch of keys; ctx ends that wait.
+func (v *Verifier) Verify(ctx context.Context, raw string, now time.Time) (t *Token, hit bool, err error) {
+	if len(raw) > MaxBytes {
+		return nil, false, invalid("longer than 16 KiB")
+	}
+	if t = v.cache.get(raw); t != nil && t.holds(v.rules, now) {
+		return t, true, nil
+	}
+	if t, err = v.verify(ctx, raw, now); err != nil {
+		return nil, false, err
+	}
+	v.cache.put(t, now)
+	return t, false, nil
+}
+
+func (v *Verifier) verify(ctx context.Context, raw string, now time.Time) (*Token, error) {
+	c, err := parseCompact(raw)
+	if err != nil {
+		return nil, err
+	}
+	members, err := parseObject(c.payload)
+	if err != nil {
+		return nil, invalid("claims: " + err.Error())
+	}
+	url, ok := issuerOf(members)
+	i := v.issuers[url]
+	if !ok || i == nil {
+		return nil, invalid("its issuer is not configured")
+	}
+	if !i.keys.Ready(now, i.JWKSMaxStale) {
+		return nil, &Error{NotReady, "the issuer's keys were not fetched, or too long ago"}
+	}
+	if !slices.Contains(i.Algorithms, c.header.alg) {
+		return nil, invalid("alg is not enabled for the issuer")
+	}
+	claims, err := i.dialect.read(members)
+	if err != nil {
+		return nil, err
+	}
+	k, err := i.signedBy(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.judge(c.header, claims, now); err != nil {
+		return nil, err
+	}
+	return newToken(i, c, claims, k), nil
+}
+
+// issuer is a configured issuer, ready to verify. It is the [oidc.KeySet] of
+// its own go-oidc verifier.
+type issuer struct {
+	Issuer
+	keys       *KeySet
+	dialect    dialect
+	rules      string
+	algorithms []jose.SignatureAlgorithm
+	oidc       *oidc.IDTokenVerifier
+}
+
+func newIssuer(c IssuerKeys, extra []string, rules string) (*issuer, error) {
+	i := &issuer{Issuer: c.withDefaults(), keys: c.Keys, rules: rules}
+	var err error
+	if i.dialect, err = newDialect(i.Issuer, extra); err != nil {
+		return nil, err
+	}
+	for _, alg := range i.Algorithms {
+		i.algorithms = append(i.algorithms, jose.SignatureAlgorithm(alg))
+	}
+	i.oidc = oidc.NewVerifier(i.URL, i, &oidc.Config{
+		SupportedSigningAlgs: i.Algorithms,
+		SkipClientIDCheck:    true, // forAudience and forClient are stricter
+		SkipExpiryCheck:      true, // current is stricter, and takes the time as an argument
+	})
+	return i, nil
+}
+
+// judge applies the rules that need no key.
+func (i *issuer) judge(h header, c *claims, now time.Time) error {
+	if err := i.accept(h, c); err != nil {
+		return err
+	}
+	if err := identified(c); err != nil {
+		return err
+	}
+	return i.current(c, now)
+}
+
+// signing passes a token through go-oidc to VerifySignature, and the key back.
+type signing struct {
+	header header
+	key    *key
+	err    error
+}
+
+type signingContext struct{}
+
+// signedBy returns the issuer's key that verifies the token.
+func (i *issuer) signedBy(ctx context.Context, c *compact) (*key, error) {
+	s := &signing{header: c.header}
+	_, err := i.oidc.Verify(context.WithValue(ctx, signingContext{}, s), c.raw)
+	switch {
+	case s.err != nil:
+		return nil, s.err
+	case err != nil || s.key == nil:
+		return nil, invalid("go-oidc can't read it")
+	}
+	return s.key, nil
+}
+
+// VerifySignature implements [oidc.KeySet].
+func (i *issuer) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
+	s, ok := ctx.Value(signingContext{}).(*signing)
+	if !ok {
+		return nil, errors.New("verifying a signature: not called through signedBy")
+	}
+	jws, err := jose.ParseSignedCompact(raw, i.algorithms)
+	if err != nil {
+		return nil, err
+	}
+	payload := i.try(s, jws)
+	if s.err == errUnknownKey {
+		i.keys.observer.UnknownKey()
+	}
+	if payload == nil && i.keys.refresh(ctx) {
+		payload = i.try(s, jws)
+	}
+	return payload, s.err
+}
+
+var errUnknownKey error = invalid("the issuer has no key for its kid and alg")
+
+// try checks the signature with the key that the header names, and notes the
+// outcome.
+func (i *issuer) try(s *signing, jws *jose.JSONWebSignature) []byte {
+	k := i.keys.ring.Load().find(s.header.kid, s.header.alg)
+	if k == nil {
+		s.err = errUnknownKey
+		return nil
+	}
+	payload, err := jws.Verify(k.verifier(s.header.alg))
+	if err != nil {
+		s.err = invalid("its signature is wrong")
+		return nil
+	}
+	s.key, s.err = k, nil
+	return payload
+}

@@ -1,0 +1,407 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token/tokentest"
+)
+
+type change = tokentest.Claims
+
+func accepting(kinds ...Accept) func(*Issuer) {
+	return func(i *Issuer) { i.Accept = kinds }
+}
+
+func TestVerifyFillsTheCredential(t *testing.T) {
+	f := newFixture(t, func(i *Issuer) { i.DeviceClaim, i.TenantClaim = "device_id", "tid" })
+	raw := f.Sign(f.Claims(api, start), change{
+		"device_id": "phone", "tid": "acme", "acr": "mfa", "amr": []string{"pwd", "otp"}, "scope": "a  b",
+		"scp": []string{"c"}, "aud": []string{"other", api}, "sub": "al\u00efce \"x\"", "roles": []string{"r 1", "r2"},
+	})
+	got, err := f.verify(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := got.Credential
+	for name, pair := range map[string][2]string{
+		"iss": {c.Issuer, issuerURL}, "sub": {c.Subject, "al\u00efce \"x\""}, "client": {c.Client, "web"},
+		"sid": {c.Session, "session-1"}, "jti": {c.TokenID, "token-1"}, "kid": {c.KeyID, "key-1"},
+		"device": {c.Device, "phone"}, "tenant": {c.Tenant, "acme"}, "acr": {c.ACR, "mfa"},
+		"amr": {strings.Join(c.AMR, "|"), "pwd|otp"}, "aud": {strings.Join(c.Audiences, "|"), "other|" + api},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s = %q, want %q", name, pair[0], pair[1])
+		}
+	}
+	slices.Sort(c.Scope)
+	if s := strings.Join(c.Scope, "|"); s != "a|b|c" {
+		t.Errorf("scope = %q", s)
+	}
+	now := start.Unix()
+	if c.IssuedAt != now-60 || c.AuthTime != now-60 || c.ExpiresAt != now+3600 {
+		t.Errorf("instants are %d %d %d", c.IssuedAt, c.AuthTime, c.ExpiresAt)
+	}
+	if !(revocation.Target{Issuer: issuerURL, Session: "session-1"}).Matcher()(&c) {
+		t.Error("the credential is not sealed")
+	}
+	if v, ok := got.Claim("roles"); !ok || v != `["r 1","r2"]` {
+		t.Errorf("roles = %q %v", v, ok)
+	}
+	if _, ok := got.Claim("email"); ok {
+		t.Error("a claim nobody asked for was kept")
+	}
+}
+
+// defects are each enough to refuse a token of the strict kind.
+var defects = map[string]change{
+	"no iss":                {"iss": nil},
+	"other iss":             {"iss": "https://evil.example.com"},
+	"iss with slash":        {"iss": issuerURL + "/"},
+	"no sub":                {"sub": nil},
+	"empty sub":             {"sub": ""},
+	"number sub":            {"sub": 7},
+	"long sub":              {"sub": strings.Repeat("x", revocation.MaxSubject+1)},
+	"no aud":                {"aud": nil},
+	"null aud":              {"aud": json.RawMessage("null")},
+	"empty aud":             {"aud": ""},
+	"empty aud array":       {"aud": []string{}},
+	"aud array with empty":  {"aud": []string{api, ""}},
+	"aud array with number": {"aud": []any{api, 1}},
+	"other aud":             {"aud": "https://other.example.com"},
+	"aud in other case":     {"aud": strings.ToUpper(api)},
+	"no client_id":          {"client_id": nil},
+	"client_id is not azp":  {"azp": "mobile"},
+	"no jti":                {"jti": nil},
+	"empty jti":             {"jti": ""},
+	"long jti":              {"jti": strings.Repeat("x", revocation.MaxID+1)},
+	"number sid":            {"sid": 5},
+	"null sid":              {"sid": json.RawMessage("null")},
+	"empty sid":             {"sid": ""},
+	"no iat":                {"iat": nil},
+	"string iat":            {"iat": "1795168740"},
+	"zero iat":              {"iat": 0},
+	"negative iat":          {"iat": -1},
+	"future iat":            {"iat": start.Unix() + 3},
+	"no exp":                {"exp": nil},
+	"string exp":            {"exp": "1795172400"},
+	"huge exp":              {"exp": json.RawMessage("1e300")},
+	"overflowing exp":       {"exp": json.RawMessage("1e999")},
+	"exp of 2^53":           {"exp": 1 << 53},
+	"past exp":              {"exp": start.Unix() - 3},
+	"exp before iat":        {"exp": start.Unix() - 61},
+	"lives too long":        {"exp": start.Unix() - 60 + 28*3600 + 1},
+	"future nbf":            {"nbf": start.Unix() + 3},
+	"null nbf":              {"nbf": json.RawMessage("null")},
+	"future auth_time":      {"auth_time": start.Unix() + 3},
+	"string auth_time":      {"auth_time": "1795168740"},
+	"amr string":            {"amr": "pwd"},
+	"acr number":            {"acr": 1},
+	"scope number":          {"scope": 1},
+	"events":                {"events": map[string]any{}},
+	"null events":           {"events": json.RawMessage("null")},
+	"cnf":                   {"cnf": map[string]string{"jkt": "x"}},
+	"null cnf":              {"cnf": json.RawMessage("null")},
+	"case variant of sub":   {"SUB": "bob"},
+	"long s in sub":         {"\u017fub": "bob"},
+	"case variant of exp":   {"Exp": start.Unix() + 1000},
+	"case variant of azp":   {"aZp": "web"},
+	"case variant of kept":  {"Roles": "admin"},
+	"deep":                  {"x": json.RawMessage(strings.Repeat("[", 40) + strings.Repeat("]", 40))},
+	"nested duplicate":      {"x": json.RawMessage(`{"y":[{"a":1,"\u0061":2}]}`)},
+	"lone surrogate":        {"x": json.RawMessage(`"\ud800"`)},
+}
+
+func TestEveryDefectIsRefused(t *testing.T) {
+	f := newFixture(t)
+	good := f.Claims(api, start)
+	if _, err := f.verify(f.Sign(good)); err != nil {
+		t.Fatalf("the token without a defect: %v", err)
+	}
+	for name, defect := range defects {
+		t.Run(name, func(t *testing.T) {
+			_, err := f.verify(sign(t, f.Key(), good, defect, nil))
+			wantKind(t, err, Invalid)
+		})
+	}
+}
+
+// F7: two defects never cancel out.
+func TestF7TwoDefectsAreRefused(t *testing.T) {
+	f := newFixture(t)
+	good := f.Claims(api, start)
+	foreign := tokentest.NewKey(t, "key-1", "ES256")
+	for name, one := range defects {
+		for _, two := range defects {
+			both := maps.Clone(one)
+			maps.Copy(both, two)
+			_, err := f.verify(sign(t, f.Key(), good, both, nil))
+			wantKind(t, err, Invalid)
+		}
+		_, err := f.verify(sign(t, foreign, good, one, nil))
+		wantKind(t, err, Invalid)
+		_, err = f.verify(sign(t, f.Key(), good, one, map[string]any{"typ": "logout+jwt"}))
+		wantKind(t, err, Invalid)
+		if t.Failed() {
+			t.Fatalf("with %q", name)
+		}
+	}
+}
+
+// A forged token is reported as forged, whatever else is wrong with it.
+func TestF7TheGravestDefectIsReported(t *testing.T) {
+	f := newFixture(t)
+	foreign := tokentest.NewKey(t, "key-1", "ES256")
+	_, err := f.verify(sign(t, foreign, f.Claims(api, start), defects["past exp"], nil))
+	if e := wantKind(t, err, Invalid); e.Detail != "its signature is wrong" {
+		t.Errorf("detail is %q", e.Detail)
+	}
+}
+
+// sign writes members in order and by hand where encoding/json would not.
+func sign(tb testing.TB, k tokentest.Key, c change, defect change, header map[string]any) string {
+	tb.Helper()
+	c = maps.Clone(c)
+	for name, v := range defect {
+		if c[name] = v; v == nil {
+			delete(c, name)
+		}
+	}
+	var b strings.Builder
+	sep := "{"
+	for name, v := range c {
+		n, _ := json.Marshal(name)
+		text, ok := v.(json.RawMessage)
+		if !ok {
+			text, _ = json.Marshal(v)
+		}
+		b.WriteString(sep + string(n) + ":" + string(text))
+		sep = ","
+	}
+	return k.Sign(tb, []byte(b.String()+"}"), header)
+}
+
+func TestHeaders(t *testing.T) {
+	f := newFixture(t)
+	good := f.Claims(api, start)
+	for name, c := range map[string]struct {
+		header map[string]any
+		ok     bool
+	}{
+		"at+jwt":             {nil, true},
+		"AT+JWT":             {map[string]any{"typ": "AT+JWT"}, true},
+		"application/at+jwt": {map[string]any{"typ": "application/At+Jwt"}, true},
+		"x5t":                {map[string]any{"x5t": "AAAA"}, true},
+		"typ with parameter": {map[string]any{"typ": "at+jwt; v=1"}, false},
+		"typ JWT":            {map[string]any{"typ": "JWT"}, false},
+		"no typ":             {map[string]any{"typ": nil}, false},
+		"logout+jwt":         {map[string]any{"typ": "logout+jwt"}, false},
+		"secevent+jwt":       {map[string]any{"typ": "secevent+jwt"}, false},
+		"dpop+jwt":           {map[string]any{"typ": "dpop+jwt"}, false},
+		"empty kid":          {map[string]any{"kid": ""}, false},
+		"long kid":           {map[string]any{"kid": strings.Repeat("k", revocation.MaxID+1)}, false},
+		"unknown kid":        {map[string]any{"kid": "key-2"}, false},
+		"crit":               {map[string]any{"crit": []string{"exp"}, "exp": 1}, false},
+		"b64":                {map[string]any{"b64": true}, false},
+		"zip":                {map[string]any{"zip": "DEF"}, false},
+		"cty":                {map[string]any{"cty": "JWT"}, false},
+		"enc":                {map[string]any{"enc": "A128GCM"}, false},
+		"jku":                {map[string]any{"jku": "https://evil.example.com/jwks"}, false},
+		"x5u":                {map[string]any{"x5u": "https://evil.example.com/x"}, false},
+		"jwk":                {map[string]any{"jwk": f.Key().Public()}, false},
+		"case variant":       {map[string]any{"KID": "key-1"}, false},
+		"case variant crit":  {map[string]any{"Crit": nil, "CRIT": []string{"x"}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := f.verify(sign(t, f.Key(), good, nil, c.header))
+			if c.ok && err != nil {
+				t.Fatal(err)
+			}
+			if !c.ok {
+				wantKind(t, err, Invalid)
+			}
+		})
+	}
+}
+
+func TestKindsExcludeEachOther(t *testing.T) {
+	access := change{"scope": "a"}
+	id := change{"aud": "web", "client_id": nil, "jti": nil, "nonce": "n"}
+	withOnly := func(c change) change {
+		return change{"client_id": nil, "jti": nil, "azp": c["azp"], "scope": c["scope"]}
+	}
+	jwt := map[string]any{"typ": "JWT"}
+	none := map[string]any{"typ": nil}
+	for _, c := range []struct {
+		name   string
+		accept []Accept
+		claims change
+		header map[string]any
+		ok     bool
+	}{
+		{"typed access token", nil, access, nil, true},
+		{"untyped access token, strict", nil, access, jwt, false},
+		{"untyped access token, lenient", []Accept{AccessTokenLenient}, access, jwt, true},
+		{"typed access token, lenient", []Accept{AccessTokenLenient}, change{"client_id": nil, "jti": nil}, nil, true},
+		{"nothing but a foreign azp, lenient", []Accept{AccessTokenLenient}, withOnly(change{"azp": "web"}), none, true},
+		{"nothing but scope, lenient", []Accept{AccessTokenLenient}, withOnly(change{"scope": ""}), none, true},
+		{"nothing, lenient", []Accept{AccessTokenLenient}, withOnly(change{}), none, false},
+		{"at_hash, lenient", []Accept{AccessTokenLenient}, change{"at_hash": "x"}, none, false},
+		{"typ claim Bearer, lenient", []Accept{AccessTokenLenient}, change{"typ": "Bearer"}, jwt, true},
+		{"typ claim ID, lenient", []Accept{AccessTokenLenient}, change{"typ": "ID"}, jwt, false},
+		{"typ claim Refresh, lenient", []Accept{AccessTokenLenient}, change{"typ": "Refresh"}, jwt, false},
+		{"logout token, lenient", []Accept{AccessTokenLenient}, access, map[string]any{"typ": "logout+jwt"}, false},
+		{"ID token, lenient", []Accept{AccessTokenLenient}, id, jwt, false},
+		{"ID token for the audience, lenient", []Accept{AccessTokenLenient}, change{"client_id": nil, "azp": nil}, jwt, false},
+		{"ID token, strict", nil, id, jwt, false},
+		{"ID token", []Accept{IDToken}, id, jwt, true},
+		{"ID token without typ", []Accept{IDToken}, id, none, true},
+		{"ID token with typ at+jwt", []Accept{IDToken}, id, nil, false},
+		{"ID token of another client", []Accept{IDToken}, change{"aud": "else", "client_id": nil}, jwt, false},
+		{"ID token, azp another client", []Accept{IDToken}, change{"aud": "web", "client_id": nil, "azp": "else"}, jwt, false},
+		{"ID token, two audiences with azp", []Accept{IDToken}, change{"aud": []string{"web", "mobile"}, "client_id": nil, "azp": "web"}, jwt, true},
+		{"ID token, two audiences without azp", []Accept{IDToken}, change{"aud": []string{"web", "mobile"}, "client_id": nil}, jwt, false},
+		{"ID token, untrusted audience", []Accept{IDToken}, change{"aud": []string{"web", "else"}, "client_id": nil, "azp": "web"}, jwt, false},
+		{"access token as ID token", []Accept{IDToken}, access, jwt, false},
+		{"access token for a client as ID token", []Accept{IDToken}, change{"aud": "web", "scope": "a"}, jwt, false},
+		{"both: access token", []Accept{AccessTokenLenient, IDToken}, access, jwt, true},
+		{"both: ID token", []Accept{AccessTokenLenient, IDToken}, id, jwt, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, accepting(c.accept...))
+			got, err := f.verify(sign(t, f.Key(), f.Claims(api, start), c.claims, c.header))
+			if !c.ok {
+				wantKind(t, err, Invalid)
+			} else if err != nil {
+				t.Fatal(err)
+			} else if got.Credential.Client != "web" && c.claims["client_id"] != nil {
+				t.Errorf("client is %q", got.Credential.Client)
+			}
+		})
+	}
+}
+
+func TestSoleAudienceOfAnIDTokenIsItsClient(t *testing.T) {
+	f := newFixture(t, accepting(IDToken))
+	got, err := f.verify(sign(t, f.Key(), f.Claims("mobile", start), change{"client_id": nil}, map[string]any{"typ": "JWT"}))
+	if err != nil || got.Credential.Client != "mobile" {
+		t.Fatalf("got %v, %v", got, err)
+	}
+}
+
+func TestInstants(t *testing.T) {
+	now := start.Unix()
+	for _, c := range []struct {
+		name   string
+		claims change
+		ok     bool
+	}{
+		{"iat now plus skew", change{"iat": now + 2}, true},
+		{"auth_time now plus skew", change{"auth_time": now + 2}, true},
+		{"nbf now plus skew", change{"nbf": now + 2}, true},
+		{"exp within skew", change{"exp": now - 1}, true},
+		{"exp at the end of skew", change{"exp": now - 2}, false},
+		{"fractional iat is rounded down", change{"iat": json.RawMessage("1795168802.9999999999999999")}, true},
+		{"iat in exponent form", change{"iat": json.RawMessage("1.7951687e9")}, true},
+		{"longest life", change{"exp": now - 60 + 28*3600}, true},
+		{"leeway does not lengthen the longest life", change{"iat": now - 28*3600 - 1, "exp": now - 1}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			_, err := f.verify(sign(t, f.Key(), f.Claims(api, start), c.claims, nil))
+			if c.ok != (err == nil) {
+				t.Errorf("got %v, want ok %v", err, c.ok)
+			}
+		})
+	}
+}
+
+func TestRequireAuthTime(t *testing.T) {
+	f := newFixture(t, func(i *Issuer) { i.RequireAuthTime = true })
+	_, err := f.verify(f.Sign(f.Claims(api, start), change{"auth_time": nil}))
+	wantKind(t, err, Invalid)
+	if _, err := f.verify(f.Sign(f.Claims(api, start))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAlgorithmsOfTheIssuer(t *testing.T) {
+	f := newFixture(t, func(i *Issuer) { i.Algorithms = []string{"RS256"} })
+	_, err := f.verify(f.Sign(f.Claims(api, start)))
+	wantKind(t, err, Invalid)
+}
+
+func TestNotReadyIssuerLeavesOthersAlone(t *testing.T) {
+	up, down := tokentest.New(t, issuerURL), tokentest.New(t, "https://down.example.com")
+	conf := func(i *tokentest.Issuer) Issuer { return Issuer{URL: i.URL, Audiences: []string{api}} }
+	v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{
+		{conf(up), staticKeys(t, up, start)},
+		{conf(down), NewKeySet(down.URL, KeySetOptions{})},
+	}})
+	_, _, err := v.Verify(context.Background(), down.Sign(down.Claims(api, start)), start)
+	wantKind(t, err, NotReady)
+	if _, _, err := v.Verify(context.Background(), up.Sign(up.Claims(api, start)), start); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStaleKeysAreNotReady(t *testing.T) {
+	f := newFixture(t)
+	later := start.Add(DefaultJWKSMaxStale + 1)
+	_, _, err := f.v.Verify(context.Background(), f.Sign(f.Claims(api, later)), later)
+	wantKind(t, err, NotReady)
+}
+
+func TestNewVerifierRefuses(t *testing.T) {
+	keys := NewKeySet(issuerURL, KeySetOptions{})
+	good := Issuer{URL: issuerURL, Audiences: []string{api}}
+	with := func(f func(*Issuer)) Issuer { i := good; f(&i); return i }
+	for name, c := range map[string]VerifierConfig{
+		"no audience":    {Issuers: []IssuerKeys{{with(func(i *Issuer) { i.Audiences = nil }), keys}}},
+		"no keys":        {Issuers: []IssuerKeys{{good, nil}}},
+		"foreign keys":   {Issuers: []IssuerKeys{{good, NewKeySet("https://x", KeySetOptions{})}}},
+		"issuer twice":   {Issuers: []IssuerKeys{{good, keys}, {good, keys}}},
+		"SUB as device":  {Issuers: []IssuerKeys{{with(func(i *Issuer) { i.DeviceClaim = "SUB" }), keys}}},
+		"empty claim":    {Issuers: []IssuerKeys{{good, keys}}, Claims: []string{""}},
+		"claims by case": {Issuers: []IssuerKeys{{good, keys}}, Claims: []string{"Role", "role"}},
+	} {
+		if _, err := NewVerifier(c); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestErrorsHoldNothingOfTheToken(t *testing.T) {
+	f := newFixture(t)
+	const canary = "canary0123456789"
+	for name, raw := range map[string]string{
+		"garbage": canary, "three": canary + "." + canary + "." + canary,
+		"claims": f.Sign(f.Claims(api, start), change{"sub": canary, "aud": canary}),
+		"header": sign(t, f.Key(), f.Claims(api, start), nil, map[string]any{"kid": canary, "typ": canary}),
+		"date":   sign(t, f.Key(), f.Claims(api, start), change{"exp": canary}, nil),
+		"issuer": f.Sign(f.Claims(api, start), change{"iss": canary}),
+	} {
+		_, err := f.verify(raw)
+		if err == nil || strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), "eyJ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestVerifyStopsWaitingWithTheCaller(t *testing.T) {
+	i := tokentest.New(t, issuerURL)
+	s := staticKeys(t, i, time.Now())
+	s.stopped = false // nobody runs it, so the wait would be long
+	v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, s}}})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	i.Rotate(tokentest.NewKey(t, "key-2", "ES256"))
+	_, _, err := v.Verify(ctx, i.Sign(i.Claims(api, time.Now())), time.Now())
+	wantKind(t, err, Invalid)
+}
