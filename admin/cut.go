@@ -56,6 +56,7 @@ func (a *api) instant(g *ground, mode revocation.Mode, asked string) (time.Time,
 		return now, nil
 	}
 	at, err := time.Parse(time.RFC3339Nano, asked)
+	at = at.Truncate(time.Millisecond)
 	switch {
 	case err != nil:
 		return now, invalidRequest.at("/at", "want an instant as in RFC 3339, such as 2026-11-20T10:00:00Z")
@@ -68,5 +69,5 @@ func (a *api) instant(g *ground, mode revocation.Mode, asked string) (time.Time,
 	case at.Before(now.Add(-g.retention)):
 		return now, invalidRequest.at("/at", "is older than the retention of %s: everything from before it is signed out already", g.retention)
 	}
-	return at.Truncate(time.Millisecond), nil
+	return at, nil
 }

@@ -34,8 +34,9 @@ const (
 // failing is a ledger whose appends fail on demand.
 type failing struct {
 	ledger.Ledger
-	err  atomic.Pointer[error]
-	hold chan struct{} // appends wait for it, if set
+	err atomic.Pointer[error]
+	// hold, if set, is what appends wait for, after saying so.
+	hold, entered chan struct{}
 }
 
 func (f *failing) Append(ctx context.Context, r []revocation.Record, k ledger.Idempotency) (revocation.Position, bool, error) {
@@ -43,6 +44,10 @@ func (f *failing) Append(ctx context.Context, r []revocation.Record, k ledger.Id
 		return revocation.Position{}, false, *err
 	}
 	if f.hold != nil {
+		select {
+		case f.entered <- struct{}{}:
+		default:
+		}
 		<-f.hold
 	}
 	return f.Ledger.Append(ctx, r, k)
@@ -50,7 +55,7 @@ func (f *failing) Append(ctx context.Context, r []revocation.Record, k ledger.Id
 
 // gateway is an API over a real node and ledger.
 type gateway struct {
-	*testing.T
+	testing.TB
 	http.Handler
 	node    *node.Node
 	ledger  *failing
@@ -61,9 +66,9 @@ type gateway struct {
 	headers map[string]string
 }
 
-func newGateway(t *testing.T, change ...func(*Config)) *gateway {
+func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 	t.Helper()
-	g := &gateway{T: t, seen: new(account.Sightings), log: new(bytes.Buffer), token: glassToken, now: time.Now()}
+	g := &gateway{TB: t, seen: new(account.Sightings), log: new(bytes.Buffer), token: glassToken, now: time.Now()}
 	clock := func() time.Time { return g.now }
 	dir := t.TempDir()
 	g.node = node.New(node.Config{Name: "edge-1", Instance: "t", Now: clock, Open: func() (ledger.Ledger, error) {
@@ -119,7 +124,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 	return g
 }
 
-func tokens(t *testing.T) func(*http.Request) (Caller, error) {
+func tokens(t testing.TB) func(*http.Request) (Caller, error) {
 	secret := func(s string) func() ([]byte, error) {
 		return func() ([]byte, error) { return []byte(s), nil }
 	}
@@ -174,7 +179,7 @@ func (g *gateway) send(r *http.Request) *reply {
 	g.Helper()
 	w := httptest.NewRecorder()
 	g.ServeHTTP(w, r)
-	return &reply{T: g.T, ResponseRecorder: w}
+	return &reply{TB: g.TB, ResponseRecorder: w}
 }
 
 func (g *gateway) post(path, body string) *reply { g.Helper(); return g.do("POST", path, body) }
@@ -212,7 +217,7 @@ func (g *gateway) refused(c revocation.Credential) bool {
 }
 
 type reply struct {
-	*testing.T
+	testing.TB
 	*httptest.ResponseRecorder
 }
 

@@ -28,6 +28,14 @@ type FieldError struct {
 	Detail  string `json:"detail" doc:"What is wrong there"`
 }
 
+// String is the pointer and the detail.
+func (e FieldError) String() string {
+	if e.Pointer == "" {
+		return e.Detail
+	}
+	return e.Pointer + ": " + e.Detail
+}
+
 // Error is the detail.
 func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
 
@@ -116,6 +124,7 @@ func (k kind) because(format string, args ...any) *Problem {
 func (k kind) at(pointer, format string, args ...any) *Problem {
 	p := k.because(format, args...)
 	p.Errors = []FieldError{{pointer, p.Detail}}
+	p.Detail = p.Errors[0].String()
 	return p
 }
 
@@ -175,7 +184,7 @@ func ours(m *huma.ErrorModel) *Problem {
 		p.Errors = append(p.Errors, FieldError{pointerOf(e.Location), e.Message})
 	}
 	if len(p.Errors) > 0 {
-		p.Detail = strings.TrimSpace(p.Errors[0].Pointer + " " + p.Errors[0].Detail)
+		p.Detail = p.Errors[0].String()
 	}
 	return p
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -47,12 +48,16 @@ func (m *router) find(path string) (found methods, id string) {
 	if found = m.exact[path]; found != nil {
 		return found, ""
 	}
-	cut := strings.LastIndexByte(path, '/')
-	if cut < 0 || cut == len(path)-1 {
+	cut := strings.LastIndexByte(path, '/') + 1
+	if id = path[cut:]; cut < 1 || !idShape.MatchString(id) {
 		return nil, ""
 	}
-	return m.below[path[:cut]], path[cut+1:]
+	return m.below[path[:cut-1]], id
 }
+
+// idShape is what every id looks like, such as rev_7.1042.0. Which of them name
+// a record is for the operation to say.
+var idShape = regexp.MustCompile(`^[a-z]{3}_[0-9.]{1,64}$`)
 
 // allowed is the value of an Allow header.
 func (m methods) allowed() string {

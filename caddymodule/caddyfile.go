@@ -15,17 +15,12 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterGlobalOption("curfew", parseGlobal)
-	for _, d := range []struct {
-		name  string
-		parse httpcaddyfile.UnmarshalHandlerFunc
-	}{
-		{"curfew_health", parseHandler(func() handler { return new(Health) })},
-		{"curfew_admin", parseHandler(func() handler { return new(Admin) })},
-		{"curfew", parseHandler(func() handler { return new(Guard) })},
-	} {
-		httpcaddyfile.RegisterHandlerDirective(d.name, d.parse)
-		// Each goes in just before basic_auth, so the last one is nearest.
-		httpcaddyfile.RegisterDirectiveOrder(d.name, httpcaddyfile.Before, "basic_auth")
+	httpcaddyfile.RegisterHandlerDirective("curfew_health", parseHandler(func() handler { return new(Health) }))
+	httpcaddyfile.RegisterHandlerDirective("curfew_admin", parseHandler(func() handler { return new(Admin) }))
+	httpcaddyfile.RegisterDirective("curfew", parseGuard)
+	// Each goes in just before basic_auth, so the last one is nearest.
+	for _, name := range []string{"curfew_health", "curfew_admin", "curfew"} {
+		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "basic_auth")
 	}
 }
 
@@ -39,6 +34,28 @@ func parseHandler(newHandler func() handler) httpcaddyfile.UnmarshalHandlerFunc 
 		m := newHandler()
 		return m, m.UnmarshalCaddyfile(h.Dispenser)
 	}
+}
+
+// parseGuard is what a handler directive does, with the guard's matcher put
+// into an [AnyReading].
+func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if !h.Next() {
+		return nil, h.ArgErr()
+	}
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	g := new(Guard)
+	if err := g.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if len(matcher) > 0 {
+		matcher = caddy.ModuleMap{"curfew_any_reading": caddyconfig.JSON(AnyReading{
+			MatcherSetsRaw: caddyhttp.RawMatcherSets{matcher},
+		}, nil)}
+	}
+	return h.NewRoute(matcher, g), nil
 }
 
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {

@@ -259,6 +259,16 @@ func TestTheSameSecond(t *testing.T) {
 	}
 }
 
+func TestMergeKeepsSensitive(t *testing.T) {
+	for _, a := range []bool{false, true} {
+		for _, b := range []bool{false, true} {
+			if got := (policy.Requirements{Sensitive: a}).Merge(policy.Requirements{Sensitive: b}); got.Sensitive != (a || b) {
+				t.Errorf("%v and %v give %v", a, b, got.Sensitive)
+			}
+		}
+	}
+}
+
 func TestMergeAddsUp(t *testing.T) {
 	admits := func(c *policy.Case, r *policy.Requirements) bool {
 		with := *c

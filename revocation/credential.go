@@ -72,6 +72,19 @@ func (t Target) Matcher() func(*Credential) bool {
 	}
 }
 
+// Hash spreads the accounts of sealed credentials, and thus whatever is kept
+// by account: it is the same for all of one subject. 0: there is no subject.
+func (c *Credential) Hash() uint64 { return c.keys[KindSubject][0] }
+
+// Hash is the hash of all credentials that the target can match, if it names
+// their subject; ok tells.
+func (t Target) Hash() (hash uint64, ok bool) {
+	if t.Issuer == "" || t.Subject == "" {
+		return 0, false
+	}
+	return keyOf(KindSubject, t)[0], true
+}
+
 func (c *Credential) key(k Kind) (Key, bool) { return c.keys[k], c.present&(1<<k) != 0 }
 
 // keyOf is the key of a target of kind k. Members outside the kind are ignored.

@@ -147,6 +147,24 @@ func TestAClockJumpAdmitsNothing(t *testing.T) {
 	}
 }
 
+// A horizon as late as a record must not hide the record's name.
+func TestTheHorizonNamesNoRecordAndHidesNone(t *testing.T) {
+	user := revocation.Target{Issuer: "i", Subject: "a"}
+	x := apply(
+		entry(1, revocation.Record{Type: revocation.Cut, Target: user, Mode: revocation.SignIn, Through: 100, Keep: 10}),
+		entry(2, revocation.Record{Type: revocation.Cut, Target: user, Mode: revocation.SignIn, Through: 100, Keep: 9000}),
+	)
+	x.Expire(500)
+	f := find(x, sealed(revocation.Credential{Issuer: "i", Subject: "a"}))
+	if f.SignIn.Through != 100 || f.SignIn.Ref.Sequence != 2 {
+		t.Errorf("found %+v", f.SignIn)
+	}
+	f = find(x, sealed(revocation.Credential{Issuer: "i", Subject: "b"}))
+	if f.SignIn.Through != 100 || !f.SignIn.Ref.IsZero() {
+		t.Errorf("found %+v for another user", f.SignIn)
+	}
+}
+
 func TestKeepFor(t *testing.T) {
 	const retention, lifetime = 90 * 24 * time.Hour, 28 * time.Hour
 	forever := map[revocation.Kind]bool{revocation.KindSession: true}

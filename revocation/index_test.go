@@ -1,11 +1,11 @@
 package revocation_test
 
 import (
+	"math/rand/v2"
 	"os"
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -127,7 +127,7 @@ func instant(t *rapid.T) int64 {
 }
 
 func TestAnyPermutationGivesTheSameIndex(t *testing.T) {
-	check := func(t *rapid.T) {
+	rapid.Check(t, func(t *rapid.T) {
 		history := revocationtest.History(t)
 		x, y := apply(history...), shuffled(t, history)
 		// Every instant at which y may have expired something is before this.
@@ -142,13 +142,30 @@ func TestAnyPermutationGivesTheSameIndex(t *testing.T) {
 				t.Fatalf("visits %v\nafter another order %v", x, y)
 			}
 		}
+	})
+}
+
+// A million permutations, each with one entry twice.
+func TestAMillionPermutations(t *testing.T) {
+	histories, each := 100, 10
+	if os.Getenv("CURFEW_LONG") != "" {
+		histories, each = 1000, 1000
 	}
-	rapid.Check(t, check)
-	if os.Getenv("CURFEW_LONG") == "" {
-		return
-	}
-	for start := time.Now(); time.Since(start) < 8*time.Minute; {
-		rapid.Check(t, check)
+	drawn := rapid.Custom(revocationtest.History)
+	for seed := range histories {
+		history := drawn.Example(seed)
+		if len(history) == 0 {
+			continue
+		}
+		want := apply(history...).Dump()
+		random := rand.New(rand.NewPCG(uint64(seed), 0))
+		order := append(slices.Clone(history), history[random.IntN(len(history))])
+		for range each {
+			random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+			if got := apply(order...).Dump(); got != want {
+				t.Fatalf("history %d in the order %v:\n%s\nwant\n%s", seed, order, got, want)
+			}
+		}
 	}
 }
 
@@ -209,10 +226,24 @@ func TestLiftsAbsorb(t *testing.T) {
 			if f.Blocked != tt.blocked || len(f.StepUps) != tt.stepUps || f.SignIn.Through != tt.signIn {
 				t.Errorf("found %+v", f)
 			}
-			if got := x.InForce(revocation.Ref{Position: block.Position}); tt.blocked && name != "another block holds" && name != "block again" && !got {
-				t.Errorf("in force: %v", got)
-			}
 		})
+	}
+}
+
+func TestInForce(t *testing.T) {
+	ref := revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: 1}}
+	block := entry(1, revocation.Record{Type: revocation.Block, Target: revocation.Target{Issuer: "i"}})
+	lift := entry(2, revocation.Record{Type: revocation.Lift, Lifts: ref})
+	for name, tt := range map[string]struct {
+		history []revocation.Entry
+		want    bool
+	}{
+		"unknown": {nil, false}, "held": {[]revocation.Entry{block}, true}, "lifted": {[]revocation.Entry{block, lift}, false},
+		"lifted before": {[]revocation.Entry{lift, block}, false}, "only lifted": {[]revocation.Entry{lift}, false},
+	} {
+		if got := apply(tt.history...).InForce(ref); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"hash/maphash"
 	"runtime"
 	"strconv"
 	"strings"
@@ -37,6 +38,22 @@ func TestCacheHit(t *testing.T) {
 	}
 	if n := f.v.cache.Bytes(); n < int64(len(raw)) || n > 8<<10 {
 		t.Errorf("%d bytes", n)
+	}
+}
+
+// Two tokens of one hash are two tokens.
+func TestCacheComparesTheWholeToken(t *testing.T) {
+	f := newFixture(t)
+	c := newTestCache(t, 0)
+	one, err := f.verify(f.Sign(f.Claims(api, start)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = "another token"
+	c.store.Set(maphash.String(c.seed, other), one, one.cost())
+	c.store.Wait()
+	if c.get(other) != nil {
+		t.Error("a collision is a hit")
 	}
 }
 

@@ -55,7 +55,9 @@ func TestF11TLSError(t *testing.T) {
 func TestRedirects(t *testing.T) {
 	i := tokentest.Start(t)
 	key := i.Key()
-	other := tokentest.Start(t)
+	twin := tokentest.New(t, i.URL) // says the same, elsewhere
+	other := httptest.NewServer(twin)
+	defer other.Close()
 	for name, c := range map[string]struct {
 		to string
 		ok bool

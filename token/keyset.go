@@ -158,7 +158,7 @@ func (s *KeySet) pause(ctx context.Context, d time.Duration) bool {
 func (s *KeySet) fetch(ctx context.Context) error {
 	s.begin()
 	defer s.end()
-	ctx, cancel := context.WithTimeout(ctx, 1000*fetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	ring, err := s.fetcher.fetch(ctx)
 	if errors.Is(ctx.Err(), context.Canceled) {

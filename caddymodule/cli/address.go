@@ -25,7 +25,7 @@ func parsePlace(address string) (place, error) {
 	case a.IsUnixNetwork():
 		path, _, _ := strings.Cut(a.Host, "|") // the permissions, which are for the listener
 		return place{network: a.Network, address: path, origin: "http://127.0.0.1", socket: true}, nil
-	case a.PortRangeSize() != 1 || a.StartPort == 0:
+	case !strings.HasPrefix(a.Network, "tcp") || a.PortRangeSize() != 1 || a.StartPort == 0:
 		return place{}, fmt.Errorf("reading --address %q: want host:port or unix//path", address)
 	}
 	host := a.JoinHostPort(0)

@@ -47,8 +47,8 @@ func TestCommands(t *testing.T) {
 func TestExitOf(t *testing.T) {
 	for want, errs := range map[int][]error{
 		exitPending: {errPending, fmt.Errorf("x: %w", errPending)},
-		exitRefused: {errRefused, &problem{Status: 422}, inDoubt(&problem{Status: 409, Type: typeInProgress}, "k")},
-		exitFailed:  {errUnreachable, errNotConfirmed, &problem{Status: 503}, &problem{Status: 500}},
+		exitRefused: {errRefused, &problem{Status: 422}, fmt.Errorf("x: %w", &problem{Status: 404})},
+		exitFailed:  {&inDoubt{&problem{Status: 409}, "k"}, errUnreachable, errNotConfirmed, &problem{Status: 503}, &problem{Status: 500}},
 	} {
 		for _, err := range errs {
 			if got := exitOf(err); got != want {

@@ -24,7 +24,10 @@ var errRefused = errors.New("some lines were refused; the others were done")
 // exitOf is the exit status that tells an error.
 func exitOf(err error) int {
 	var refusal *problem
+	var doubt *inDoubt
 	switch {
+	case errors.As(err, &doubt):
+		return exitFailed
 	case errors.Is(err, errPending):
 		return exitPending
 	case errors.Is(err, errRefused), errors.As(err, &refusal) && refusal.Status < 500:

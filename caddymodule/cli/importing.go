@@ -168,7 +168,7 @@ func (i *importer) again(err error) error {
 	return fmt.Errorf("%w\n  Run the command again with the same lines and --idempotency-key %s: what was done is not done twice", err, i.key)
 }
 
-// lineCounter counts the lines that are read through it, but not blank ones.
+// lineCounter counts the lines that are read through it, but not empty ones.
 type lineCounter struct {
 	io.Reader
 	count atomic.Int64
@@ -181,7 +181,7 @@ func (c *lineCounter) Read(p []byte) (int, error) {
 		switch b {
 		case '\n':
 			c.text = false
-		case ' ', '\t', '\r':
+		case '\r':
 		default:
 			if !c.text {
 				c.count.Add(1)

@@ -79,5 +79,14 @@ func (p *problem) retryable() bool {
 	return p.Status == http.StatusServiceUnavailable || p.Type == typeInProgress
 }
 
-// doubtful reports whether what was asked may have been done all the same.
-func (p *problem) doubtful() bool { return p.Type == typeOutcomeUnknown || p.Type == typeInProgress }
+// doubtful reports whether what was asked may have been done all the same: the
+// gateway says so, or broke while it was at it.
+func (p *problem) doubtful() bool {
+	switch p.Status {
+	case http.StatusNotImplemented:
+		return false
+	case http.StatusServiceUnavailable, http.StatusConflict:
+		return p.Type == typeOutcomeUnknown || p.Type == typeInProgress
+	}
+	return p.Status >= http.StatusInternalServerError
+}

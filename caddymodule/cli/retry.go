@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -19,17 +18,21 @@ const (
 )
 
 // persist calls attempt until it succeeds, fails for good, or was tried often
-// enough. Attempts must carry the idempotency key, so that they are one.
+// enough. Attempts must carry the idempotency key, so that they are one. Once
+// one of them may have been heard, no later failure says that nothing was done.
 func persist(ctx context.Context, key string, attempt func() ([]byte, error)) ([]byte, error) {
+	heard := false
 	for try := 1; ; try++ {
 		body, err := attempt()
+		heard = heard || doubtful(err)
 		wait, again := another(err)
-		if !again {
-			return body, err
+		if again && try < tries && pause(ctx, wait) == nil {
+			continue
 		}
-		if try == tries || pause(ctx, wait) != nil {
-			return body, inDoubt(err, key)
+		if err != nil && heard {
+			err = &inDoubt{err, key}
 		}
+		return body, err
 	}
 }
 
@@ -57,14 +60,28 @@ func notSent(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// inDoubt tells how to find out what became of a write.
-func inDoubt(err error, key string) error {
+// doubtful reports whether a write that ended so may have been done all the
+// same.
+func doubtful(err error) bool {
 	var refusal *problem
-	if errors.As(err, &refusal) && !refusal.doubtful() {
-		return err
+	if errors.As(err, &refusal) {
+		return refusal.doubtful()
 	}
-	return fmt.Errorf("%w\n  It may have been done all the same. Run the command again with --idempotency-key %s: it is done once", err, key)
+	return errors.Is(err, errUnreachable) && !notSent(err)
 }
+
+// inDoubt is a failed write of which nobody knows whether it was done, and how
+// to find out.
+type inDoubt struct {
+	err error
+	key string
+}
+
+func (d *inDoubt) Error() string {
+	return d.err.Error() + "\n  It may have been done all the same. Run the command again with --idempotency-key " + d.key + ": it is done once"
+}
+
+func (d *inDoubt) Unwrap() error { return d.err }
 
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

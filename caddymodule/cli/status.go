@@ -13,7 +13,8 @@ import (
 const apiNodes = api + "/nodes"
 
 type nodesAnswer struct {
-	Items []node.Status `json:"items"`
+	Items    []node.Status `json:"items"`
+	Expected int           `json:"expected"`
 }
 
 // ready counts the nodes that serve.
@@ -44,8 +45,8 @@ node is ready, 3 when one is not.`,
 			issuers, err := g.issuers(cmd.Context())
 			return errors.Join(writeStatus(w, n, issuers), err)
 		})
-		if err == nil && n.ready() < len(n.Items) {
-			return fmt.Errorf("%w: %d of %s ready", errPending, n.ready(), count(len(n.Items), "node"))
+		if want := max(len(n.Items), n.Expected); err == nil && n.ready() < want {
+			return fmt.Errorf("%w: %d of %s ready", errPending, n.ready(), count(want, "node"))
 		}
 		return err
 	})

@@ -8,9 +8,11 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,12 +47,12 @@ func long(short, long int) int {
 // child appends from eight goroutines until it is killed, and prints each
 // acknowledgement as `ack position reason` and each refusal as `err class ms`.
 func child(dir string) int {
+	fmt.Println("pid", os.Getpid())
 	l, err := local.Open(local.Options{Dir: dir})
 	if err != nil {
 		fmt.Println("open", err)
 		return 1
 	}
-	fmt.Println("opened")
 	var wg sync.WaitGroup
 	var n atomic.Int64
 	for range 8 {
@@ -104,6 +106,7 @@ type writer struct {
 	done chan struct{}
 
 	mu     sync.Mutex
+	pid    int // of the child itself, under whatever wraps it
 	acked  map[revocation.Position]string
 	errors map[string]int
 	lines  []string
@@ -147,6 +150,8 @@ func (w *writer) line(s string) {
 		if p, err := revocation.ParsePosition(fields[1]); err == nil {
 			w.acked[p] = fields[2]
 		}
+	case len(fields) == 2 && fields[0] == "pid":
+		w.pid, _ = strconv.Atoi(fields[1])
 	case len(fields) >= 2 && fields[0] == "err":
 		w.errors[fields[1]]++
 		w.lines = append(w.lines, s)
@@ -180,7 +185,13 @@ func (w *writer) await(t *testing.T, n int) {
 
 // kill ends the child as kill -9 does, and reads what it had still said.
 func (w *writer) kill() {
-	w.cmd.Process.Kill()
+	w.mu.Lock()
+	pid := w.pid
+	w.mu.Unlock()
+	if pid == 0 {
+		pid = w.cmd.Process.Pid
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
 	<-w.done
 	w.cmd.Wait()
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -203,7 +204,7 @@ func TestF8SyncFails(t *testing.T) {
 	for n := range long(9, 60) {
 		// The first ones are the installation and the seal; then three for a commit.
 		when := 20 + n
-		t.Run(fmt.Sprintf("once at %d", when), func(t *testing.T) {
+		t.Run(fmt.Sprintf("at %d of each thread", when), func(t *testing.T) {
 			dir := t.TempDir()
 			w := startWriter(t, dir, inject(fmt.Sprint(when))...)
 			w.await(t, 200)
@@ -214,29 +215,55 @@ func TestF8SyncFails(t *testing.T) {
 			verify(t, mustOpen(t, dir), w.snapshot())
 		})
 	}
-	t.Run("from then on", func(t *testing.T) {
-		dir := t.TempDir()
-		w := startWriter(t, dir, inject("40+")...)
-		w.await(t, 1)
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-			w.mu.Lock()
-			failures := w.errors["unavailable"]
-			w.mu.Unlock()
-			if failures > 20 {
-				break
-			}
+}
+
+// While every sync fails nothing is acknowledged; when they succeed again, the
+// ledger goes on by itself.
+func TestF8SyncsFailForAWhile(t *testing.T) {
+	needRoot(t)
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("needs strace")
+	}
+	dir := t.TempDir()
+	w := startWriter(t, dir)
+	defer w.kill()
+	w.await(t, 100)
+
+	w.mu.Lock()
+	pid := strconv.Itoa(w.pid)
+	w.mu.Unlock()
+	strace := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync",
+		"-e", "inject=fsync,fdatasync:error=EIO", "-p", pid)
+	if err := strace.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitErrors(t, "unavailable", 20) // by now every thread is traced
+	acked := w.count()
+	time.Sleep(300 * time.Millisecond)
+	if more := w.count(); more != acked {
+		t.Errorf("%d more were acknowledged while every sync fails", more-acked)
+	}
+	strace.Process.Signal(os.Interrupt)
+	strace.Wait()
+	w.await(t, acked+100)
+	w.kill()
+	verify(t, mustOpen(t, dir), w.snapshot())
+}
+
+// awaitErrors waits until there are n refusals of a class.
+func (w *writer) awaitErrors(t *testing.T, class string, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		w.mu.Lock()
+		found := w.errors[class]
+		w.mu.Unlock()
+		if found >= n {
+			return
 		}
-		acked := w.snapshot()
-		time.Sleep(200 * time.Millisecond)
-		if more := w.count(); more != len(acked) {
-			t.Errorf("%d more were acknowledged while every sync fails", more-len(acked))
+		if time.Now().After(deadline) {
+			t.Fatalf("%d refusals as %s, want %d", found, class, n)
 		}
-		w.kill()
-		if w.errors["unavailable"] == 0 {
-			t.Errorf("no failure was told: %q", w.lines)
-		}
-		verify(t, mustOpen(t, dir), acked)
-	})
+	}
 }
 
 // A write that finds no space in the middle of a commit.

@@ -190,7 +190,7 @@ func (l *Ledger) view(fn func(*bolt.Tx) error) error {
 	l.handle.RLock()
 	defer l.handle.RUnlock()
 	if l.store == nil {
-		return fmt.Errorf("%w: it is closed", ledger.ErrUnavailable)
+		return fmt.Errorf("%w: it is closed, or could not be opened again after a failed sync", ledger.ErrUnavailable)
 	}
 	return l.fail(l.store.view(fn))
 }

@@ -1,0 +1,233 @@
+package admin
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+func (g *gateway) imports(body string) (*reply, []imported) {
+	g.Helper()
+	r := g.as(writeToken).with("Content-Type", "application/x-ndjson").post("/v1/revocations/import", body)
+	if r.Code != 200 {
+		return r, nil
+	}
+	if ct := r.Header().Get("Content-Type"); ct != "application/x-ndjson" {
+		g.Errorf("content type %q", ct)
+	}
+	var results []imported
+	for d := json.NewDecoder(r.Body); ; {
+		var line imported
+		if err := d.Decode(&line); err == io.EOF {
+			return r, results
+		} else if err != nil {
+			g.Fatal(err)
+		}
+		results = append(results, line)
+	}
+}
+
+func line(subject string) string { return onTargetOf("iss", issuer, "sub", subject) + "\n" }
+
+func TestImport(t *testing.T) {
+	g := newGateway(t)
+	long := `{"target":{"iss":"` + issuer + `","sub":"a"},"reason":"` + strings.Repeat("x", maxLine) + `"}`
+	_, got := g.imports(line("a") +
+		"hello\n" +
+		"\n" +
+		`{"target":{"iss":"` + issuer + `","sub":"b"},"seq":1}` + "\n" +
+		`{"target":{"iss":"https://nowhere.example","sub":"b"}}` + "\r\n" +
+		onTargetOf("iss", issuer) + "\n" +
+		long + "\n" +
+		`{"target":{"iss":"` + issuer + `","sub":""}}` + "\n" +
+		`{"target":{"iss":"` + issuer + `","sub":null}}` + "\n" +
+		`{"target":{"iss":"` + issuer + `","sub":"c"},"mode":"forever"}` + "\n" +
+		`{"target":{"iss":"` + issuer + `","sub":"c"},"mode":"refresh"}` + "\r\n" +
+		strings.TrimSuffix(line("d"), "\n"))
+	want := []string{
+		"1 201 ", "2 400 invalid-request", "4 400 invalid-request", "5 422 unknown-issuer", "6 409 preview-required", "7 413 too-large",
+		"8 422 invalid-request", "9 400 invalid-request", "10 422 invalid-request", "11 201 ", "12 201 ",
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d results: %+v", len(got), got)
+	}
+	for i, r := range got {
+		problem := ""
+		if r.Problem != nil {
+			problem = r.Problem.name()
+			if r.Problem.RequestID == "" {
+				t.Errorf("line %d: no request id", r.Line)
+			}
+		}
+		if line := fmt.Sprint(r.Line, " ", r.Status, " ", problem); line != want[i] {
+			t.Errorf("got %q, want %q: %+v", line, want[i], r.Problem)
+		}
+	}
+	for _, r := range []imported{got[0], got[9], got[10]} {
+		receipt := g.do("GET", "/v1/revocations/"+r.ID, "").want(200).receipt()
+		if receipt.Position != r.Position || receipt.Actor != "helpdesk" {
+			t.Errorf("%+v", receipt)
+		}
+	}
+	if got[10].ID != "rev_1.2.2" {
+		t.Errorf("the last is %s", got[10].ID)
+	}
+	if n := g.count(); n != 4 {
+		t.Errorf("%d records", n)
+	}
+	for _, subject := range []string{"a", "c", "d"} {
+		if !g.refused(revocation.Credential{Issuer: issuer, Subject: subject}) {
+			t.Errorf("%s is admitted", subject)
+		}
+	}
+}
+
+func TestImportOfNothing(t *testing.T) {
+	g := newGateway(t)
+	for _, body := range []string{"\n", "\n\r\n\n"} {
+		if r, got := g.imports(body); r.Code != 200 || len(got) != 0 {
+			t.Errorf("%q: %d %v", body, r.Code, got)
+		}
+	}
+}
+
+func TestImportInChunks(t *testing.T) {
+	g := newGateway(t)
+	var body strings.Builder
+	for i := range 2*chunkLines + 1 {
+		body.WriteString(line(fmt.Sprint("user", i)))
+		if i == 5 {
+			body.WriteString("hello\n")
+		}
+	}
+	keyed := g.with("Idempotency-Key", "import")
+	first, results := keyed.imports(body.String())
+	if len(results) != 2*chunkLines+2 {
+		t.Fatalf("%d results: %s", len(results), first.Body)
+	}
+	for i, r := range results {
+		if r.Line != i+1 || (r.Status == 201) != (i != 6) {
+			t.Fatalf("result %d: %+v", i, r)
+		}
+	}
+	if results[999].Position != "1.2" || results[1000].Position != "1.3" || results[2001].ID != "rev_1.4.1" {
+		t.Errorf("positions %s, %s, the last %s", results[999].Position, results[1000].Position, results[2001].ID)
+	}
+	n := g.count()
+	if n != 2*chunkLines+2 {
+		t.Errorf("%d records", n)
+	}
+	if _, again := keyed.imports(body.String()); fmt.Sprint(again[2001]) != fmt.Sprint(results[2001]) || again[999].ID != results[999].ID {
+		t.Errorf("again %+v", again[2001])
+	}
+	if g.count() != n {
+		t.Error("a repeated import was written")
+	}
+	if _, other := keyed.imports(strings.Replace(body.String(), "user7\"", "other\"", 1)); other[0].Status != 422 || other[0].Problem.name() != "idempotency-key-reused" {
+		t.Errorf("another import under the same key: %+v", other[0])
+	}
+	if g.count() != n {
+		t.Error("another import was written under the same key")
+	}
+}
+
+// The answer comes chunk by chunk while the body is still sent, and what was
+// answered is durable.
+func TestImportAnswersWhileItReads(t *testing.T) {
+	g := newGateway(t)
+	server := httptest.NewServer(g)
+	defer server.Close()
+	body, send := io.Pipe()
+	r, err := http.NewRequest("POST", server.URL+"/v1/revocations/import", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	r.Header.Set("Authorization", "Bearer "+writeToken)
+	more := make(chan struct{})
+	go func() {
+		for i := range chunkLines {
+			fmt.Fprint(send, line(fmt.Sprint("user", i)))
+		}
+		<-more
+		fmt.Fprint(send, line("last"))
+		// A body that breaks off is not written to its end.
+		_ = send.CloseWithError(io.ErrUnexpectedEOF)
+	}()
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(answer.Body)
+	for range chunkLines {
+		if !lines.Scan() {
+			t.Fatal(lines.Err())
+		}
+	}
+	if n := g.count(); n != chunkLines+1 {
+		t.Errorf("%d records", n)
+	}
+	close(more)
+	for lines.Scan() {
+		t.Errorf("an answer to what broke off: %s", lines.Text())
+	}
+	answer.Body.Close()
+	server.Close()
+	if g.refused(revocation.Credential{Issuer: issuer, Subject: "last"}) {
+		t.Error("what broke off was written")
+	}
+}
+
+func TestImportStopsTryingWhenTheLedgerFails(t *testing.T) {
+	g := newGateway(t)
+	server := httptest.NewServer(g)
+	defer server.Close()
+	body, send := io.Pipe()
+	r, _ := http.NewRequest("POST", server.URL+"/v1/revocations/import", body)
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	r.Header.Set("Authorization", "Bearer "+writeToken)
+	failed := make(chan struct{})
+	go func() {
+		for i := range chunkLines {
+			fmt.Fprint(send, line(fmt.Sprint("user", i)))
+		}
+		<-failed
+		for i := range chunkLines + 1 {
+			fmt.Fprint(send, line(fmt.Sprint("later", i)))
+		}
+		send.Close()
+	}()
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	d := json.NewDecoder(answer.Body)
+	for n := 1; ; n++ {
+		var got imported
+		if err := d.Decode(&got); err == io.EOF {
+			if n != 2*chunkLines+2 {
+				t.Errorf("%d results", n-1)
+			}
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{true: 201, false: 503}[n <= chunkLines]; got.Status != want || got.Line != n {
+			t.Fatalf("line %d: %+v, want %d", n, got, want)
+		}
+		if n == chunkLines {
+			err := error(ledger.ErrOutcomeUnknown)
+			g.ledger.err.Store(&err)
+			close(failed)
+		}
+	}
+}

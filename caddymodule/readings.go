@@ -1,0 +1,193 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() { caddy.RegisterModule(new(AnyReading)) }
+
+// AnyReading matches a request if the matchers in it match any way in which a
+// server behind the gateway may read its path: with backslashes as slashes,
+// with what is still percent-encoded decoded, without path parameters, cut at
+// a NUL, and so on. The Caddyfile puts a guard's matcher into one, so that
+// `/public/..%5cadmin` meets the guard of `/admin` as well.
+//
+// It can only make a guard apply more often, never less.
+type AnyReading struct {
+	// The matchers, as in a route.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
+	sets caddyhttp.MatcherSets
+}
+
+// CaddyModule returns the Caddy module information.
+func (*AnyReading) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.matchers.curfew_any_reading", New: func() caddy.Module { return new(AnyReading) }}
+}
+
+// Provision loads the matchers.
+func (m *AnyReading) Provision(ctx caddy.Context) error {
+	loaded, err := ctx.LoadModule(m, "MatcherSetsRaw")
+	if err != nil {
+		return fmt.Errorf("loading the guard's matcher: %w", err)
+	}
+	return m.sets.FromInterface(loaded)
+}
+
+// MatchWithError asks the matchers about the path as it is and, if it can be
+// read in another way, as that too.
+func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
+	matched, err := m.sets.AnyMatchWithError(r)
+	if err != nil || matched {
+		return matched, err
+	}
+	for _, path := range readings(r.URL.Path) {
+		other := new(http.Request)
+		*other = *r
+		u := *r.URL
+		u.Path, u.RawPath = path, ""
+		other.URL = &u
+		if matched, err := m.sets.AnyMatchWithError(other); err != nil || matched {
+			return matched, err
+		}
+	}
+	return false, nil
+}
+
+// readings are the other ways to read a path that was decoded once. Almost
+// every path has none, which costs a look at its bytes.
+func readings(path string) []string {
+	if !ambiguous(path) {
+		return nil
+	}
+	all := []string{path}
+	for _, read := range []func(string) string{
+		decode, decode, overlong, backslashes, withoutParameters, untilCut, withoutTails, withoutDots,
+	} {
+		for _, p := range all {
+			if other := read(p); !slices.Contains(all, other) {
+				all = append(all, other)
+			}
+		}
+	}
+	return all[1:]
+}
+
+// ambiguous reports whether a path has anything that servers read differently.
+func ambiguous(path string) bool {
+	for i := range len(path) {
+		switch c := path[i]; c {
+		case '\\', ';', '%', '?', '#', 0, 0xc0, 0xe0:
+			return true
+		case '.', ' ':
+			// A segment that begins or ends with one.
+			if i > 0 && path[i-1] == '/' || i+1 == len(path) || path[i+1] == '/' {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// decode decodes what is percent-encoded a second time; broken escapes stay.
+func decode(path string) string {
+	if !strings.Contains(path, "%") {
+		return path
+	}
+	b := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && i+2 < len(path) {
+			high, ok1 := unhex(path[i+1])
+			low, ok2 := unhex(path[i+2])
+			if ok1 && ok2 {
+				b = append(b, high<<4|low)
+				i += 2
+				continue
+			}
+		}
+		b = append(b, path[i])
+	}
+	return string(b)
+}
+
+func unhex(c byte) (byte, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10, true
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10, true
+	}
+	return 0, false
+}
+
+var overlongForms = strings.NewReplacer(
+	"\xc0\xae", ".", "\xc0\xaf", "/", "\xc1\x9c", `\`, "\xe0\x80\xae", ".", "\xe0\x80\xaf", "/",
+)
+
+// overlong decodes characters of UTF-8 that took more bytes than they need.
+func overlong(path string) string { return overlongForms.Replace(path) }
+
+func backslashes(path string) string { return strings.ReplaceAll(path, `\`, "/") }
+
+// withoutParameters drops `;name=value` from each segment, as servlets do.
+func withoutParameters(path string) string {
+	return eachSegment(path, func(s string) string {
+		s, _, _ = strings.Cut(s, ";")
+		return s
+	})
+}
+
+// untilCut ends the path where C, a query or a fragment would.
+func untilCut(path string) string {
+	if i := strings.IndexAny(path, "\x00?#"); i >= 0 {
+		return path[:i]
+	}
+	return path
+}
+
+// withoutTails drops the dots and spaces that Windows drops from names.
+func withoutTails(path string) string {
+	return eachSegment(path, func(s string) string {
+		if strings.Trim(s, ".") == "" {
+			return s
+		}
+		if s = strings.TrimRight(s, " "); strings.Trim(s, ".") == "" {
+			return s
+		}
+		return strings.TrimRight(s, ". ")
+	})
+}
+
+// withoutDots is how a server sees the path that takes dot segments for names
+// or drops them: what comes before them stays.
+func withoutDots(path string) string {
+	var kept []string
+	for s := range strings.SplitSeq(path, "/") {
+		if s != "." && s != ".." {
+			kept = append(kept, s)
+		}
+	}
+	return strings.Join(kept, "/")
+}
+
+func eachSegment(path string, change func(string) string) string {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		segments[i] = change(s)
+	}
+	return strings.Join(segments, "/")
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner                 = (*AnyReading)(nil)
+	_ caddyhttp.RequestMatcherWithError = (*AnyReading)(nil)
+)

@@ -1,0 +1,59 @@
+package caddymodule
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestReadings(t *testing.T) {
+	for path, want := range map[string]string{
+		`/public/..\admin`:              "/public/../admin",
+		"/public/..%5cadmin":            "/public/../admin",
+		"/public/%2e%2e/admin":          "/public/../admin",
+		"/public/%252e%252e/admin":      "/public/../admin",
+		"/public/..;x=y/admin":          "/public/../admin",
+		"/public/.. /admin":             "/public/../admin",
+		"/public/\xc0\xae\xc0\xae/x":    "/public/../x",
+		`/x\admin`:                      "/x/admin",
+		"/admin;v=1/users":              "/admin/users",
+		"/admin\x00/../public/x":        "/admin",
+		"/admin#/../public/x":           "/admin",
+		"/admin/../public/x":            "/admin/public/x",
+		"/admin./users":                 "/admin/users",
+		"/public/%5c%2e%2e%5c..;a/x":    "/public//../../x",
+		"/public/%25%32%65%25%32%65/xy": "/public/../xy",
+	} {
+		if got := readings(path); !slices.Contains(got, want) {
+			t.Errorf("%q: %q is not among %q", path, want, got)
+		}
+	}
+	for _, path := range []string{"/", "/public/x", "/a/b.c/d-e_f~g", "/zoë/ü.html", "/v1.2/x", "/a b/c"} {
+		if got := readings(path); got != nil {
+			t.Errorf("%q: has other readings %q", path, got)
+		}
+	}
+}
+
+func FuzzReadings(f *testing.F) {
+	for _, seed := range []string{"/", "/a/../b", `/a\..;x/%5c%252e/`, "/\x00#?", "/%", "/%zz%4"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		got := readings(path)
+		if len(got) > 256 {
+			t.Errorf("%d readings of %q", len(got), path)
+		}
+		if slices.Contains(got, path) {
+			t.Errorf("the path itself is among the readings of %q", path)
+		}
+	})
+}
+
+func BenchmarkReadingsOfAnEverydayPath(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if readings("/api/v1/accounts/1234/orders") != nil {
+			b.Fatal("ambiguous")
+		}
+	}
+}

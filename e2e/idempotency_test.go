@@ -1,0 +1,84 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestRetry repeats a sign-out under one key, as a caller does whose first
+// answer was lost, also across a crash.
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	g := newGateway(t, p, config{})
+	body := object{"target": g.target("sub", "alice"), "reason": "lost phone"}
+	post := func(role string, body object) answer {
+		return g.as(role).call(t, http.MethodPost, "/v1/revocations", body, "Idempotency-Key", "ticket-4711")
+	}
+	replay := func(what string, first receipt) {
+		t.Helper()
+		var r receipt
+		a := post("write", body)
+		a.decode(t, http.StatusCreated, &r)
+		r.check(t)
+		if r.ID != first.ID || !r.At.Equal(first.At) || a.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("%s: %s at %s, replayed %q, want %s at %s",
+				what, r.ID, r.At, a.header.Get("Idempotent-Replayed"), first.ID, first.At)
+		}
+	}
+	var first receipt
+	post("write", body).decode(t, http.StatusCreated, &first)
+	again := newBrowser(t, p, "alice", "phone-of-alice").signIn(t, "mobile")
+	again = returns(t, g, again, "/")
+	replay("a retry", first)
+	g.kill(t)
+	g.start(t)
+	replay("a retry after kill -9", first)
+	g.expect(t, admit, again, "/", "who had signed in before the retries")
+
+	a := post("write", object{"target": g.target("sub", "bob")})
+	if got := a.problem(t); a.status != http.StatusUnprocessableEntity || got != "idempotency-key-reused" {
+		t.Errorf("the key for another request: %d %s", a.status, got)
+	}
+	var others receipt
+	post("break_glass", body).decode(t, http.StatusCreated, &others)
+	if others.ID == first.ID {
+		t.Error("keys are shared between callers")
+	}
+}
+
+// TestRetriesAtOnce sends one request many times at once: one record is made.
+func TestRetriesAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	g := newGateway(t, p, config{})
+	ids := make(chan string, 20)
+	var all sync.WaitGroup
+	for range cap(ids) {
+		all.Go(func() {
+			for {
+				a := g.as("write").call(t, http.MethodPost, "/v1/revocations", object{"target": g.target("sub", "alice")}, "Idempotency-Key", "k")
+				if a.status == http.StatusConflict { // still running
+					time.Sleep(10 * time.Millisecond)
+					continue
+				}
+				var r receipt
+				a.decode(t, http.StatusCreated, &r)
+				ids <- r.ID
+				return
+			}
+		})
+	}
+	all.Wait()
+	close(ids)
+	first := <-ids
+	for id := range ids {
+		if id != first {
+			t.Errorf("two records: %s and %s", first, id)
+		}
+	}
+}

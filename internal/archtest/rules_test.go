@@ -1,0 +1,165 @@
+package archtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const module = "curfew.dev/curfew"
+
+// room is a folder of the design, with everything below it. A room imports
+// rooms of lower floors, never of its own or a higher one.
+type room struct {
+	floor int
+	why   string
+}
+
+var rooms = map[string]room{
+	"revocation":  {0, "the vocabulary that every room shares; it must be provable without any of them"},
+	"policy":      {1, "a decision is a pure function; whoever decides, decides the same"},
+	"ledger":      {1, "durability must not depend on what records are good for"},
+	"live":        {1, "ending a connection must work whoever asks for it"},
+	"token":       {1, "bytes become a credential before anybody has an opinion on it"},
+	"node":        {2, "the one way in of a revocation: every dialect above meets here"},
+	"account":     {2, "registry and rules of accounts, the same for the API, the page and the guard"},
+	"admin":       {3, "a plain http.Handler, served by two Caddy modules and by tests without Caddy"},
+	"signals":     {3, "other people's dialects, each translated to what node understands"},
+	"login":       {3, "browser sign-in, next to the token room and not inside it"},
+	"portal":      {3, "a page like any other caller of the rooms below"},
+	"caddymodule": {4, "the composition root, and the only room that knows Caddy"},
+	"":            {5, "registers the modules and holds no code"},
+	"cmd":         {6, "a main of a few lines"},
+	"e2e":         {7, "sees the product from outside"},
+	"benchmarks":  {7, "measures the product from outside"},
+}
+
+// foreign says who may import what is not ours. Tests may, all of it.
+var foreign = []struct {
+	prefixes []string // of import paths
+	only     []string // packages, with everything below them
+	why      string
+}{
+	{
+		[]string{"github.com/caddyserver/"},
+		[]string{"caddymodule", "cmd", "e2e", "benchmarks"},
+		"Caddy's life cycle has surprises; they are met in one room, and the others are tested without it",
+	},
+	{
+		[]string{"github.com/nats-io/"},
+		[]string{"ledger/nats"},
+		"what JetStream promises and doesn't is known in one room; the node sees a ledger",
+	},
+	{
+		[]string{"go.etcd.io/bbolt"},
+		[]string{"ledger/local"},
+		"the local file is one kind of ledger; its format is nobody else's business",
+	},
+	{
+		[]string{"github.com/coreos/go-oidc/", "github.com/go-jose/"},
+		[]string{"token", "login", "signals", "admin", "internal/devidp"},
+		"who doesn't verify tokens has no use for their formats",
+	},
+}
+
+// standardOnly are packages that import the standard library and lower rooms.
+var standardOnly = map[string]string{
+	"revocation": "the index is pure: no clock, no I/O, nobody else's bugs on the hot path",
+	"policy":     "the decision is pure: no clock, no request",
+	"ledger":     "a contract has no implementation",
+	"live":       "net/http is all that a live request needs",
+}
+
+// neverStandard are parts of the standard library that purity excludes.
+var neverStandard = map[string][]string{
+	"revocation": {"net", "net/http", "os", "log", "log/slog", "context"},
+	"policy":     {"net", "net/http", "os", "log", "log/slog", "context"},
+}
+
+// inward are packages below internal/, and who imports them beside tests.
+var inward = map[string][]string{
+	"internal/strictjson": nil, // anybody: duplicate and case-variant members are refused everywhere
+	"internal/devidp":     {"caddymodule"},
+	"internal/archtest":   {},
+}
+
+// vague names say nothing about what is inside.
+var vague = []string{"util", "utils", "helper", "helpers", "common", "manager", "misc", "shared", "base", "lib"}
+
+// forTests reports whether a package exists for tests, as net/http/httptest does.
+func forTests(pkg string) bool { return strings.HasSuffix(pkg, "test") && pkg != "internal/archtest" }
+
+func within(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
+
+func withinAny(pkg string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return within(pkg, f) })
+}
+
+func roomOf(pkg string) string {
+	name, _, _ := strings.Cut(pkg, "/")
+	return name
+}
+
+// objection says what is wrong with an import of a file, or nothing. Packages
+// are named by their folder; test tells a _test.go file.
+func objection(pkg, imported string, test bool) string {
+	path, ours := strings.CutPrefix(imported, module)
+	path = strings.TrimPrefix(path, "/")
+	test = test || forTests(pkg)
+	if ours {
+		return objectionToOurs(pkg, path, test)
+	}
+	return objectionToForeign(pkg, imported, test)
+}
+
+func objectionToOurs(pkg, path string, test bool) string {
+	switch {
+	case pkg == path:
+		return ""
+	case forTests(path):
+		if !test {
+			return "is for tests"
+		}
+		return ""
+	case within(path, "internal"):
+		who, known := inward[path]
+		if !known {
+			return "is not among the inward packages of internal/archtest"
+		}
+		if who != nil && !test && !withinAny(pkg, who) {
+			return fmt.Sprintf("is for %s and for tests", strings.Join(who, ", "))
+		}
+		return ""
+	case within(pkg, "internal"):
+		if test {
+			return ""
+		}
+		return "is a room; what is in internal/ serves rooms and knows none"
+	case roomOf(pkg) == roomOf(path):
+		return ""
+	}
+	from, to := rooms[roomOf(pkg)], rooms[roomOf(path)]
+	if to.floor >= from.floor {
+		return fmt.Sprintf("is not below it: %s", from.why)
+	}
+	return ""
+}
+
+func objectionToForeign(pkg, imported string, test bool) string {
+	first, _, _ := strings.Cut(imported, "/")
+	standard := !strings.Contains(first, ".")
+	switch {
+	case test:
+		return ""
+	case standard && slices.Contains(neverStandard[pkg], imported), !standard && standardOnly[pkg] != "":
+		return standardOnly[pkg]
+	}
+	for _, f := range foreign {
+		for _, prefix := range f.prefixes {
+			if strings.HasPrefix(imported, prefix) && !withinAny(pkg, f.only) {
+				return f.why
+			}
+		}
+	}
+	return ""
+}

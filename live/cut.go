@@ -1,0 +1,91 @@
+package live
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// Cut ends the requests of a target that are refused now, and returns how many
+// they were. It waits for no handler: when it returns, each is being ended.
+func (g *Registry) Cut(t revocation.Target) int {
+	matches := t.Matcher()
+	return g.cut(collect(g.among(t), func(q *Request) bool { return matches(q.credential) }), changed)
+}
+
+func changed(q *Request) *Refusal { return q.judge.Judge(Changed) }
+
+// CutAll ends every request that its judge refuses for a cause.
+func (g *Registry) CutAll(c Cause) int {
+	return g.cut(collect(g.shards[:], func(*Request) bool { return true }), func(q *Request) *Refusal { return q.judge.Judge(c) })
+}
+
+// A few requests are cut where the caller stands; many by a few goroutines, and
+// never by all cores: those that go on need some.
+const few = 64
+
+func (g *Registry) cut(candidates []*Request, judge func(*Request) *Refusal) int {
+	var cut, next atomic.Int64
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(candidates)); i = next.Add(1) - 1 {
+			q := candidates[i]
+			if refusal := judge(q); refusal != nil && q.cutFor(refusal) {
+				cut.Add(1)
+			}
+		}
+	}
+	if len(candidates) <= few {
+		work()
+		return int(cut.Load())
+	}
+	var done sync.WaitGroup
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		done.Go(work)
+	}
+	done.Wait()
+	return int(cut.Load())
+}
+
+// cutFor ends the request, and reports whether it was live until now.
+func (q *Request) cutFor(why *Refusal) bool {
+	q.mu.Lock()
+	open := !q.returned || q.conn != nil && !q.conn.closed
+	if !open || q.isCut() {
+		q.mu.Unlock()
+		return false
+	}
+	q.end.Store(&end{why, time.Now()})
+	q.mu.Unlock()
+	q.registry.observer().Cut(why.Reason)
+	q.cancel()
+	q.sever(false)
+	q.registry.chase.add(q)
+	return true
+}
+
+// sever unblocks whatever the handler waits for on the connection, and reports
+// whether there is anything left to end. Unless it is to be hard, a response
+// that can end with words may still be written to.
+func (q *Request) sever(hard bool) (live bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c := q.conn; c != nil {
+		if !c.closed {
+			_ = c.SetDeadline(past)
+		}
+		return !c.closed
+	}
+	if q.returned {
+		return false
+	}
+	c := q.control()
+	_ = c.SetReadDeadline(past)
+	if q.begun.Load() && (hard || !q.polite()) {
+		q.severed = true
+		_ = c.SetWriteDeadline(past)
+	}
+	return true
+}

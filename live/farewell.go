@@ -1,0 +1,38 @@
+package live
+
+import "net/http"
+
+// polite reports whether a response that has begun can still end with words:
+// the trailers of gRPC, or the close frame of a WebSocket over HTTP/2 or 3.
+func (q *Request) polite() bool {
+	return q.protocol == GRPC || q.protocol == WebSocket && q.request.ProtoMajor >= 2
+}
+
+// farewell says them, if nothing was severed.
+func (q *Request) farewell(why *Refusal) bool {
+	switch {
+	case q.protocol == GRPC && isGRPC(q.Header()):
+		// Trailers that the upstream announced may carry another status.
+		h := q.Header()
+		h.Del("Grpc-Status")
+		h.Set(http.TrailerPrefix+"Grpc-Status", grpcStatus(why.Status))
+		h.Set(http.TrailerPrefix+"Grpc-Message", closeReason)
+		return true
+	case q.protocol == WebSocket && q.frames.between():
+		_, err := q.ResponseWriter.Write(closeFrame)
+		return err == nil
+	}
+	return false
+}
+
+// grpcStatus is what gRPC clients make of an HTTP status, so that a call that
+// is cut ends as one that is refused.
+func grpcStatus(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "16" // UNAUTHENTICATED
+	case http.StatusForbidden:
+		return "7" // PERMISSION_DENIED
+	}
+	return "14" // UNAVAILABLE
+}

@@ -1,0 +1,69 @@
+package live
+
+import "encoding/binary"
+
+// frames follows the frames of a WebSocket (RFC 6455 section 5.2) as they are
+// written, to know where a close frame may stand: in the middle of another it
+// would be taken for the rest of a message.
+type frames struct {
+	header [10]byte // of the frame being written, without its mask
+	have   int
+	left   uint64 // bytes of mask and payload still to come
+	closed bool   // a close frame was among them
+}
+
+// between reports whether a frame may begin.
+func (f *frames) between() bool { return f.have == 0 && f.left == 0 && !f.closed }
+
+// advance takes note of what was written.
+func (f *frames) advance(p []byte) {
+	for len(p) > 0 {
+		if f.left > 0 {
+			n := min(f.left, uint64(len(p)))
+			f.left -= n
+			p = p[n:]
+			continue
+		}
+		f.header[f.have] = p[0]
+		f.have++
+		p = p[1:]
+		if f.have >= 2 && f.have == headerSize(f.header[1]) {
+			f.begin()
+		}
+	}
+}
+
+func headerSize(length byte) int {
+	switch length & 0x7f {
+	case 126:
+		return 4
+	case 127:
+		return 10
+	}
+	return 2
+}
+
+// begin reads a whole header.
+func (f *frames) begin() {
+	switch length := f.header[1] & 0x7f; length {
+	case 126:
+		f.left = uint64(binary.BigEndian.Uint16(f.header[2:]))
+	case 127:
+		f.left = binary.BigEndian.Uint64(f.header[2:])
+	default:
+		f.left = uint64(length)
+	}
+	if f.header[1]&0x80 != 0 {
+		f.left += 4 // the mask
+	}
+	if f.header[0]&0x0f == 8 {
+		f.closed = true
+	}
+	f.have = 0
+}
+
+// closeFrame says 1008, policy violation (RFC 6455 section 7.4.1). What
+// exactly happened is not for the stranger who may hold the connection.
+var closeFrame = append([]byte{0x88, byte(2 + len(closeReason)), 1008 >> 8, 1008 & 0xff}, closeReason...)
+
+const closeReason = "session ended"

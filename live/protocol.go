@@ -1,0 +1,66 @@
+package live
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Protocol is what a live request speaks, as far as its end depends on it.
+type Protocol uint8
+
+// The protocols.
+const (
+	HTTP1 Protocol = iota
+	HTTP2
+	HTTP3
+	WebSocket
+	GRPC
+
+	numProtocols
+)
+
+var protocolNames = [numProtocols]string{"http1", "http2", "http3", "websocket", "grpc"}
+
+// String is the protocol's label in metrics.
+func (p Protocol) String() string { return protocolNames[p] }
+
+// Protocols lists all of them.
+func Protocols() []Protocol { return []Protocol{HTTP1, HTTP2, HTTP3, WebSocket, GRPC} }
+
+func protocolOf(r *http.Request) Protocol {
+	switch {
+	case isWebSocket(r):
+		return WebSocket
+	case r.ProtoMajor >= 2 && isGRPC(r.Header):
+		return GRPC
+	case r.ProtoMajor == 2:
+		return HTTP2
+	case r.ProtoMajor == 3:
+		return HTTP3
+	}
+	return HTTP1
+}
+
+// isWebSocket knows the upgrade of HTTP/1.1 (RFC 6455) and extended CONNECT
+// (RFC 8441, RFC 9220), whose :protocol net/http keeps among the headers and
+// quic-go in Proto.
+func isWebSocket(r *http.Request) bool {
+	if r.Method == http.MethodConnect {
+		return r.Proto == "websocket" || first(r.Header[":protocol"]) == "websocket"
+	}
+	return r.ProtoMajor == 1 && strings.EqualFold(first(r.Header["Upgrade"]), "websocket")
+}
+
+// isGRPC knows gRPC by its content type. gRPC-Web is not meant: it has its
+// status in the body, and ends like any other response.
+func isGRPC(h http.Header) bool {
+	rest, ok := strings.CutPrefix(first(h["Content-Type"]), "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}

@@ -1,0 +1,147 @@
+package live
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// Registry holds the live requests. The zero value is ready; it must not be
+// copied after first use.
+type Registry struct {
+	// Observer is told what is cut; nil: nobody is. Set it before the first
+	// request.
+	Observer Observer
+
+	shards [subjects][stripes]shard
+	chase  chase
+}
+
+// The requests of one account are spread over a few locks, chosen at random,
+// so that not even a single busy account makes cores wait for one another. A
+// cut that names the account looks into those few only.
+const (
+	subjects = 64
+	stripes  = 8
+)
+
+// shard is a list of requests.
+type shard struct {
+	mu     sync.Mutex
+	first  *Request
+	counts [numProtocols]int
+	// earliest is no later than the first deadline of the shard, in Unix
+	// nanoseconds: until then there is nothing to look for. Zero: there is none.
+	earliest int64
+
+	_ [64]byte // neighbours don't share a cache line
+}
+
+// Observer is told what a registry does, for metrics and logs. Calls come from
+// several goroutines and must not block.
+type Observer interface {
+	// Cut: a request is being ended, for a reason.
+	Cut(reason string)
+	// Ended: a request that was cut is over, so long after.
+	Ended(p Protocol, took time.Duration)
+	// Overdue: the handler of a request that was cut has ignored it so long.
+	Overdue(p Protocol, took time.Duration)
+}
+
+type nobody struct{}
+
+func (nobody) Cut(string)                      {}
+func (nobody) Ended(Protocol, time.Duration)   {}
+func (nobody) Overdue(Protocol, time.Duration) {}
+
+func (g *Registry) observer() Observer {
+	if g.Observer == nil {
+		return nobody{}
+	}
+	return g.Observer
+}
+
+func (g *Registry) add(q *Request) {
+	s := &g.shards[q.credential.Hash()%subjects][rand.Uint32()%stripes]
+	q.shard = s
+	s.mu.Lock()
+	if q.next = s.first; q.next != nil {
+		q.next.previous = q
+	}
+	s.first = q
+	s.counts[q.protocol]++
+	if q.deadline != 0 && (s.earliest == 0 || q.deadline < s.earliest) {
+		s.earliest = q.deadline
+	}
+	s.mu.Unlock()
+}
+
+func (s *shard) remove(q *Request) {
+	s.mu.Lock()
+	if q.next != nil {
+		q.next.previous = q.previous
+	}
+	if q.previous != nil {
+		q.previous.next = q.next
+	} else {
+		s.first = q.next
+	}
+	q.previous, q.next = nil, nil
+	s.counts[q.protocol]--
+	s.mu.Unlock()
+}
+
+// among are the shards where requests of a target can be.
+func (g *Registry) among(t revocation.Target) [][stripes]shard {
+	if hash, ok := t.Hash(); ok {
+		at := hash % subjects
+		return g.shards[at : at+1]
+	}
+	return g.shards[:]
+}
+
+// collect gathers the requests of some shards that satisfy a test.
+func collect(groups [][stripes]shard, wanted func(*Request) bool) []*Request {
+	var found []*Request
+	for i := range groups {
+		for j := range groups[i] {
+			s := &groups[i][j]
+			s.mu.Lock()
+			for q := s.first; q != nil; q = q.next {
+				if wanted(q) {
+					found = append(found, q)
+				}
+			}
+			s.mu.Unlock()
+		}
+	}
+	return found
+}
+
+// Count is how many live requests a target matches, exempt clients included.
+func (g *Registry) Count(t revocation.Target) int {
+	n, matches := 0, t.Matcher()
+	collect(g.among(t), func(q *Request) bool {
+		if matches(q.credential) {
+			n++
+		}
+		return false
+	})
+	return n
+}
+
+// Live is how many live requests there are of a protocol.
+func (g *Registry) Live(p Protocol) int {
+	n := 0
+	for i := range g.shards {
+		for j := range g.shards[i] {
+			s := &g.shards[i][j]
+			s.mu.Lock()
+			n += s.counts[p]
+			s.mu.Unlock()
+		}
+	}
+	return n
+}

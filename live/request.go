@@ -1,0 +1,225 @@
+package live
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// Handler is what an admitted request goes on to: an http.Handler that may
+// fail.
+type Handler interface {
+	ServeHTTP(w http.ResponseWriter, r *http.Request) error
+}
+
+// Terms are on what a request was admitted.
+type Terms struct {
+	// Credential is the sealed credential. Required.
+	Credential *revocation.Credential
+	// Judge is asked whenever the request may have to end. Required.
+	Judge Judge
+	// Controller reaches the deadlines of the connection itself. Unlike those
+	// of the writers around it, they may be set from other goroutines. Nil: the
+	// response writer's own.
+	Controller *http.ResponseController
+	// Expires is when the credential ends, and Until when the request has
+	// lasted long enough. Zero: never.
+	Expires, Until time.Time
+}
+
+// Judge decides anew about one admitted request. It is called from several
+// goroutines, also when the request has ended meanwhile.
+type Judge interface {
+	// Judge says how the request fares now that something has come about. Nil:
+	// it goes on.
+	Judge(Cause) *Refusal
+}
+
+// Cause is what may end a live request.
+type Cause uint8
+
+// The causes.
+const (
+	// Changed: something that matches the credential was written.
+	Changed Cause = iota
+	// Expired: Terms.Expires has passed.
+	Expired
+	// Aged: Terms.Until has passed.
+	Aged
+	// Unready: the gateway can't vouch for any credential.
+	Unready
+)
+
+// Refusal is how a request ends that was cut.
+type Refusal struct {
+	// Reason is a label of metrics: one of few.
+	Reason string
+	// Status is the HTTP status of the refusal, and tells gRPC its own.
+	Status int
+	// Write answers a request whose response had not begun. Required.
+	Write func(http.ResponseWriter, *http.Request) error
+}
+
+// Request is one live request: its response writer, its body, and the means to
+// end it.
+type Request struct {
+	http.ResponseWriter // the one it came with
+
+	registry   *Registry
+	request    *http.Request // as it came, with the context it came with
+	credential *revocation.Credential
+	judge      Judge
+	controller *http.ResponseController
+	cancel     context.CancelFunc
+	body       body
+	deadline   int64 // Unix nanoseconds, 0: none
+	due        Cause // of the deadline
+	protocol   Protocol
+	kept       names
+
+	// end is set once, when the request is cut.
+	end atomic.Pointer[end]
+
+	// mu orders the beginning of the response, the cut and the return of the
+	// handler: once it has returned, the connection belongs to somebody else.
+	mu       sync.Mutex
+	begun    atomic.Bool // written under mu
+	returned bool
+	severed  bool // what was written may not have arrived whole
+	conn     *conn
+	frames   frames // of a WebSocket that was not hijacked
+
+	// Owned by the shard.
+	shard          *shard
+	next, previous *Request
+}
+
+type end struct {
+	*Refusal
+	at time.Time
+}
+
+// Serve has next answer an admitted request and returns its error, or ends the
+// request as the first refusal demands. The request is judged again once it is
+// registered: what was written between its admission and now has not cut it.
+//
+// A response that was cut after it had begun ends in a panic with
+// [http.ErrAbortHandler], which is how net/http and those like it are told to
+// abort a stream.
+func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, t Terms, next Handler) (err error) {
+	q := &Request{
+		ResponseWriter: w, registry: g, request: r, credential: t.Credential, judge: t.Judge, controller: t.Controller,
+		protocol: protocolOf(r),
+	}
+	q.deadline, q.due = t.deadline()
+	q.kept.note(w.Header())
+	ctx, cancel := context.WithCancel(r.Context())
+	q.cancel = cancel
+	r = r.WithContext(ctx)
+	if r.Body != nil && r.Body != http.NoBody {
+		q.body = body{r.Body, q}
+		r.Body = &q.body
+	}
+	g.add(q)
+	defer q.leave(&err)
+	if refusal := t.Judge.Judge(Changed); refusal != nil {
+		g.cut([]*Request{q}, func(*Request) *Refusal { return refusal })
+		return nil
+	}
+	return next.ServeHTTP(q, r)
+}
+
+func (t *Terms) deadline() (int64, Cause) {
+	switch {
+	case t.Expires.IsZero() && t.Until.IsZero():
+		return 0, Changed
+	case t.Expires.IsZero(), !t.Until.IsZero() && t.Until.Before(t.Expires):
+		return t.Until.UnixNano(), Aged
+	}
+	return t.Expires.UnixNano(), Expired
+}
+
+// leave is deferred around the handler: also when it aborts, and without
+// recovering any other panic.
+func (q *Request) leave(err *error) {
+	q.mu.Lock()
+	q.returned = true
+	open := q.conn != nil && !q.conn.closed
+	severed := q.severed
+	q.mu.Unlock()
+	if !open {
+		q.over()
+	}
+	if end := q.end.Load(); end != nil && q.conn == nil {
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
+			panic(p)
+		}
+		*err = q.conclude(end.Refusal, severed)
+	}
+}
+
+// over forgets the request.
+func (q *Request) over() {
+	q.shard.remove(q)
+	q.cancel()
+	if end := q.end.Load(); end != nil {
+		q.registry.observer().Ended(q.protocol, time.Since(end.at))
+	}
+}
+
+// conclude gives a request that was cut its last words, in the goroutine of its
+// handler.
+func (q *Request) conclude(why *Refusal, severed bool) error {
+	switch {
+	case !q.begun.Load():
+		q.kept.restore(q.Header())
+		if q.request.ProtoMajor == 1 {
+			// What is left of the body is not waited for.
+			q.Header().Set("Connection", "close")
+		}
+		return why.Write(q.ResponseWriter, q.request)
+	case !severed && q.farewell(why):
+		return nil
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// names are the headers that were set before the handler was called. Those
+// that it had set by the time it was cut are not for the refusal.
+type names struct {
+	few  [6]string
+	n    int
+	more []string
+}
+
+func (k *names) note(h http.Header) {
+	for name := range h {
+		if k.n < len(k.few) {
+			k.few[k.n] = name
+			k.n++
+			continue
+		}
+		k.more = append(k.more, name)
+	}
+}
+
+func (k *names) restore(h http.Header) {
+	for name := range h {
+		if !contains(k.few[:k.n], name) && !contains(k.more, name) {
+			delete(h, name)
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,157 @@
+package live
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// errCut is what a handler sees of a cut: the error of a client that went
+// away. Anything else would have Caddy's reverse_proxy blame, and with health
+// checks shun, an upstream that did nothing wrong.
+var errCut = context.Canceled
+
+func (q *Request) isCut() bool { return q.end.Load() != nil }
+
+// begin marks the response as begun; false: the request was cut before.
+func (q *Request) begin() bool {
+	if q.begun.Load() {
+		return !q.isCut()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.isCut() {
+		return false
+	}
+	q.begun.Store(true)
+	return true
+}
+
+// WriteHeader sends the status, unless the request was cut: then what is to be
+// said is said when the handler has returned.
+func (q *Request) WriteHeader(status int) {
+	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
+	if informational && !q.isCut() || !informational && q.begin() {
+		q.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write fails once the request was cut, which ends handlers that don't look at
+// their context.
+func (q *Request) Write(p []byte) (int, error) {
+	if !q.begin() {
+		return 0, errCut
+	}
+	n, err := q.ResponseWriter.Write(p)
+	if q.protocol == WebSocket {
+		q.frames.advance(p[:n])
+	}
+	return n, err
+}
+
+// readChunk is how much a single ReadFrom below may send without looking.
+const readChunk = 256 << 10
+
+// ReadFrom keeps the short way from a file to the connection open, in chunks.
+func (q *Request) ReadFrom(r io.Reader) (total int64, err error) {
+	below, ok := q.ResponseWriter.(io.ReaderFrom)
+	if !ok || q.protocol == WebSocket {
+		return io.Copy(writerOnly{q}, r)
+	}
+	// A limit around a limit would hide the file.
+	whole, limited := r.(*io.LimitedReader)
+	if limited {
+		r = whole.R
+	}
+	for {
+		if !q.begin() {
+			return total, errCut
+		}
+		chunk := io.LimitedReader{R: r, N: readChunk}
+		if limited {
+			chunk.N = min(chunk.N, whole.N)
+		}
+		want := chunk.N
+		n, err := below.ReadFrom(&chunk)
+		total += n
+		if limited {
+			whole.N -= n
+		}
+		if err != nil || n < want || limited && whole.N == 0 {
+			return total, err
+		}
+	}
+}
+
+type writerOnly struct{ io.Writer }
+
+// FlushError sends what is buffered.
+func (q *Request) FlushError() error {
+	if !q.begin() {
+		return errCut
+	}
+	return http.NewResponseController(q.ResponseWriter).Flush()
+}
+
+// Push is HTTP/2 server push.
+func (q *Request) Push(target string, opts *http.PushOptions) error {
+	if pusher, ok := q.ResponseWriter.(http.Pusher); ok && !q.isCut() {
+		return pusher.Push(target, opts)
+	}
+	return http.ErrNotSupported
+}
+
+// Unwrap is for [http.ResponseController].
+func (q *Request) Unwrap() http.ResponseWriter { return q.ResponseWriter }
+
+// Hijack hands the connection over and keeps hold of it: the request is live
+// until the connection is closed.
+func (q *Request) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if q.isCut() {
+		return nil, nil, errCut
+	}
+	inner, rw, err := http.NewResponseController(q.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &conn{Conn: inner, q: q}
+	q.mu.Lock()
+	q.conn = c
+	q.begun.Store(true)
+	cut := q.isCut()
+	q.mu.Unlock()
+	if cut {
+		_ = inner.SetDeadline(past)
+	}
+	if rw.Writer.Buffered() == 0 {
+		rw.Writer.Reset(c)
+	}
+	if half, ok := inner.(closeWriter); ok {
+		return &halfConn{c, half}, rw, nil
+	}
+	return c, rw, nil
+}
+
+// past is a deadline that ends what waits.
+var past = time.Unix(1, 0)
+
+// body is the request's body.
+type body struct {
+	io.ReadCloser
+	q *Request
+}
+
+// Read reports what failed because of the cut as that.
+func (b *body) Read(p []byte) (int, error) {
+	if b.q.isCut() {
+		return 0, errCut
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && b.q.isCut() {
+		err = errCut
+	}
+	return n, err
+}
