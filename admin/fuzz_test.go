@@ -22,8 +22,11 @@ func FuzzRevocationBody(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	g := newGateway(f)
+	shared := newGateway(f) // one ledger for all: opening it is slow
 	f.Fuzz(func(t *testing.T, body string) {
+		here := *shared
+		here.TB = t
+		g := &here
 		r := g.request("POST", "/v1/revocations", body)
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()

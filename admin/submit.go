@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-
 	"time"
 
 	"curfew.dev/curfew/ledger"

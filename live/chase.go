@@ -68,6 +68,11 @@ func (q *Request) pursue(now time.Time) bool {
 		return true
 	}
 	q.registry.observer().Overdue(q.protocol, took)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.conn != nil {
+		_ = q.conn.Conn.Close() // it was handed over: nobody else will
+	}
 	return false
 }
 

@@ -1,0 +1,205 @@
+package live_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"curfew.dev/curfew/live"
+	"curfew.dev/curfew/revocation"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const issuer = "https://login.example.com"
+
+func alice() revocation.Target { return revocation.Target{Issuer: issuer, Subject: "alice"} }
+
+func credential(subject string) *revocation.Credential {
+	c := &revocation.Credential{
+		Issuer: issuer, Subject: subject, Client: "web", Session: "sid-" + subject, Tenant: "contoso", TokenID: "jti", IssuedAt: 1, ExpiresAt: 2,
+	}
+	c.Seal()
+	return c
+}
+
+// handler is a function as a live.Handler.
+type handler func(http.ResponseWriter, *http.Request) error
+
+func (f handler) ServeHTTP(w http.ResponseWriter, r *http.Request) error { return f(w, r) }
+
+// verdicts is a judge that says what it is told to.
+type verdicts struct {
+	mu      sync.Mutex
+	refused bool
+	because map[live.Cause]string
+}
+
+func (v *verdicts) refuse() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.refused = true
+}
+
+func (v *verdicts) Judge(c live.Cause) *live.Refusal {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	reason := v.because[c]
+	if c == live.Changed && v.refused {
+		reason = "signed-out"
+	}
+	if reason == "" {
+		return nil
+	}
+	return &live.Refusal{Reason: reason, Status: 401, Write: func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.WriteHeader(401)
+		_, err := io.WriteString(w, reason)
+		return err
+	}}
+}
+
+// record is an observer that remembers.
+type record struct {
+	mu      sync.Mutex
+	reasons []string
+	ended   []live.Protocol
+	overdue int
+}
+
+func (o *record) Cut(reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.reasons = append(o.reasons, reason)
+}
+
+func (o *record) Ended(p live.Protocol, _ time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = append(o.ended, p)
+}
+
+func (o *record) Overdue(live.Protocol, time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.overdue++
+}
+
+// edge is a server whose requests are live, for the subject in X-Subject.
+type edge struct {
+	*httptest.Server
+	live.Registry
+	record  record
+	judge   map[string]*verdicts
+	terms   func(*live.Terms)
+	entered chan struct{} // one for each request that reached its handler
+	left    chan error    // one for each that came back
+}
+
+func newEdge(t *testing.T, next handler) *edge {
+	t.Helper()
+	e := &edge{
+		judge: map[string]*verdicts{"alice": {}, "bob": {}}, entered: make(chan struct{}, 100), left: make(chan error, 100),
+		terms: func(*live.Terms) {},
+	}
+	e.Observer = &e.record
+	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		subject := r.Header.Get("X-Subject")
+		terms := live.Terms{Credential: credential(subject), Judge: e.judge[subject]}
+		e.terms(&terms)
+		var err error
+		defer func() { e.left <- err }()
+		w.Header().Set("Server", "edge")
+		err = e.Serve(w, r, terms, handler(func(w http.ResponseWriter, r *http.Request) error {
+			e.entered <- struct{}{}
+			return next(w, r)
+		}))
+	}))
+	e.Config.Protocols = new(http.Protocols)
+	e.Config.Protocols.SetHTTP1(true)
+	e.Config.Protocols.SetUnencryptedHTTP2(true)
+	e.Start()
+	t.Cleanup(e.Close)
+	return e
+}
+
+// client speaks one version of HTTP.
+func client(t *testing.T, version int) *http.Client {
+	t.Helper()
+	tr := &http.Transport{Protocols: new(http.Protocols), DisableCompression: true}
+	tr.Protocols.SetHTTP1(version == 1)
+	tr.Protocols.SetUnencryptedHTTP2(version == 2)
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+}
+
+func (e *edge) request(t *testing.T, subject string, body io.Reader) *http.Request {
+	t.Helper()
+	method := http.MethodGet
+	if body != nil {
+		method = http.MethodPost
+	}
+	r, err := http.NewRequest(method, e.URL, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Subject", subject)
+	return r
+}
+
+func (e *edge) awaitEntered(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		await(t, e.entered)
+	}
+}
+
+func await[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+// cutAlice refuses alice from now on.
+func (e *edge) cutAlice(t *testing.T, want int) {
+	t.Helper()
+	e.judge["alice"].refuse()
+	if n := e.Cut(alice()); n != want {
+		t.Errorf("%d requests were cut, want %d", n, want)
+	}
+}
+
+// stream writes for as long as the client is there.
+func stream(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for {
+		if _, err := io.WriteString(w, "data: x\n\n"); err != nil {
+			return err
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return err
+		}
+		select {
+		case <-r.Context().Done():
+			return r.Context().Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// aborted reports whether an error of a client tells an incomplete response.
+func aborted(err error) bool {
+	return err != nil && !errors.Is(err, context.DeadlineExceeded)
+}
