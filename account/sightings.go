@@ -21,6 +21,7 @@ type Sightings struct {
 	seen      map[sighting]*revocation.Credential
 	order     []sighting // in order of first sight, oldest first
 	forgotten bool
+	undated   map[string]bool // issuers of tokens without auth_time
 }
 
 type sighting struct{ issuer, subject, client, session, device string }
@@ -34,11 +35,25 @@ func (s *Sightings) Note(c *revocation.Credential) {
 	if s.seen == nil {
 		s.seen = make(map[sighting]*revocation.Credential)
 	}
+	if c.AuthTime == 0 && !s.undated[c.Issuer] {
+		if s.undated == nil {
+			s.undated = make(map[string]bool)
+		}
+		s.undated[c.Issuer] = true
+	}
 	if _, known := s.seen[id]; !known {
 		s.makeRoom()
 		s.order = append(s.order, id)
 	}
 	s.seen[id] = c
+}
+
+// WithoutAuthTime reports whether a token of an issuer came without auth_time,
+// so that a sign-in can't always be told from a refresh.
+func (s *Sightings) WithoutAuthTime(issuer string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.undated[issuer]
 }
 
 // makeRoom forgets the oldest tenth once the limit is reached.

@@ -250,13 +250,10 @@ func TestBearerRefusesWhatCanNeverBeSafe(t *testing.T) {
 		"no such":    {"x", BreakGlass + 1, secret(readToken, nil)},
 		"no secret":  {"x", Read, nil},
 		"empty":      {"x", Read, secret("", nil)},
-		"short":      {"x", Read, secret("123456789012345", nil)},
 		"unreadable": {"x", Read, secret("", errors.New("no such file"))},
 	} {
 		if _, err := Bearer([]NamedToken{token}); err == nil {
 			t.Errorf("%s was accepted", name)
-		} else if strings.Contains(err.Error(), "12345") {
-			t.Errorf("%s: the error holds the secret: %v", name, err)
 		}
 	}
 }
@@ -275,8 +272,8 @@ func TestSecretsAreReadAgain(t *testing.T) {
 	current = "another-token-0123456789"
 	g.as(readToken).do("GET", "/v1/nodes", "").want(401, "invalid-token")
 	g.as(current).do("GET", "/v1/nodes", "").want(200)
-	current = "short"
-	g.as(current).do("GET", "/v1/nodes", "").want(401, "invalid-token")
+	current = ""
+	g.as("short").do("GET", "/v1/nodes", "").want(401, "invalid-token")
 	current, broken = readToken, errors.New("gone")
 	g.as(readToken).do("GET", "/v1/nodes", "").want(401, "invalid-token")
 	g.as(writeToken).post("/v1/revocations", alice()).want(201)

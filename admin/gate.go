@@ -144,9 +144,15 @@ func wellFormed(document []byte, shape *strictjson.Shape) *Problem {
 	return nil
 }
 
+// statusHungUp stands in metrics and audit for a client that did not wait.
+const statusHungUp = 499
+
 // finish leaves the audit line: who, what, outcome, from where. Identifiers are
 // in the ledger, if anything was written.
 func (a *api) finish(c *call, status int, took time.Duration) {
+	if status == 0 {
+		status = statusHungUp
+	}
 	a.Observe(c.operation, status, took)
 	level := slog.LevelInfo
 	if status >= http.StatusBadRequest {

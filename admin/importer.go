@@ -21,6 +21,8 @@ import (
 )
 
 const (
+	// readWithin is how long a caller may take to send the next line.
+	readWithin = 60 * time.Second
 	// maxLine is the longest line of an import, in bytes.
 	maxLine = 64 << 10
 	// chunkLines is how many lines become durable together.
@@ -105,6 +107,9 @@ func (i *importer) run() {
 
 // next reads a line without its end. The slice is valid until the next call.
 func (i *importer) next() (line []byte, refused *Problem, err error) {
+	// In place of the server's limit for a whole request, which a long import
+	// would run into.
+	_ = i.control.SetReadDeadline(time.Now().Add(readWithin))
 	line, err = i.lines.ReadSlice('\n')
 	for errors.Is(err, bufio.ErrBufferFull) {
 		refused = tooLarge.because("a line may have %d bytes", maxLine)

@@ -87,10 +87,10 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 	}
 	a.api, err = a.app.newAPI("", func(r *http.Request) (admin.Caller, error) {
 		caller, err := bearers(r)
-		if err != nil && a.verifier != nil {
-			return a.verify(r)
+		if err == nil || a.verifier == nil || errors.Is(err, admin.ErrNoCredential) {
+			return caller, err
 		}
-		return caller, err
+		return a.verify(r)
 	})
 	return err
 }
@@ -214,15 +214,16 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Caller, error)) (http.Handler, error) {
 	g := a.gateway
 	cfg := admin.Config{
-		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings,
+		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings, LiveRequests: g.live.Count,
 		Authenticate: authenticate, Explain: a.explain, Nodes: a.nodes, ExpectNodes: a.ExpectNodes,
-		Observe: g.metrics.adminCall, Log: a.log,
+		Observe: g.metrics.adminCall, Log: a.log, Done: a.ctx.Done(),
 	}
 	for _, i := range a.Issuers {
 		cfg.Issuers = append(cfg.Issuers, admin.Issuer{
 			URL: i.URL, ClockSkew: time.Duration(i.ClockSkew), Retention: time.Duration(i.Retention),
 			MaxTokenLifetime: time.Duration(i.MaxTokenLifetime), ExemptClients: i.ExemptClients,
 			HasDevice: i.DeviceClaim != "", HasTenant: i.TenantClaim != "", RequireAuthTime: i.RequireAuthTime,
+			NoAuthTime: func() bool { return g.sightings.WithoutAuthTime(i.URL) },
 		})
 	}
 	return admin.New(cfg)
@@ -242,7 +243,7 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 	for _, name := range policies {
 		p, known := a.Policies[name]
 		if !known {
-			return admin.Explanation{}, fmt.Errorf("policy %q is not defined", name)
+			return admin.Explanation{}, fmt.Errorf("%w: %q is not defined", admin.ErrUnknownPolicy, name)
 		}
 		r, err := p.compile()
 		if err != nil {

@@ -39,7 +39,7 @@ func (*AdminEndpoint) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
 	}
-	http.StripPrefix(endpointPrefix, api).ServeHTTP(w, r)
+	api.ServeHTTP(w, r)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"curfew.dev/curfew/caddymodule/cli"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
@@ -114,6 +115,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.gateway.metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
+	if err := a.gateway.watchExit(ctx); err != nil {
+		return err
+	}
 	if err := a.provisionVerifier(); err != nil {
 		return err
 	}
@@ -193,7 +197,7 @@ func digestOf(a *App) string {
 // exist; the default one is made at Start.
 func (a *App) ledgerDir() (string, error) {
 	if a.Ledger == nil || a.Ledger.Local == nil || a.Ledger.Local.Dir == "" {
-		return defaultLedgerDir(), nil
+		return cli.LedgerDir(), nil
 	}
 	dir, err := caddy.NewReplacer().ReplaceOrErr(a.Ledger.Local.Dir, true, true)
 	if err != nil {
@@ -213,8 +217,6 @@ func (a *App) ledgerDir() (string, error) {
 	}
 	return dir, nil
 }
-
-func defaultLedgerDir() string { return filepath.Join(caddy.AppDataDir(), "curfew", "ledger") }
 
 func (a *App) provisionVerifier() error {
 	a.issuers = make(map[string]policy.Issuer, len(a.Issuers))
@@ -297,7 +299,7 @@ func (a *App) issuer(url string) *Issuer {
 
 // ledgerOptions are how this configuration opens the ledger.
 func (a *App) ledgerOptions(dir string) local.Options {
-	o := local.Options{Dir: dir, Witness: witnessPath(dir)}
+	o := local.Options{Dir: dir, Witness: cli.WitnessPath(dir)}
 	switch a.OnEmpty {
 	case "start":
 		o.OnEmpty = local.Start

@@ -267,6 +267,8 @@ func (a *App) parseLedger(d *caddyfile.Dispenser) error {
 //		sign_in_url <url>
 //		identity_header <Header> <claim>
 //		authorization pass|strip
+//		connection_expiry enforce | grace <duration> | ignore
+//		max_connection_age <duration>
 //	}
 func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // curfew
@@ -289,6 +291,9 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"sign_in_url":     word(&g.SignInURL),
 		"identity_header": g.parseIdentityHeader,
 		"authorization":   word(&g.Authorization),
+
+		"connection_expiry":  g.Connections.parseExpiry,
+		"max_connection_age": duration(&g.MaxConnectionAge),
 	}) {
 		o[name] = parse
 	}

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,8 +15,10 @@ import (
 
 	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/admin"
+	"curfew.dev/curfew/caddymodule/cli"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/token"
 )
@@ -39,7 +40,9 @@ type gateway struct {
 	cache     *token.Cache
 	sightings account.Sightings
 	memory    admin.Memory
+	live      live.Registry
 	node      *node.Node
+	stop      context.CancelFunc  // of what watches over live requests
 	app       atomic.Pointer[App] // whose configuration was started last
 
 	starting sync.Mutex
@@ -57,9 +60,11 @@ func acquireGateway(dir, nodeName string) (*gateway, error) {
 		}
 		g := &gateway{dir: dir, cache: cache}
 		g.metrics = newMetrics(g)
+		g.live.Observer = g.metrics.live
 		g.node = node.New(node.Config{
 			Name: nodeName, Instance: newInstance(),
 			Open:     func() (ledger.Ledger, error) { return local.Open(g.options) },
+			Live:     &g.live,
 			Observer: &observer{g.metrics},
 		})
 		return g, nil
@@ -88,18 +93,25 @@ func (g *gateway) start(a *App) error {
 	if g.started {
 		return nil
 	}
-	if g.dir == defaultLedgerDir() {
+	if g.dir == cli.LedgerDir() {
 		if err := os.MkdirAll(g.dir, 0o700); err != nil {
 			return fmt.Errorf("creating the ledger directory: %w", err)
 		}
 	}
 	g.options = a.ledgerOptions(g.dir)
+	if err := os.MkdirAll(filepath.Dir(g.options.Witness), 0o700); err != nil {
+		a.log.Warn("an older copy put in the ledger's place would not be noticed: "+
+			"the directory for the witness of its position can't be made", "error", err)
+	}
 	if err := g.node.Start(); err != nil {
 		if errors.Is(err, ledger.ErrLocked) {
 			return fmt.Errorf("%w: another Caddy serves from %s; stop it, or give each its own ledger directory", err, g.dir)
 		}
 		return err
 	}
+	var ctx context.Context
+	ctx, g.stop = context.WithCancel(context.Background())
+	go g.live.Run(ctx)
 	g.started = true
 	return nil
 }
@@ -111,15 +123,14 @@ func newInstance() string {
 	return hex.EncodeToString(b[:])
 }
 
-// Destruct is called when the last configuration has let go.
-func (g *gateway) Destruct() error { return g.node.Close() }
-
-// witnessPath is where this machine remembers, outside the ledger's directory,
-// how far that ledger had come: a directory that was swapped for an older copy
-// is noticed by it.
-func witnessPath(dir string) string {
-	sum := sha256.Sum256([]byte(dir))
-	return filepath.Join(caddy.AppDataDir(), "curfew", "seen", hex.EncodeToString(sum[:8]))
+// Destruct is called when the last configuration has let go. What is still live
+// ends with it.
+func (g *gateway) Destruct() error {
+	err := g.node.Close()
+	if g.stop != nil {
+		g.stop()
+	}
+	return err
 }
 
 // pooledKeys is an issuer's key set with what keeps it fresh.

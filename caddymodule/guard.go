@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -71,6 +72,8 @@ type Guard struct {
 
 	// What becomes of the Authorization header: `pass` (the default) or `strip`.
 	Authorization string `json:"authorization,omitempty"`
+
+	Connections
 
 	app      *App
 	required policy.Requirements
@@ -139,6 +142,7 @@ func (g *Guard) setDefaults() error {
 		choose("refusal", &g.Refusal, []string{"respond", "handle_errors"}),
 		choose("authorization", &g.Authorization, []string{"pass", "strip"}),
 		checkSignInURL(g.SignInURL),
+		g.Connections.setDefaults(),
 	)
 }
 
@@ -216,6 +220,10 @@ type visit struct {
 	required policy.Requirements // of the guards before
 	guards   int
 	policy.Case
+
+	admission admission
+	live      *live.Request // once a guard has registered it
+	next      caddyhttp.Handler
 }
 
 // String keeps the visit out of sight of whoever prints Caddy's variables.
@@ -258,7 +266,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	g.outcomes.admit.Inc()
 	g.admit(r, v)
-	return next.ServeHTTP(w, r)
+	return g.serve(w, r, v, next, started)
 }
 
 func (g *Guard) observe(cached bool, started time.Time) {

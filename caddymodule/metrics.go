@@ -36,6 +36,7 @@ type metrics struct {
 	jwksUnknownKID   *prometheus.CounterVec
 	adminRequests    *prometheus.CounterVec
 	adminDuration    *prometheus.HistogramVec
+	live             *liveMetrics
 }
 
 func newMetrics(g *gateway) *metrics {
@@ -54,6 +55,7 @@ func newMetrics(g *gateway) *metrics {
 	seconds := prometheus.ExponentialBuckets(0.0005, 2, 14) // 0.5 ms to 4 s
 	m := &metrics{
 		gateway:   g,
+		live:      newLiveMetrics(&g.live),
 		decisions: counter("decisions_total", "Decisions of guards.", "policy", "decision", "reason"),
 		decisionDuration: histogram("decision_duration_seconds", "Time to decide, from the cache or with a verification.",
 			[]float64{250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 10e-3, 100e-3}, "path"),
@@ -88,6 +90,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.decisions, m.decisionDuration, m.cacheRequests, m.fences, m.staleAdmissions, m.ledgerErrors, m.integrity,
 		m.appendDuration, m.enforcement, m.jwksSuccess, m.jwksFetches, m.jwksUnknownKID, m.adminRequests, m.adminDuration,
+		m.live,
 		gauges{m.gateway},
 	}
 }

@@ -35,7 +35,11 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	g.outcomes.refuse[d.Reason].Inc()
 	logDecision(r, &entry)
+	return g.answer(w, r, d)
+}
 
+// answer writes a refusal.
+func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.curfew.reason", d.Reason.String())
 	repl.Set("http.curfew.problem_type", d.Reason.ProblemType())

@@ -25,6 +25,9 @@ func TestXcaddy(t *testing.T) {
 	if want := caddyVersion(t); b.CaddyVersion != want {
 		t.Errorf("xcaddy.json builds Caddy %s, go.mod has %s", b.CaddyVersion, want)
 	}
+	// What this checkout has compiled already need not be compiled again: xcaddy
+	// adds flags of its own, which part caches, unless it is given some.
+	b.BuildFlags, b.Cgo = "-trimpath=false", goEnv(t, "CGO_ENABLED") == "1"
 	binary := filepath.Join(t.TempDir(), "caddy")
 	if err := b.Build(t.Context(), binary); err != nil {
 		t.Fatalf("building: %v", err)
@@ -56,11 +59,16 @@ func knowOurselves(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "list"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("go", "env", "GOPROXY").Output()
+	t.Setenv("GOPROXY", "file://"+proxy+","+goEnv(t, "GOPROXY"))
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", name).Output()
 	if err != nil {
-		t.Fatalf("asking for GOPROXY: %v", err)
+		t.Fatalf("asking for %s: %v", name, err)
 	}
-	t.Setenv("GOPROXY", "file://"+proxy+","+strings.TrimSpace(string(out)))
+	return strings.TrimSpace(string(out))
 }
 
 func readBuilder(t *testing.T) xcaddy.Builder {

@@ -13,26 +13,23 @@ import (
 // they were. It waits for no handler: when it returns, each is being ended.
 func (g *Registry) Cut(t revocation.Target) int {
 	matches := t.Matcher()
-	return g.cut(collect(g.among(t), func(q *Request) bool { return matches(q.credential) }), changed)
+	return g.cut(collect(g.among(t), func(q *Request) bool { return matches(q.credential) }), Changed)
 }
-
-func changed(q *Request) *Refusal { return q.judge.Judge(Changed) }
 
 // CutAll ends every request that its judge refuses for a cause.
 func (g *Registry) CutAll(c Cause) int {
-	return g.cut(collect(g.shards[:], func(*Request) bool { return true }), func(q *Request) *Refusal { return q.judge.Judge(c) })
+	return g.cut(collect(g.shards[:], func(*Request) bool { return true }), c)
 }
 
 // A few requests are cut where the caller stands; many by a few goroutines, and
 // never by all cores: those that go on need some.
 const few = 64
 
-func (g *Registry) cut(candidates []*Request, judge func(*Request) *Refusal) int {
+func (g *Registry) cut(candidates []*Request, c Cause) int {
 	var cut, next atomic.Int64
 	work := func() {
 		for i := next.Add(1) - 1; i < int64(len(candidates)); i = next.Add(1) - 1 {
-			q := candidates[i]
-			if refusal := judge(q); refusal != nil && q.cutFor(refusal) {
+			if candidates[i].face(c) {
 				cut.Add(1)
 			}
 		}
@@ -47,6 +44,15 @@ func (g *Registry) cut(candidates []*Request, judge func(*Request) *Refusal) int
 	}
 	done.Wait()
 	return int(cut.Load())
+}
+
+// face has the request judged, and reports whether that was its end.
+func (q *Request) face(c Cause) bool {
+	q.mu.Lock()
+	judge := q.judge
+	q.mu.Unlock()
+	refusal := judge.Judge(c)
+	return refusal != nil && q.cutFor(refusal)
 }
 
 // cutFor ends the request, and reports whether it was live until now.

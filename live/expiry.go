@@ -22,31 +22,51 @@ func (g *Registry) Run(ctx context.Context) {
 func (g *Registry) expire(now int64) {
 	for i := range g.shards {
 		for j := range g.shards[i] {
-			if due := g.shards[i][j].due(now); due != nil {
-				g.cut(due, func(q *Request) *Refusal { return q.judge.Judge(q.due) })
-			}
+			expired, aged := g.shards[i][j].due(now)
+			g.cut(expired, Expired)
+			g.cut(aged, Aged)
 		}
+	}
+}
+
+// expect takes note of a deadline. For the holder of the lock.
+func (s *shard) expect(q *Request) {
+	if q.deadline != 0 && (s.earliest == 0 || q.deadline < s.earliest) {
+		s.earliest = q.deadline
+	}
+}
+
+// hasten gives a request a deadline, unless it has an earlier one.
+func (s *shard) hasten(q *Request, at int64, due Cause) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q.deadline == 0 || at < q.deadline {
+		q.deadline, q.due = at, due
+		s.expect(q)
 	}
 }
 
 // due takes the requests whose deadline has passed. As long as no deadline has,
 // it need not look at any.
-func (s *shard) due(now int64) (due []*Request) {
+func (s *shard) due(now int64) (expired, aged []*Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.earliest == 0 || s.earliest > now {
-		return nil
+		return nil, nil
 	}
 	s.earliest = 0
 	for q := s.first; q != nil; q = q.next {
 		switch {
-		case q.deadline == 0:
-		case q.deadline <= now:
+		case q.deadline != 0 && q.deadline <= now:
 			q.deadline = 0
-			due = append(due, q)
-		case s.earliest == 0 || q.deadline < s.earliest:
-			s.earliest = q.deadline
+			if q.due == Aged {
+				aged = append(aged, q)
+			} else {
+				expired = append(expired, q)
+			}
+		default:
+			s.expect(q)
 		}
 	}
-	return due
+	return expired, aged
 }

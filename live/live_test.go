@@ -397,3 +397,35 @@ func TestPanicsPass(t *testing.T) {
 		}
 	}
 }
+
+// A request that goes on under further terms is held to them.
+func TestNarrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g live.Registry
+		go g.Run(t.Context())
+		defer time.Sleep(time.Minute)
+		for _, c := range []struct {
+			name  string
+			judge *verdicts
+			goes  bool
+			want  string
+		}{
+			{"refused by the second", &verdicts{refused: true}, false, "signed-out"},
+			{"ended by the second's deadline", &verdicts{because: map[live.Cause]string{live.Aged: "aged"}}, true, "aged"},
+		} {
+			w := newRecorder()
+			terms := live.Terms{Credential: credential("alice"), Judge: new(verdicts), Expires: time.Now().Add(time.Hour)}
+			err := g.Serve(w, w.request(t), terms, handler(func(w http.ResponseWriter, r *http.Request) error {
+				further := live.Terms{Judge: c.judge, Until: time.Now().Add(time.Minute)}
+				if goes := w.(*live.Request).Narrow(further); goes != c.goes {
+					t.Errorf("%s: it goes on: %v", c.name, goes)
+				}
+				<-r.Context().Done()
+				return nil
+			}))
+			if err != nil || w.Body.String() != c.want {
+				t.Errorf("%s: %q %v", c.name, w.Body, err)
+			}
+		}
+	})
+}

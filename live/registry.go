@@ -72,9 +72,7 @@ func (g *Registry) add(q *Request) {
 	}
 	s.first = q
 	s.counts[q.protocol]++
-	if q.deadline != 0 && (s.earliest == 0 || q.deadline < s.earliest) {
-		s.earliest = q.deadline
-	}
+	s.expect(q)
 	s.mu.Unlock()
 }
 

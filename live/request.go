@@ -52,6 +52,8 @@ const (
 	Aged
 	// Unready: the gateway can't vouch for any credential.
 	Unready
+	// Stopping: the gateway is about to be gone.
+	Stopping
 )
 
 // Refusal is how a request ends that was cut.
@@ -62,6 +64,9 @@ type Refusal struct {
 	Status int
 	// Write answers a request whose response had not begun. Required.
 	Write func(http.ResponseWriter, *http.Request) error
+	// Note is called with every request that was cut once its handler has
+	// returned, in the same goroutine, before the answer. Nil: it is not.
+	Note func(*http.Request)
 }
 
 // Request is one live request: its response writer, its body, and the means to
@@ -72,12 +77,9 @@ type Request struct {
 	registry   *Registry
 	request    *http.Request // as it came, with the context it came with
 	credential *revocation.Credential
-	judge      Judge
 	controller *http.ResponseController
 	cancel     context.CancelFunc
 	body       body
-	deadline   int64 // Unix nanoseconds, 0: none
-	due        Cause // of the deadline
 	protocol   Protocol
 	kept       names
 
@@ -87,6 +89,7 @@ type Request struct {
 	// mu orders the beginning of the response, the cut and the return of the
 	// handler: once it has returned, the connection belongs to somebody else.
 	mu       sync.Mutex
+	judge    Judge
 	begun    atomic.Bool // written under mu
 	returned bool
 	severed  bool // what was written may not have arrived whole
@@ -96,6 +99,8 @@ type Request struct {
 	// Owned by the shard.
 	shard          *shard
 	next, previous *Request
+	deadline       int64 // Unix nanoseconds, 0: none
+	due            Cause // of the deadline
 }
 
 type end struct {
@@ -127,10 +132,24 @@ func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, t Terms, next H
 	g.add(q)
 	defer q.leave(&err)
 	if refusal := t.Judge.Judge(Changed); refusal != nil {
-		g.cut([]*Request{q}, func(*Request) *Refusal { return refusal })
+		q.cutFor(refusal)
 		return nil
 	}
 	return next.ServeHTTP(q, r)
+}
+
+// Narrow puts the request, whose handler must be the caller, on further terms:
+// what judged it so far is replaced, and the earlier deadline counts. False: the
+// request is refused by them and cut, and the handler should return.
+func (q *Request) Narrow(t Terms) bool {
+	q.mu.Lock()
+	q.judge = t.Judge
+	q.mu.Unlock()
+	if at, due := t.deadline(); at != 0 {
+		q.shard.hasten(q, at, due)
+	}
+	q.face(Changed)
+	return !q.isCut()
 }
 
 func (t *Terms) deadline() (int64, Cause) {
@@ -157,6 +176,9 @@ func (q *Request) leave(err *error) {
 	if end := q.end.Load(); end != nil && q.conn == nil {
 		if p := recover(); p != nil && p != http.ErrAbortHandler {
 			panic(p)
+		}
+		if end.Note != nil {
+			end.Note(q.request)
 		}
 		*err = q.conclude(end.Refusal, severed)
 	}
@@ -191,7 +213,7 @@ func (q *Request) conclude(why *Refusal, severed bool) error {
 // names are the headers that were set before the handler was called. Those
 // that it had set by the time it was cut are not for the refusal.
 type names struct {
-	few  [6]string
+	few  [4]string
 	n    int
 	more []string
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -43,6 +44,9 @@ type Config struct {
 	Open func() (ledger.Ledger, error)
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
+	// Live are the requests that end when they are revoked, and all of them
+	// when the node stops being ready. Nil: there are none.
+	Live *live.Registry
 	// Observer is told what happens; nil: nobody is.
 	Observer Observer
 }
@@ -79,8 +83,14 @@ type Node struct {
 	why      error               // of the state
 	followed revocation.Position // everything up to here was read and applied
 	changed  chan struct{}       // closed when something was applied
-	enforced map[revocation.Position]time.Time
+	enforced map[revocation.Position]enforcement
 	written  []revocation.Position // the keys of enforced, oldest first
+}
+
+// enforcement is how an entry came into force here.
+type enforcement struct {
+	since time.Time
+	cut   []int // live requests that each record cut; nil: none of them any
 }
 
 // remembered is how many writes of this instance have an exact instant of
@@ -93,6 +103,9 @@ type openLog struct{ ledger.Ledger }
 func New(cfg Config) *Node {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Live == nil {
+		cfg.Live = new(live.Registry)
 	}
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}
@@ -109,6 +122,7 @@ func (n *Node) Start() error {
 	l, err := n.cfg.Open()
 	switch {
 	case errors.Is(err, ledger.ErrUninitialised):
+		l = nil // whatever came with the error
 		n.become(Starting, err)
 	case errors.Is(err, ledger.ErrIntegrity):
 		n.become(Damaged, err)
@@ -187,7 +201,7 @@ func (n *Node) follow(ctx context.Context) error {
 	n.mu.Unlock()
 	last := after
 	err := n.log.Load().Read(ctx, after, func(e revocation.Entry) error {
-		n.index.Apply(e)
+		n.enforce(e)
 		last = e.Position
 		return nil
 	})
@@ -202,29 +216,69 @@ func (n *Node) follow(ctx context.Context) error {
 	return err
 }
 
+// enforce folds an entry into the index and ends the live requests that it
+// refuses. It returns how many each record cut; nil: none of them any.
+func (n *Node) enforce(e revocation.Entry) []int {
+	n.index.Apply(e)
+	if n.State() != Ready {
+		return nil // nothing is live before, and all was cut after
+	}
+	var cut []int
+	for i := range e.Records {
+		switch e.Records[i].Type {
+		case revocation.Cut, revocation.Block, revocation.StepUp:
+		default:
+			continue
+		}
+		if k := n.cfg.Live.Cut(e.Records[i].Target); k > 0 {
+			if cut == nil {
+				cut = make([]int, len(e.Records))
+			}
+			cut[i] = k
+		}
+	}
+	return cut
+}
+
 func (n *Node) become(s State, why error) {
+	if n.turn(s, why) == Ready && s != Ready {
+		n.cfg.Live.CutAll(live.Unready)
+	}
+}
+
+// turn changes the state and returns the one before.
+func (n *Node) turn(s State, why error) State {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if State(n.state.Load()) == Closed {
-		return
+	before := State(n.state.Load())
+	if before == Closed {
+		return before
 	}
-	same := State(n.state.Load()) == s && fmt.Sprint(n.why) == fmt.Sprint(why)
+	same := before == s && fmt.Sprint(n.why) == fmt.Sprint(why)
 	n.why = why
 	n.state.Store(uint32(s))
 	if !same {
+		n.wake()
 		n.cfg.Observer.Changed(s, why)
 	}
+	return before
 }
 
 // announce wakes those who wait on Changes.
 func (n *Node) announce() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.wake()
+}
+
+// wake is announce for who holds mu.
+func (n *Node) wake() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
 
-// Changes returns a channel that is closed when something more was applied.
+// Changes returns a channel that is closed when something more was applied, or
+// the node is in another state.
 // Take it before looking, or a change may be missed.
 func (n *Node) Changes() <-chan struct{} {
 	n.mu.Lock()
@@ -305,9 +359,9 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 		// The first try may have ended without an answer, and unapplied.
 		return Written{pos, true}, n.follow(ctx)
 	}
-	n.index.Apply(revocation.Entry{Position: pos, Records: records})
+	cut := n.enforce(revocation.Entry{Position: pos, Records: records})
 	now := n.cfg.Now()
-	n.remember(pos, now)
+	n.remember(pos, enforcement{now, cut})
 	n.announce()
 	for i := range records {
 		n.cfg.Observer.Enforced(records[i].Source, now.Sub(time.UnixMilli(records[i].Time)))
@@ -315,11 +369,11 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 	return Written{Position: pos}, nil
 }
 
-func (n *Node) remember(pos revocation.Position, at time.Time) {
+func (n *Node) remember(pos revocation.Position, e enforcement) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.enforced == nil {
-		n.enforced = make(map[revocation.Position]time.Time)
+		n.enforced = make(map[revocation.Position]enforcement)
 	}
 	if len(n.written) == remembered {
 		for _, old := range n.written[:remembered/2] {
@@ -327,7 +381,7 @@ func (n *Node) remember(pos revocation.Position, at time.Time) {
 		}
 		n.written = append(n.written[:0], n.written[remembered/2:]...)
 	}
-	n.enforced[pos] = at
+	n.enforced[pos] = e
 	n.written = append(n.written, pos)
 }
 
@@ -341,15 +395,25 @@ func (n *Node) enforcedSince(pos revocation.Position, accepted time.Time) (time.
 		return time.Time{}, false
 	}
 	n.mu.Lock()
-	at, known := n.enforced[pos]
+	e, known := n.enforced[pos]
 	n.mu.Unlock()
 	switch {
 	case known:
-		return at, true
+		return e.since, true
 	case ready.After(accepted):
 		return *ready, true
 	}
 	return accepted.Truncate(time.Second).Add(time.Second), true
+}
+
+// cutBy is how many live requests a record ended here when it was written.
+func (n *Node) cutBy(ref revocation.Ref) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if cut := n.enforced[ref.Position].cut; int(ref.Item) < len(cut) {
+		return cut[ref.Item]
+	}
+	return 0
 }
 
 // catchUp follows the ledger until a late append has surely come to its end.

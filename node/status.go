@@ -57,7 +57,8 @@ func (n *Node) ReceiptOf(r *revocation.Record, ref revocation.Ref) Receipt {
 		out.Lifts = n.liftedID(r.Lifts)
 	}
 	out.Durability = "verified"
-	here := NodeReceipt{Node: n.ID(), State: "pending"}
+	here := NodeReceipt{Node: n.ID(), State: "pending", LiveRequestsCut: n.cutBy(ref)}
+	out.Enforcement.LiveRequestsCut = here.LiveRequestsCut
 	out.Enforcement.State = "pending"
 	if since, ok := n.enforcedSince(ref.Position, time.UnixMilli(r.Time)); ok {
 		here.State, here.EnforcedAt = "enforced", NewTime(since)

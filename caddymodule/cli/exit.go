@@ -15,8 +15,12 @@ const (
 	exitRefused = 4
 )
 
-// errPending: what was asked is durable, but not in force everywhere yet.
-var errPending = errors.New("not in force everywhere yet")
+var (
+	// errPending: what was asked is durable, but not in force everywhere yet.
+	errPending = errors.New("not in force everywhere yet")
+	// errNotReady: what will be asked is not in force everywhere at once.
+	errNotReady = errors.New("not every node is ready")
+)
 
 // errRefused: the gateway refused a part of what was asked.
 var errRefused = errors.New("some lines were refused; the others were done")
@@ -28,7 +32,7 @@ func exitOf(err error) int {
 	switch {
 	case errors.As(err, &doubt):
 		return exitFailed
-	case errors.Is(err, errPending):
+	case errors.Is(err, errPending), errors.Is(err, errNotReady):
 		return exitPending
 	case errors.Is(err, errRefused), errors.As(err, &refusal) && refusal.Status < 500:
 		return exitRefused

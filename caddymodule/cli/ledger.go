@@ -5,32 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"curfew.dev/curfew/ledger/local"
 )
-
-// ledgerFlags say which ledger, for the commands that need no gateway.
-type ledgerFlags struct{ dir, witness string }
-
-func (l *ledgerFlags) bind(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&l.dir, "dir", "", "Directory of the ledger (default "+filepath.Join("<Caddy's data directory>", "curfew", "ledger")+")")
-	f.StringVar(&l.witness, "witness", "", "File outside the directory that remembers the last position, where the gateway keeps one")
-}
-
-// place is the directory of the ledger. Caddy's data directory depends on the
-// user, who must be the one that Caddy runs as.
-func (l *ledgerFlags) place() string {
-	if l.dir != "" {
-		return l.dir
-	}
-	return filepath.Join(caddy.AppDataDir(), "curfew", "ledger")
-}
 
 // genesis says what the first record of an epoch does.
 type genesis struct {
@@ -44,12 +26,13 @@ func (g *genesis) bind(cmd *cobra.Command) {
 	f.DurationVar(&g.skew, "clock-skew", 2*time.Second, "Largest clock_skew of the issuers")
 }
 
-func (g *genesis) options(l *ledgerFlags) local.Options {
-	o := local.Options{Dir: l.place(), Witness: l.witness, Skew: g.skew}
+func (g *genesis) options(l *ledgerFlags) (local.Options, error) {
+	dir, witness, err := l.places()
+	o := local.Options{Dir: dir, Witness: witness, Skew: g.skew}
 	if g.trust {
 		o.OnEmpty = local.Start
 	}
-	return o
+	return o, err
 }
 
 func (g *genesis) effect() string {
@@ -76,8 +59,11 @@ told otherwise. Run it as the user that Caddy runs as.`,
 	}
 	bindAll(cmd, &l, &first)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		o := first.options(&l)
-		if err := local.Init(o); err != nil {
+		o, err := first.options(&l)
+		if err == nil {
+			err = local.Init(o)
+		}
+		if err != nil {
 			return err
 		}
 		return writeReport(consoleOf(cmd), local.Inspect(o.Dir, o.Witness), "begun: "+first.effect())
@@ -105,9 +91,16 @@ first, run it as the user that Caddy runs as, and look at doctor before.`,
 	bindAll(cmd, &l, &first)
 	cmd.Flags().BoolVar(&yes, "yes", false, "Yes, adopt it")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		o := first.options(&l)
+		o, err := first.options(&l)
+		if err != nil {
+			return err
+		}
 		if !yes {
 			return fmt.Errorf("adopting %s: %s; add --yes if that is what you want", o.Dir, first.effect())
+		}
+		// Before anything is changed: the witness is written last.
+		if err := os.MkdirAll(filepath.Dir(o.Witness), 0o700); err != nil {
+			return fmt.Errorf("making the directory of the witness: %w", err)
 		}
 		report, err := local.Adopt(o)
 		if err != nil {
@@ -131,7 +124,11 @@ func doctor() *cobra.Command {
 	}
 	l.bind(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		return writeReport(consoleOf(cmd), local.Inspect(l.place(), l.witness), "sound")
+		dir, witness, err := l.places()
+		if err != nil {
+			return err
+		}
+		return writeReport(consoleOf(cmd), local.Inspect(dir, witness), "sound")
 	})
 	return cmd
 }

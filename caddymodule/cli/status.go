@@ -46,7 +46,7 @@ node is ready, 3 when one is not.`,
 			return errors.Join(writeStatus(w, n, issuers), err)
 		})
 		if want := max(len(n.Items), n.Expected); err == nil && n.ready() < want {
-			return fmt.Errorf("%w: %d of %s ready", errPending, n.ready(), count(want, "node"))
+			return fmt.Errorf("%w: %d of %s", errNotReady, n.ready(), count(want, "node"))
 		}
 		return err
 	})

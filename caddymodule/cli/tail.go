@@ -138,7 +138,7 @@ func eventText(e event) string {
 	if json.Unmarshal(e.data, &r) != nil {
 		return printable(e.kind) + "  " + printable(string(e.data))
 	}
-	parts := []string{timeText(r.At), e.kind, r.ID, targetText(r.Target), r.Mode}
+	parts := []string{whenText(r), e.kind, r.ID, targetText(r.Target), r.Mode}
 	if r.Lifts != "" {
 		parts = append(parts, "lifts "+r.Lifts)
 	}
@@ -147,6 +147,15 @@ func eventText(e event) string {
 		parts = append(parts, "reason: "+r.Reason)
 	}
 	return printable(joinNonEmpty(parts, "  "))
+}
+
+// whenText is the instant of an event: of the cut, or since when it is in
+// force.
+func whenText(r node.Receipt) string {
+	if r.At != nil || len(r.Enforcement.Nodes) == 0 {
+		return timeText(r.At)
+	}
+	return timeText(r.Enforcement.Nodes[0].EnforcedAt)
 }
 
 func joinNonEmpty(parts []string, sep string) string {

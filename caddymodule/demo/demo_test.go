@@ -116,6 +116,10 @@ func TestGuide(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v\n%s%s", got, want, &p.stdout, &p.stderr)
 	}
+	status := regexp.MustCompile(`(?m)^      (.* curfew status .*)$`).FindStringSubmatch(p.stdout.String())
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", status[1]).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", status[1], err, out)
+	}
 	for _, c := range p.stdout.String() {
 		if c != '\n' && (c < ' ' || c > '~') {
 			t.Fatalf("the guide is not plain ASCII: %q", c)
@@ -124,8 +128,8 @@ func TestGuide(t *testing.T) {
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if status := exitStatus(t, p.Wait()); status != 0 || p.stderr.String() != "" {
-		t.Errorf("exit status %d\n%s", status, &p.stderr)
+	if code := exitStatus(t, p.Wait()); code != 0 || p.stderr.String() != "" {
+		t.Errorf("exit status %d\n%s", code, &p.stderr)
 	}
 	leavesNothing(t, p.home)
 }

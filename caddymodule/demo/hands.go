@@ -13,7 +13,7 @@ func hands(s *stage) http.Handler {
 	for _, d := range s.people.all() {
 		mux.Handle("POST /"+d.name+"/sign-in", deed(func(ctx context.Context) (string, error) {
 			times, err := d.enter(ctx, s.app())
-			return fmt.Sprintf("%s is signed in again, after %d sign-ins", d.name, times), err
+			return fmt.Sprintf("%s is signed in again; tries: %d", d.name, times), err
 		}))
 		mux.Handle("POST /"+d.name+"/refresh", deed(func(ctx context.Context) (string, error) {
 			return d.name + " has a new token of the same session", d.refresh(ctx)

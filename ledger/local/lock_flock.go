@@ -12,10 +12,6 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// lockPatience is how long a directory may stay locked, for a process that is
-// just ending.
-const lockPatience = 700 * time.Millisecond
-
 // lockDir locks a directory against other processes, and against other ledgers
 // of this one. bbolt locks its file too, but a file can be swapped.
 func lockDir(dir string) (*os.File, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -16,6 +17,10 @@ import (
 
 // growth is by how much the log grows at once, in bytes.
 const growth = 4 << 20
+
+// lockPatience is how long a directory may stay locked, for a process that is
+// just ending.
+const lockPatience = 700 * time.Millisecond
 
 // store is an open log file.
 type store struct {

@@ -1,0 +1,211 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"curfew.dev/curfew/live"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/token"
+)
+
+// Connections says how long a request may go on after it was admitted.
+type Connections struct {
+	// What becomes of a request whose token expires: `grace` (the default)
+	// ends it `connection_grace` later, `enforce` at once, `ignore` never.
+	ConnectionExpiry string `json:"connection_expiry,omitempty"`
+
+	// How long a request may outlive its token. Default: 30s.
+	ConnectionGrace caddy.Duration `json:"connection_grace,omitempty"`
+
+	// How long any request may last. Default: no limit.
+	MaxConnectionAge caddy.Duration `json:"max_connection_age,omitempty"`
+}
+
+const defaultConnectionGrace = caddy.Duration(30 * time.Second)
+
+func (c *Connections) setDefaults() error {
+	if err := choose("connection_expiry", &c.ConnectionExpiry, []string{"grace", "enforce", "ignore"}); err != nil {
+		return err
+	}
+	switch {
+	case c.ConnectionGrace < 0 || c.MaxConnectionAge < 0:
+		return errors.New("connection_grace and max_connection_age can't be negative")
+	case c.ConnectionGrace > 0 && c.ConnectionExpiry != "grace":
+		return fmt.Errorf("connection_grace has no place beside connection_expiry %s", c.ConnectionExpiry)
+	case c.ConnectionGrace == 0 && c.ConnectionExpiry == "grace":
+		c.ConnectionGrace = defaultConnectionGrace
+	}
+	return nil
+}
+
+// parseExpiry reads
+//
+//	connection_expiry enforce | grace <duration> | ignore
+func (c *Connections) parseExpiry(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || (len(args) == 2) != (args[0] == "grace") || len(args) > 2 {
+		return d.Err("want `connection_expiry enforce`, `grace <duration>` or `ignore`")
+	}
+	c.ConnectionExpiry = args[0]
+	if len(args) == 2 {
+		grace, err := caddy.ParseDuration(args[1])
+		if err != nil || grace <= 0 {
+			return d.Errf("grace %s: want a duration such as 30s; for none, write `connection_expiry enforce`", args[1])
+		}
+		c.ConnectionGrace = caddy.Duration(grace)
+	}
+	return located(d, new(*c).setDefaults())
+}
+
+// terms are how long a request may last that is admitted now.
+func (c *Connections) terms(expiresAt int64, now time.Time) (expires, until time.Time) {
+	if c.ConnectionExpiry != "ignore" {
+		expires = time.Unix(expiresAt, int64(c.ConnectionGrace))
+	}
+	if c.MaxConnectionAge > 0 {
+		until = now.Add(time.Duration(c.MaxConnectionAge))
+	}
+	return expires, until
+}
+
+// admission is by what a request was admitted. It does not change once others
+// can see it: they ask it from goroutines of their own.
+type admission struct {
+	guard    *Guard // the last that the request met
+	token    *token.Token
+	required *policy.Requirements // of all that it met
+	now      int64                // Unix seconds
+}
+
+// serve hands an admitted request on, live until it ends. A request that meets
+// several guards is registered by the first and narrowed by those after it.
+func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, now time.Time) error {
+	if g.DryRun {
+		return next.ServeHTTP(w, r)
+	}
+	terms := live.Terms{Credential: v.Credential}
+	terms.Expires, terms.Until = g.Connections.terms(v.Credential.ExpiresAt, now)
+	if v.live != nil {
+		required := v.admission.required.Merge(g.required)
+		terms.Judge = &admission{guard: g, token: v.token, required: &required, now: v.Now}
+		if !v.live.Narrow(terms) {
+			return nil
+		}
+		return next.ServeHTTP(w, r)
+	}
+	v.admission = admission{guard: g, token: v.token, required: &g.required, now: v.Now}
+	v.next = next
+	terms.Judge = &v.admission
+	// The deadlines of the connection itself: those of Caddy's idle timeouts are
+	// for the handler's goroutine alone.
+	switch reader, writer := caddyhttp.IdleTimeoutsFromContext(r.Context()); {
+	case writer != nil:
+		terms.Controller = writer.Ctrl
+	case reader != nil:
+		terms.Controller = reader.Ctrl
+	}
+	err := g.app.gateway.live.Serve(w, r, terms, v)
+	v.live = nil // an error route may follow
+	return err
+}
+
+// ServeHTTP lets the visit stand between the live request and what is behind
+// the guard, without an allocation.
+func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	v.live, _ = w.(*live.Request)
+	return v.next.ServeHTTP(w, r)
+}
+
+// The reasons of cuts that no policy knows.
+const (
+	reasonExpired  = "expired"
+	reasonAged     = "max-connection-age"
+	reasonStopping = "stopping"
+)
+
+// Judge says whether the request would be admitted now. What has changed since
+// is the index alone: that a route's max_age has passed meanwhile is no reason
+// to end what it admitted.
+func (a *admission) Judge(c live.Cause) *live.Refusal {
+	switch c {
+	case live.Expired:
+		return a.refusal(policy.Decision{Reason: policy.InvalidToken}, reasonExpired)
+	case live.Aged:
+		// It may come again at once, with the same credential.
+		return a.refusal(policy.Decision{Reason: policy.NotReady}, reasonAged)
+	case live.Stopping:
+		return a.refusal(policy.Decision{Reason: policy.NotReady}, reasonStopping)
+	}
+	n := a.guard.app.gateway.node
+	if s := n.State(); s != node.Ready {
+		d := refusalOf(errNotReady{s})
+		return a.refusal(d, d.Reason.String())
+	}
+	d := a.decide(n)
+	if d.Admits() {
+		return nil
+	}
+	return a.refusal(d, d.Reason.String())
+}
+
+func (a *admission) decide(n *node.Node) policy.Decision {
+	v := visit{token: a.token}
+	v.Credential, v.Requirements, v.Now = &a.token.Credential, a.required, a.now
+	if v.look(n); v.Finding.Clear() {
+		return policy.Decision{}
+	}
+	v.Issuer = a.guard.app.issuers[v.Credential.Issuer]
+	d := v.Decide()
+	if !d.Admits() {
+		// The challenge is for now.
+		v.Now = time.Now().Unix()
+		if present := v.Decide(); !present.Admits() {
+			return present
+		}
+	}
+	return d
+}
+
+func (a *admission) refusal(d policy.Decision, reason string) *live.Refusal {
+	return &live.Refusal{
+		Reason: reason, Status: d.Reason.Status(),
+		Write: func(w http.ResponseWriter, r *http.Request) error { return a.guard.answer(w, r, d) },
+		Note: func(r *http.Request) {
+			logDecision(r, &logged{
+				decision: "cut", reason: reason, policy: a.guard.label, revocation: d.RevocationID(),
+				issuer: a.token.Credential.Issuer, client: a.token.Credential.Client, cached: true,
+			})
+		},
+	}
+}
+
+// endOnExit ends what is live when the process exits: Caddy would wait for open
+// streams, by default for ever.
+type endOnExit struct{ gateway *gateway }
+
+// Handle is called with Caddy's event "stopping".
+func (e endOnExit) Handle(context.Context, caddy.Event) error {
+	if caddy.Exiting() {
+		e.gateway.live.CutAll(live.Stopping)
+	}
+	return nil
+}
+
+// watchExit listens for the end of the process.
+func (g *gateway) watchExit(ctx caddy.Context) error {
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("subscribing to Caddy's events: %w", err)
+	}
+	return events.(*caddyevents.App).On("stopping", endOnExit{g})
+}

@@ -1,0 +1,91 @@
+package live_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"curfew.dev/curfew/live"
+	"curfew.dev/curfew/revocation"
+)
+
+type admits struct{}
+
+func (admits) Judge(live.Cause) *live.Refusal { return nil }
+
+type nothing struct{}
+
+func (nothing) ServeHTTP(http.ResponseWriter, *http.Request) error { return nil }
+
+type sink struct{ h http.Header }
+
+func (s sink) Header() http.Header       { return s.h }
+func (sink) Write(p []byte) (int, error) { return len(p), nil }
+func (sink) WriteHeader(int)             {}
+
+// BenchmarkServe is the whole cost of being live; BenchmarkContext the part of
+// it that a context of one's own costs.
+func BenchmarkServe(b *testing.B) {
+	var g live.Registry
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+	b.Run("one account", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) { serve(pb, &g, r, credential("alice")) })
+	})
+	b.Run("many accounts", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) { serve(pb, &g, r, credential(strconv.Itoa(int(time.Now().UnixNano())))) })
+	})
+}
+
+func serve(pb *testing.PB, g *live.Registry, r *http.Request, c *revocation.Credential) {
+	w := sink{http.Header{"Server": {"Caddy"}}}
+	terms := live.Terms{Credential: c, Judge: admits{}, Expires: time.Now().Add(time.Hour)}
+	for pb.Next() {
+		_ = g.Serve(w, r, terms, nothing{})
+	}
+}
+
+func BenchmarkContext(b *testing.B) {
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			ctx, cancel := context.WithCancel(r.Context())
+			_ = nothing{}.keep(r.WithContext(ctx))
+			cancel()
+		}
+	})
+}
+
+//go:noinline
+func (nothing) keep(r *http.Request) *http.Request { return r }
+
+// BenchmarkCut is one cut among many live requests, of nobody who is there.
+func BenchmarkCut(b *testing.B) {
+	var g live.Registry
+	release := make(chan struct{})
+	defer close(release)
+	for i := range 20_000 {
+		go func() {
+			w := newRecorder()
+			_ = g.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil), live.Terms{Credential: credential(strconv.Itoa(i)), Judge: admits{}},
+				handler(func(http.ResponseWriter, *http.Request) error { <-release; return nil }))
+		}()
+	}
+	for g.Live(live.HTTP1) < 20_000 {
+		time.Sleep(time.Millisecond)
+	}
+	for name, target := range map[string]revocation.Target{
+		"subject": alice(), "session": {Issuer: issuer, Session: "none"}, "tenant": {Issuer: issuer, Tenant: "none"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				g.Cut(target)
+			}
+		})
+	}
+}
