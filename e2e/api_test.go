@@ -26,6 +26,11 @@ func (g *gateway) as(role string) caller { return caller{g, role} }
 // call sends a body, or none, with further headers as name, value pairs.
 func (c caller) call(t *testing.T, method, path string, body object, headers ...string) answer {
 	t.Helper()
+	return c.gateway.do(t, c.request(t, method, path, body, headers...))
+}
+
+func (c caller) request(t *testing.T, method, path string, body object, headers ...string) *http.Request {
+	t.Helper()
 	var b bytes.Buffer
 	if body != nil {
 		if err := json.NewEncoder(&b).Encode(body); err != nil {
@@ -40,7 +45,7 @@ func (c caller) call(t *testing.T, method, path string, body object, headers ...
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	return c.gateway.do(t, r)
+	return r
 }
 
 // want calls and decodes, and fails the test on another status.
