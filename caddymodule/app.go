@@ -72,6 +72,7 @@ type App struct {
 	verifying token.VerifierConfig
 	verifier  *token.Verifier
 	digest    string
+	carried   identity      // what all guards together set
 	extra     []*pooledKeys // of the admin API's providers; their owner releases them
 
 	local        sync.Once

@@ -36,8 +36,9 @@ func parseHandler(newHandler func() handler) httpcaddyfile.UnmarshalHandlerFunc 
 	}
 }
 
-// parseGuard is what a handler directive does, with the guard's matcher put
-// into an [AnyReading].
+// parseGuard is what a handler directive does, but the matcher becomes the
+// guard's own, in an [AnyReading]: the guard sees every request of its site, so
+// that no client's forgery of our headers passes beside it.
 func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !h.Next() {
 		return nil, h.ArgErr()
@@ -51,11 +52,11 @@ func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		return nil, err
 	}
 	if len(matcher) > 0 {
-		matcher = caddy.ModuleMap{"curfew_any_reading": caddyconfig.JSON(AnyReading{
+		g.MatcherSetsRaw = caddyhttp.RawMatcherSets{{"curfew_any_reading": caddyconfig.JSON(AnyReading{
 			MatcherSetsRaw: caddyhttp.RawMatcherSets{matcher},
-		}, nil)}
+		}, nil)}}
 	}
-	return h.NewRoute(matcher, g), nil
+	return h.NewRoute(nil, g), nil
 }
 
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {

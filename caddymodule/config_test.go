@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/xcaddy"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -157,4 +158,52 @@ func TestSecondGlobalBlock(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "second global curfew block") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// xcaddy.json is the JSON form of xcaddy.Builder; its Caddy is go.mod's.
+func TestXcaddyJSON(t *testing.T) {
+	b, err := os.ReadFile("../xcaddy.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var builder xcaddy.Builder
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&builder); err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(mod, []byte("github.com/caddyserver/caddy/v2 "+builder.CaddyVersion+"\n")) {
+		t.Errorf("xcaddy.json builds Caddy %s, which is not the one of go.mod", builder.CaddyVersion)
+	}
+	if len(builder.Plugins) != 1 || !bytes.HasPrefix(mod, []byte("module "+builder.Plugins[0].PackagePath+"\n")) {
+		t.Errorf("xcaddy.json does not build this module: %+v", builder.Plugins)
+	}
+}
+
+// Whatever is written, the adapter answers with JSON or an error.
+func FuzzCaddyfile(f *testing.F) {
+	example, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{
+		string(example), "{\n\tcurfew\n}\n", "{\n\tcurfew {\n\t\tissuer\n\t}\n}\n", ":80 {\n\tcurfew /a /b\n}\n",
+		"{\n\tcurfew {\n\t\tissuer https://a {\n\t\t\taccept lenient\n\t\t}\n\t}\n}\n", ":80 {\n\tcurfew_admin {\n\t\toidc x {\n\t\t\trole a scope\n\t\t}\n\t}\n}\n",
+		":80 {\n\tcurfew {\n\t\ttoken_from cookie\n\t\tidentity_header A\n\t}\n}\n", "{\n\tcurfew {\n\t\ttoken_cache -1\n\t\texpect_nodes x\n\t}\n}\n",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "import") {
+			t.Skip("reads other files")
+		}
+		adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+		if err == nil && !json.Valid(adapted) {
+			t.Errorf("adapted to %q", adapted)
+		}
+	})
 }

@@ -35,6 +35,10 @@ func init() { caddy.RegisterModule(new(Guard)) }
 // `{http.curfew.problem_type}` | The problem type of the refusal, a URN
 // `{http.curfew.revocation_id}` | The record that refused, if one did
 type Guard struct {
+	// Which requests the guard is for, as in a route. Others pass, but without
+	// what the client sent in headers that are ours. Default: all.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
 	// Names of policies to satisfy, beside the requirements written here.
 	Policies []string `json:"policies,omitempty"`
 	Requirements
@@ -76,7 +80,9 @@ type Guard struct {
 	Connections
 
 	app      *App
+	covers   caddyhttp.MatcherSets
 	required policy.Requirements
+	takes    map[string][]string // audiences, by issuer
 	sources  token.Sources
 	identity identity
 	outcomes *outcomes
@@ -102,6 +108,9 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 	if g.app, err = appOf(ctx, "curfew"); err != nil {
 		return err
 	}
+	if err := g.loadMatchers(ctx); err != nil {
+		return err
+	}
 	if err := g.setDefaults(); err != nil {
 		return err
 	}
@@ -116,11 +125,15 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 		if err != nil {
 			return err
 		}
+		if slices.Contains(g.sources, source) {
+			return fmt.Errorf("token_from %s %s is given twice: every credential would be found twice, and refused", from.In, from.Name)
+		}
 		g.sources = append(g.sources, source)
 	}
 	if g.identity, err = newIdentity(g.IdentityHeaders); err != nil {
 		return err
 	}
+	g.app.carried.mapped = append(g.app.carried.mapped, g.identity.mapped...)
 	if err := g.app.keepClaims(g.IdentityHeaders); err != nil {
 		return err
 	}
@@ -130,6 +143,17 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 	}
 	g.outcomes = g.app.gateway.metrics.outcomes(g.label)
 	return nil
+}
+
+func (g *Guard) loadMatchers(ctx caddy.Context) error {
+	if len(g.MatcherSetsRaw) == 0 {
+		return nil
+	}
+	loaded, err := ctx.LoadModule(g, "MatcherSetsRaw")
+	if err != nil {
+		return fmt.Errorf("loading the guard's matcher: %w", err)
+	}
+	return g.covers.FromInterface(loaded)
 }
 
 func (g *Guard) setDefaults() error {
@@ -167,27 +191,42 @@ func (g *Guard) require() error {
 	return nil
 }
 
-// narrow checks the guard's issuers and audiences against the global ones.
+// narrow finds which audiences of which issuers the guard takes. A token is
+// for an audience only if its own issuer may speak for that one: otherwise any
+// issuer could name the audience of another's services.
 func (g *Guard) narrow() error {
-	var audiences []string
-	for _, i := range g.app.Issuers {
-		audiences = append(audiences, i.Audiences...)
-		audiences = append(audiences, i.Clients...)
-	}
 	for _, url := range g.Issuers {
 		if g.app.issuer(url) == nil {
 			return fmt.Errorf("issuer %q is not configured: add it to the global curfew options", url)
 		}
 	}
-	for _, a := range g.Audiences {
-		if !slices.Contains(audiences, a) {
-			return fmt.Errorf("audience %q is not configured for any issuer: add it to the global curfew options", a)
-		}
-	}
 	if len(g.Issuers) == 0 && len(g.Audiences) == 0 && g.app.ambiguous() {
 		return errors.New("several issuers or audiences are configured, so this guard must say whose tokens it takes: add `issuer …` or `audience …` to it")
 	}
+	g.takes = make(map[string][]string)
+	for _, i := range g.app.Issuers {
+		if len(g.Issuers) > 0 && !slices.Contains(g.Issuers, i.URL) {
+			continue
+		}
+		g.takes[i.URL] = slices.DeleteFunc(slices.Concat(i.Audiences, i.Clients), func(a string) bool {
+			return len(g.Audiences) > 0 && !slices.Contains(g.Audiences, a)
+		})
+	}
+	for _, a := range g.Audiences {
+		if !g.reachable(a) {
+			return fmt.Errorf("audience %q is not configured for any issuer of this guard: add it to the global curfew options", a)
+		}
+	}
 	return nil
+}
+
+func (g *Guard) reachable(audience string) bool {
+	for _, taken := range g.takes {
+		if slices.Contains(taken, audience) {
+			return true
+		}
+	}
+	return false
 }
 
 // ambiguous reports whether a guard must say which tokens it takes.
@@ -216,6 +255,7 @@ func isToken(s string) bool {
 // visit is what guards know of a request, shared by those that it meets.
 type visit struct {
 	token    *token.Token
+	from     token.Source
 	cached   bool
 	required policy.Requirements // of the guards before
 	guards   int
@@ -234,12 +274,14 @@ const visitVar = "curfew"
 // ServeHTTP decides, and lets the request pass or answers it.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	started := time.Now()
-	g.identity.cleanse(r)
-	if g.Preflight == "pass" && isPreflight(r) {
+	v := g.app.visitOf(r)
+	if covered, err := g.matches(r); err != nil || !covered {
+		return passUnless(err, w, r, next)
+	}
+	if g.Preflight == "pass" && g.isPreflight(r) {
 		return g.bypass(w, r, next)
 	}
-	v, err := g.visit(r, started)
-	if err != nil {
+	if err := g.judgeable(v, r, started); err != nil {
 		refusal := refusalOf(err)
 		if refusal.Reason == policy.NoCredential && g.Optional {
 			return g.bypass(w, r, next)
@@ -269,6 +311,23 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return g.serve(w, r, v, next, started)
 }
 
+// matches reports whether the guard is for this request.
+func (g *Guard) matches(r *http.Request) (bool, error) {
+	if len(g.covers) == 0 {
+		return true, nil
+	}
+	return g.covers.AnyMatchWithError(r)
+}
+
+// passUnless passes a request on that the guard is not for. One whose matcher
+// failed might be one that it is for.
+func passUnless(err error, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err != nil {
+		return err
+	}
+	return next.ServeHTTP(w, r)
+}
+
 func (g *Guard) observe(cached bool, started time.Time) {
 	took := time.Since(started).Seconds()
 	if cached {
@@ -283,48 +342,68 @@ type errNotReady struct{ state node.State }
 
 func (e errNotReady) Error() string { return "node is " + e.state.String() }
 
-// visit finds the credential of a request and everything in the index that
-// matches it. The visit is never nil.
-func (g *Guard) visit(r *http.Request, now time.Time) (*visit, error) {
+// visitOf returns what is known of a request. The first guard that sees it,
+// whether it is for it or not, takes away what the client sent in our headers.
+func (a *App) visitOf(r *http.Request) *visit {
 	v, _ := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
 	if v == nil {
+		a.carried.cleanse(r)
 		v = new(visit)
-	}
-	n := g.app.gateway.node
-	if s := n.State(); s != node.Ready {
-		return v, g.anonymousOr(r, errNotReady{s})
-	}
-	if g.QueryToken == "refuse" && token.QueryToken(r) {
-		return v, &token.Error{Kind: token.Ambiguous, Detail: "the query carries a token"}
-	}
-	if v.token == nil {
-		raw, _, err := g.sources.Extract(r)
-		if err != nil {
-			return v, err
-		}
-		t, cached, err := g.app.verifier.Verify(r.Context(), raw, now)
-		g.app.gateway.metrics.looked(cached)
-		if err != nil {
-			return v, err
-		}
-		if !cached {
-			g.app.gateway.sightings.Note(&t.Credential)
-		}
-		v.token, v.cached, v.Credential = t, cached, &t.Credential
 		caddyhttp.SetVar(r.Context(), visitVar, v)
 	}
-	if !g.takes(v.token) {
-		return v, &token.Error{Kind: token.Invalid, Detail: "the token is for another issuer or audience than this route takes"}
+	return v
+}
+
+// judgeable finds the credential of a request and everything in the index that
+// matches it, or says what stands in the way.
+func (g *Guard) judgeable(v *visit, r *http.Request, now time.Time) error {
+	n := g.app.gateway.node
+	if s := n.State(); s != node.Ready {
+		return g.anonymousOr(r, errNotReady{s})
+	}
+	if g.QueryToken == "refuse" && token.QueryToken(r) {
+		return &token.Error{Kind: token.Ambiguous, Detail: "the query carries a token"}
+	}
+	if err := g.identify(v, r, now); err != nil {
+		return err
+	}
+	if !g.isFor(v.Credential) {
+		return &token.Error{Kind: token.Invalid, Detail: "the token is for another issuer or audience than this route takes"}
 	}
 	v.Now = now.Unix()
 	v.look(n)
-	return v, nil
+	return nil
+}
+
+// identify verifies the request's token, unless a guard before did. A token
+// from a place where this guard doesn't look is none to it.
+func (g *Guard) identify(v *visit, r *http.Request, now time.Time) error {
+	if v.token != nil && slices.Contains(g.sources, v.from) {
+		return nil
+	}
+	raw, from, err := g.sources.Extract(r)
+	if err != nil {
+		return err
+	}
+	if v.token != nil {
+		return &token.Error{Kind: token.Ambiguous, Detail: "two guards would take two credentials"}
+	}
+	t, cached, err := g.app.verifier.Verify(r.Context(), raw, now)
+	g.app.gateway.metrics.looked(cached)
+	if err != nil {
+		return err
+	}
+	if !cached {
+		g.app.gateway.sightings.Note(&t.Credential)
+	}
+	v.token, v.from, v.cached, v.Credential = t, from, cached, &t.Credential
+	return nil
 }
 
 // anonymousOr lets a request without a credential pass an optional guard even
 // while the node is not ready: nothing of it is to be decided.
 func (g *Guard) anonymousOr(r *http.Request, err error) error {
-	if g.Optional {
+	if g.Optional && !(g.QueryToken == "refuse" && token.QueryToken(r)) {
 		if _, _, missing := g.sources.Extract(r); isMissing(missing) {
 			return missing
 		}
@@ -337,13 +416,9 @@ func isMissing(err error) bool {
 	return errors.As(err, &e) && e.Kind == token.Missing
 }
 
-// takes reports whether the token is for this route.
-func (g *Guard) takes(t *token.Token) bool {
-	c := &t.Credential
-	if len(g.Issuers) > 0 && !slices.Contains(g.Issuers, c.Issuer) {
-		return false
-	}
-	return len(g.Audiences) == 0 || slices.ContainsFunc(g.Audiences, func(a string) bool { return slices.Contains(c.Audiences, a) })
+// isFor reports whether the token is for this route.
+func (g *Guard) isFor(c *revocation.Credential) bool {
+	return slices.ContainsFunc(g.takes[c.Issuer], func(a string) bool { return slices.Contains(c.Audiences, a) })
 }
 
 // look asks the index, unless it has not changed since this token was last
@@ -381,9 +456,15 @@ func (g *Guard) admit(r *http.Request, v *visit) {
 	})
 }
 
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
-		r.Header.Get("Access-Control-Request-Method") != "" && len(r.Header["Authorization"]) == 0
+// isPreflight reports whether a browser asks if it may ask (Fetch standard,
+// 4.8). It never sends a credential with that, so what has one is none.
+func (g *Guard) isPreflight(r *http.Request) bool {
+	if r.Method != http.MethodOptions || r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" ||
+		len(r.Header["Authorization"]) > 0 || g.QueryToken == "refuse" && token.QueryToken(r) {
+		return false
+	}
+	_, _, err := g.sources.Extract(r)
+	return isMissing(err)
 }
 
 // refusalOf turns what stopped a request before it could be judged into the

@@ -116,3 +116,18 @@ func TestSignOutEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// A trial of a stricter policy behind a guard that enforces takes nothing away.
+func TestDryRunBehindAGuardKeepsItsIdentity(t *testing.T) {
+	g := start(t, global, strings.Replace(sites, "curfew @billing billing", "curfew @billing billing {\n\t\tdry_run\n\t}", 1))
+	a := g.get("/billing", g.token("alice"))
+	if a.StatusCode != 200 {
+		t.Fatalf("got %d %s", a.StatusCode, a.body)
+	}
+	if got := g.upstream.header("Curfew-Subject"); len(got) != 1 || got[0] != "alice" {
+		t.Errorf("Curfew-Subject: %q", got)
+	}
+	if got := g.upstream.header("Curfew-Authenticated"); len(got) != 1 || got[0] != "true" {
+		t.Errorf("Curfew-Authenticated: %q", got)
+	}
+}

@@ -21,12 +21,14 @@ import (
 	"curfew.dev/curfew/token/tokentest"
 )
 
-// upstream counts what reaches it and remembers the last request.
+// upstream counts what reaches it, remembers the last request and keeps the
+// text of all.
 type upstream struct {
 	*httptest.Server
 	mu   sync.Mutex
 	hits int
 	last *http.Request
+	text strings.Builder
 }
 
 func newUpstream(t *testing.T) *upstream {
@@ -37,6 +39,7 @@ func newUpstream(t *testing.T) *upstream {
 		u.mu.Lock()
 		u.hits++
 		u.last = r
+		fmt.Fprintln(&u.text, r.Method, r.RequestURI, r.Header, r.Trailer)
 		u.mu.Unlock()
 		_, _ = io.WriteString(w, "upstream")
 	}))
@@ -48,6 +51,13 @@ func (u *upstream) count() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.hits
+}
+
+// dump is the text of every request that came, without its body.
+func (u *upstream) dump() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.text.String()
 }
 
 func (u *upstream) header(name string) []string {
@@ -65,6 +75,7 @@ type gateway struct {
 
 	app, admin, health, endpoint string // base URLs
 	port                         string
+	logTo                        string // a file for all logs, at DEBUG; empty: errors, to stderr
 }
 
 const (
@@ -152,7 +163,11 @@ func prepare(t *testing.T) *gateway {
 
 // config adapts the parts of a Caddyfile to JSON.
 func (g *gateway) config(global, sites string) ([]byte, error) {
-	text := g.replace.Replace("{\n\tadmin 127.0.0.1:ENDPOINTPORT\n\tpersist_config off\n\tauto_https off\n\tlog {\n\t\tlevel ERROR\n\t}\n" + global + "}\n" + sites)
+	logging := "level ERROR"
+	if g.logTo != "" {
+		logging = "level DEBUG\n\t\tformat json\n\t\toutput file " + g.logTo
+	}
+	text := g.replace.Replace("{\n\tadmin 127.0.0.1:ENDPOINTPORT\n\tpersist_config off\n\tauto_https off\n\tlog {\n\t\t" + logging + "\n\t}\n" + global + "}\n" + sites)
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	return adapted, err
 }

@@ -30,11 +30,14 @@ func newIdentity(headers map[string]string) (identity, error) {
 	var id identity
 	for header, claim := range headers {
 		name := canonical(header)
+		alike := func(other string) bool { return same(name, other) }
 		switch {
 		case !isToken(header) || claim == "":
 			return id, fmt.Errorf("identity_header %s %s: want a header's name and a claim's name", header, claim)
-		case isOurs(name), slices.Contains(reserved, name):
+		case isOurs(name), slices.ContainsFunc(reserved, alike):
 			return id, fmt.Errorf("identity_header %s is reserved: choose another header", header)
+		case slices.ContainsFunc(id.mapped, func(m mapping) bool { return alike(m.header) }):
+			return id, fmt.Errorf("identity_header %s is mapped twice: servers take some characters of names for the same", header)
 		}
 		id.mapped = append(id.mapped, mapping{name, claim})
 	}
@@ -45,15 +48,16 @@ func newIdentity(headers map[string]string) (identity, error) {
 const prefix = "Curfew-"
 
 // fold lower-cases a byte of a header's name and takes the characters that
-// servers behind us may fold together (CGI turns all of them into "_") as one.
+// servers behind us may fold together as one: CGI turns all that are neither
+// letters nor digits into "_".
 func fold(c byte) byte {
 	switch {
 	case 'A' <= c && c <= 'Z':
 		return c + 'a' - 'A'
-	case c == '_', c == '.':
-		return '-'
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
 	}
-	return c
+	return '-'
 }
 
 func isOurs(name string) bool {
@@ -93,15 +97,9 @@ func (id *identity) carries(name string) bool {
 // headers, announced trailers, and names in Connection, which a proxy behind
 // us would take as an order to drop them after we set them.
 func (id *identity) cleanse(r *http.Request) {
-	for name := range r.Header {
-		if id.carries(name) {
-			delete(r.Header, name)
-		}
-	}
-	for name := range r.Trailer {
-		if id.carries(name) {
-			delete(r.Trailer, name)
-		}
+	id.purge(r.Header)
+	if r.Trailer != nil {
+		id.cleanseTrailers(r)
 	}
 	for _, hop := range [...]string{"Connection", "Proxy-Connection"} {
 		if lines := r.Header[hop]; len(lines) > 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/token"
 )
 
 // retryAfter is what a client is told to wait, in seconds, where time mends it.
@@ -28,7 +29,12 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	if g.DryRun {
 		g.outcomes.wouldRefuse[d.Reason].Inc()
-		g.identity.anonymous(r)
+		if v.guards > 0 {
+			// A guard before this one admitted it, and still does.
+			new(identity).set(r, v.token)
+		} else {
+			g.identity.anonymous(r)
+		}
 		entry.decision, entry.dryRun = "would_refuse", true
 		logDecision(r, &entry)
 		return next.ServeHTTP(w, r)
@@ -54,13 +60,29 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision
 		h.Set("Retry-After", retryAfter)
 	}
 	switch {
-	case g.SignInURL != "" && d.Reason.Status() == http.StatusUnauthorized && isNavigation(r):
+	case g.SignInURL != "" && d.Reason.Status() == http.StatusUnauthorized && r.Method == http.MethodGet && isNavigation(r):
 		return g.redirect(w, r)
 	case g.Refusal == "handle_errors":
+		g.withhold(r)
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
 	respond(w, r, d.Reason)
 	return nil
+}
+
+// withhold takes the credential out of a request that the error routes get: a
+// server that shows error pages is not one that tokens are for.
+func (g *Guard) withhold(r *http.Request) {
+	r.Header.Del("Authorization")
+	for _, source := range g.sources {
+		if source.Cookie != "" {
+			r.Header.Del("Cookie")
+		}
+	}
+	// Caddy gives error routes the URL that came, before any rewrite.
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && token.QueryToken(&original) {
+		original.URL.RawQuery = ""
+	}
 }
 
 // challenge writes the one line of WWW-Authenticate (RFC 6750 section 3, RFC

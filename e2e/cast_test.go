@@ -53,9 +53,13 @@ func (c cast) check(t *testing.T, g *gateway, want verdicts) {
 	}
 }
 
-// skewPassed is how long after a revocation whoever signs in anew must be let in:
-// the clock skew of 2 s, the second that is cut off, and time to compute.
-const skewPassed = 8 * time.Second
+const (
+	// clockSkew is the issuer's default.
+	clockSkew = 2 * time.Second
+	// skewPassed is how long after a revocation whoever signs in anew must be
+	// let in: the skew, the second that is cut off, and time to compute.
+	skewPassed = 8 * time.Second
+)
 
 // returns plays an app that was refused: it sends its user to the provider with
 // what the challenge asks for, until it is let in. It must be, within the skew

@@ -1,0 +1,201 @@
+package micro
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "curfew.dev/curfew/caddymodule"
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token/tokentest"
+)
+
+func init() { caddy.RegisterModule(sink{}) }
+
+// sink is what stands behind the guard: it answers without a word, so that
+// what is left of a request is Caddy's own work and the guard's.
+type sink struct{}
+
+func (sink) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.curfew_benchmark_sink", New: func() caddy.Module { return new(sink) }}
+}
+
+func (sink) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Handler) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// gateway is a Caddy in this process whose servers are called without a network.
+type gateway struct {
+	issuer  *tokentest.Issuer
+	servers map[string]*caddyhttp.Server // by path of the one guard setup they have
+	now     time.Time
+}
+
+// routes are the handlers of each server.
+var routes = map[string][]map[string]any{
+	"bare":    {},
+	"guarded": {{"handler": "curfew"}},
+	"strict":  {{"handler": "curfew", "policies": []string{"strict"}}},
+	"stacked": {{"handler": "curfew"}, {"handler": "curfew", "policies": []string{"strict"}}},
+}
+
+// newGateway loads Caddy with a ledger that holds so many cuts of others.
+func newGateway(b testing.TB, entries int) *gateway {
+	b.Helper()
+	home := b.TempDir()
+	b.Setenv("XDG_DATA_HOME", home)
+	b.Setenv("XDG_CONFIG_HOME", home)
+	g := &gateway{issuer: tokentest.Start(b), servers: make(map[string]*caddyhttp.Server), now: time.Now()}
+	dir := b.TempDir()
+	fill(b, dir, g.issuer.URL, entries)
+	servers := make(map[string]any)
+	for name, handlers := range routes {
+		servers[name] = map[string]any{
+			"listen":          []string{freeAddress(b)},
+			"automatic_https": map[string]any{"disable": true},
+			"routes":          []any{map[string]any{"handle": append(handlers[:len(handlers):len(handlers)], map[string]any{"handler": "curfew_benchmark_sink"})}},
+		}
+	}
+	config := map[string]any{
+		"admin":   map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
+		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}},
+		"apps": map[string]any{
+			"http": map[string]any{"servers": servers},
+			"curfew": map[string]any{
+				"issuers":  []any{map[string]any{"url": g.issuer.URL, "audiences": []string{"api"}, "device_claim": "device_id", "tenant_claim": "tid"}},
+				"policies": map[string]any{"strict": map[string]any{"acr": []string{"mfa"}, "max_age": "10m", "scope": []string{"read"}}},
+				"ledger":   map[string]any{"local": map[string]any{"dir": dir}},
+				"on_empty": "start",
+			},
+		},
+	}
+	if err := caddy.Load(caddyconfig.JSON(config, nil), true); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			b.Error(err)
+		}
+	})
+	app, err := caddy.ActiveContext().App("http")
+	if err != nil {
+		b.Fatal(err)
+	}
+	g.servers = app.(*caddyhttp.App).Servers
+	g.awaitReady(b)
+	return g
+}
+
+// fill writes a ledger of sign_in cuts of as many users.
+func fill(b testing.TB, dir, issuer string, entries int) {
+	b.Helper()
+	l, err := local.Open(local.Options{Dir: dir, OnEmpty: local.Start})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	through := time.Now().Add(-time.Minute).Unix()
+	for at := 0; at < entries; at += revocation.MaxRecords {
+		records := make([]revocation.Record, min(revocation.MaxRecords, entries-at))
+		for i := range records {
+			records[i] = revocation.Record{
+				Type: revocation.Cut, Mode: revocation.SignIn, At: through * 1000, Time: through * 1000, Through: through, Keep: 7_776_000,
+				Target: revocation.Target{Issuer: issuer, Subject: "revoked-" + strconv.Itoa(at+i)}, Source: "admin", Actor: "micro",
+			}
+		}
+		if _, _, err := l.Append(context.Background(), records, ledger.Idempotency{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func (g *gateway) awaitReady(b testing.TB) {
+	b.Helper()
+	raw := g.token("probe")
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		w := httptest.NewRecorder()
+		if g.servers["strict"].ServeHTTP(w, request(raw)); w.Code == http.StatusNoContent {
+			return
+		}
+	}
+	b.Fatal("the gateway did not become ready")
+}
+
+// token is one of about 1,000 characters with all the usual claims.
+func (g *gateway) token(subject string) string {
+	c := g.issuer.Claims("api", g.now)
+	maps.Copy(c, tokentest.Claims{
+		"sub": subject, "jti": "jti-" + subject, "sid": "sid-" + subject, "device_id": "device-" + subject, "tid": "contoso",
+		"scope": "read write", "acr": "mfa", "amr": []string{"pwd", "otp"}, "pad": strings.Repeat("x", 330),
+	})
+	return g.issuer.Sign(c)
+}
+
+// request is as a browser's fetch through net/http would be.
+func request(raw string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/orders/17", nil)
+	r.Header = http.Header{
+		"Authorization": {"Bearer " + raw}, "Accept": {"application/json"}, "Accept-Encoding": {"gzip"},
+		"User-Agent": {"benchmark/1"}, "Accept-Language": {"en"},
+	}
+	return r
+}
+
+// answer is a response writer that keeps the status alone.
+type answer struct {
+	header http.Header
+	status int
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) Write(p []byte) (int, error) { return len(p), nil }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+
+// visitor sends one request over and over: what a guard writes into the
+// headers must not be there the next time.
+type visitor struct {
+	server *caddyhttp.Server
+	r      *http.Request
+	header http.Header // as the client sent it
+	w      answer
+}
+
+func (g *gateway) visitor(server, raw string) *visitor {
+	r := request(raw)
+	return &visitor{server: g.servers[server], r: r, header: r.Header, w: answer{header: make(http.Header)}}
+}
+
+func (v *visitor) visit() error {
+	h := make(http.Header, len(v.header)) // as net/http makes it
+	maps.Copy(h, v.header)
+	v.r.Header = h
+	if v.server.ServeHTTP(&v.w, v.r); v.w.status != http.StatusNoContent {
+		return fmt.Errorf("answered %d", v.w.status)
+	}
+	return nil
+}
+
+func freeAddress(b testing.TB) string {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
