@@ -29,11 +29,12 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	if g.DryRun {
 		g.outcomes.wouldRefuse[d.Reason].Inc()
-		if v.guards > 0 {
-			// A guard before this one admitted it, and still does.
-			new(identity).set(r, v.token)
-		} else {
+		// Whom a guard before this one admitted, it still does.
+		if v.guards == 0 {
 			g.identity.anonymous(r)
+		}
+		if g.Authorization == "strip" {
+			r.Header.Del("Authorization")
 		}
 		entry.decision, entry.dryRun = "would_refuse", true
 		logDecision(r, &entry)
@@ -70,9 +71,11 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision
 	return nil
 }
 
-// withhold takes the credential out of a request that the error routes get: a
-// server that shows error pages is not one that tokens are for.
+// withhold takes credential and identity out of a request that the error routes
+// get: a server that shows error pages is not one that tokens are for.
 func (g *Guard) withhold(r *http.Request) {
+	g.app.carried.purge(r.Header)
+	g.identity.anonymous(r)
 	r.Header.Del("Authorization")
 	for _, source := range g.sources {
 		if source.Cookie != "" {
