@@ -145,6 +145,8 @@ func (g *streaming) loadStreaming(more string) {
 	handle {
 		reverse_proxy STREAMS {
 			stream_close_delay 1h
+			fail_duration 1m
+			max_fails 1
 		}
 	}
 `

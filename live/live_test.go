@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -137,8 +138,8 @@ func TestRequestsGetTheRefusal(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		},
 		"reads": func(w http.ResponseWriter, r *http.Request) error {
-			if _, err := io.Copy(io.Discard, r.Body); err != r.Context().Err() {
-				return fmt.Errorf("the body ended with %v", err)
+			if _, err := io.Copy(io.Discard, r.Body); err != context.Canceled {
+				t.Errorf("the body ended with %v, which a proxy would blame on the upstream", err)
 			}
 			return nil
 		},

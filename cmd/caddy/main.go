@@ -1,5 +1,6 @@
-// Command caddy is Caddy with its standard modules and Curfew's. It holds no
-// logic: what it can do is what its imports register.
+// Command caddy is Caddy with its standard modules and Curfew's, and with
+// WebSockets over HTTP/2. It holds no logic: what it can do is what its imports
+// register.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew"
+	_ "curfew.dev/curfew/internal/extendedconnect"
 )
 
 func main() { caddycmd.Main() }

@@ -1,0 +1,101 @@
+package caddymodule_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// wire is a connection on which a test says exactly what it wants, where
+// net/http would tidy it up.
+type wire struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// dial connects to the site at a base URL.
+func dial(t *testing.T, base string) *wire {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return &wire{t, conn, bufio.NewReader(conn)}
+}
+
+// say sends the text with its line ends as HTTP wants them.
+func (w *wire) say(text string) {
+	w.t.Helper()
+	if _, err := io.WriteString(w.conn, strings.ReplaceAll(text, "\n", "\r\n")); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// hear reads one response, or says that the connection was closed instead.
+func (w *wire) hear(method string) (answer, bool) {
+	w.t.Helper()
+	resp, err := http.ReadResponse(w.in, &http.Request{Method: method})
+	if err != nil {
+		return answer{}, false
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	return answer{resp, string(b)}, true
+}
+
+// ask sends one request without a body on a connection of its own. Lines are
+// header lines.
+func (g *gateway) ask(method, target string, lines ...string) answer {
+	g.t.Helper()
+	w := dial(g.t, g.app)
+	defer w.conn.Close()
+	w.say(method + " " + target + " HTTP/1.1\nHost: " + g.host() + "\nConnection: close\n" + strings.Join(append(lines, ""), "\n") + "\n")
+	a, ok := w.hear(method)
+	if !ok {
+		// net/http closes without a word on what it can't read at all.
+		return answer{&http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}}, ""}
+	}
+	return a
+}
+
+func (g *gateway) host() string { return strings.TrimPrefix(g.app, "http://") }
+
+// h2c speaks HTTP/2 without TLS.
+func h2c(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http2.Transport{
+		AllowHTTP: true,
+		DialTLS:   func(network, addr string, _ *tls.Config) (net.Conn, error) { return net.Dial(network, addr) },
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+}
+
+// overH2C does what get does, over HTTP/2.
+func (g *gateway) overH2C(c *http.Client, method, path string, header http.Header) (answer, error) {
+	req, err := http.NewRequest(method, g.app+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header = header
+	resp, err := c.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return answer{resp, string(b)}, err
+}
+
+// withH2C lets the sites speak HTTP/2 without TLS too.
+const withH2C = "\n\tservers {\n\t\tprotocols h1 h2 h2c\n\t}\n"
