@@ -27,20 +27,15 @@ const (
 	tagTime
 )
 
-// Tags from here on are followed by length-prefixed bytes; those of lists repeat.
+// Tags from tagBytes on are followed by length-prefixed bytes; those of lists
+// repeat. Each member of a target has one, from tagTarget on.
 const (
-	tagBytes = iota + 32
-	tagTarget
-	_ // ten tags, one for each member of a target
-	_
-	_
-	_
-	_
-	_
-	_
-	_
-	_
-	tagExempt
+	tagBytes  = 32
+	tagTarget = 33
+)
+
+const (
+	tagExempt byte = iota + tagTarget + byte(len(memberNames))
 	tagACR
 	tagAMR
 	tagSource
@@ -242,28 +237,11 @@ func (d *decoder) text(r *Record, tag byte, s string) {
 		d.bad = true
 		return
 	}
-	t := &r.Target
+	if tag >= tagTarget && tag < tagExempt {
+		*r.Target.values()[tag-tagTarget] = s
+		return
+	}
 	switch tag {
-	case tagTarget:
-		t.Issuer = s
-	case tagTarget + 1:
-		t.Subject = s
-	case tagTarget + 2:
-		t.Client = s
-	case tagTarget + 3:
-		t.Device = s
-	case tagTarget + 4:
-		t.Session = s
-	case tagTarget + 5:
-		t.TokenID = s
-	case tagTarget + 6:
-		t.JKT = s
-	case tagTarget + 7:
-		t.X5TS256 = s
-	case tagTarget + 8:
-		t.Tenant = s
-	case tagTarget + 9:
-		t.SignedBy = s
 	case tagExempt:
 		r.ExemptClients = append(r.ExemptClients, s)
 	case tagACR:

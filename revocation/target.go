@@ -123,19 +123,21 @@ func (t Target) Members() []Member {
 	return slices.DeleteFunc(all[:], func(m Member) bool { return m.Value == "" })
 }
 
-func (t Target) members() [10]Member {
-	return [10]Member{
-		{"iss", t.Issuer},
-		{"sub", t.Subject},
-		{"client_id", t.Client},
-		{"device_id", t.Device},
-		{"sid", t.Session},
-		{"jti", t.TokenID},
-		{"jkt", t.JKT},
-		{"x5t_s256", t.X5TS256},
-		{"tenant", t.Tenant},
-		{"kid", t.SignedBy},
+// memberNames are in the order of the bits of a shape, of the hash of a key and
+// of the tags of the encoding.
+var memberNames = [...]string{"iss", "sub", "client_id", "device_id", "sid", "jti", "jkt", "x5t_s256", "tenant", "kid"}
+
+func (t *Target) values() [len(memberNames)]*string {
+	return [...]*string{
+		&t.Issuer, &t.Subject, &t.Client, &t.Device, &t.Session, &t.TokenID, &t.JKT, &t.X5TS256, &t.Tenant, &t.SignedBy,
 	}
+}
+
+func (t Target) members() (all [len(memberNames)]Member) {
+	for i, value := range t.values() {
+		all[i] = Member{memberNames[i], *value}
+	}
+	return all
 }
 
 func (t Target) shape() uint16 {
@@ -181,16 +183,16 @@ func nearest(shape uint16) string {
 		if score > best {
 			best, found = score, nil
 		}
-		found = append(found, "{"+strings.Join(memberNames(want), ", ")+"}")
+		found = append(found, "{"+strings.Join(namesOf(want), ", ")+"}")
 	}
 	return "the nearest that can be targeted: " + strings.Join(found, " or ")
 }
 
-func memberNames(shape uint16) []string {
+func namesOf(shape uint16) []string {
 	var names []string
-	for i, m := range (Target{}).members() {
+	for i, name := range memberNames {
 		if shape&(1<<i) != 0 {
-			names = append(names, m.Name)
+			names = append(names, name)
 		}
 	}
 	return names
