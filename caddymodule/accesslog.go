@@ -47,20 +47,30 @@ func (l *logged) MarshalLogObject(e zapcore.ObjectEncoder) error {
 
 // logDecision adds the object to the access log of the request, if it has one.
 func logDecision(r *http.Request, l *logged) {
-	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+	ctx := r.Context()
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs == nil {
+		return // nobody would read it
+	}
+	if fields, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		fields.Set(zap.Object("curfew", l))
 	}
 }
 
 // setUser names the user to Caddy, which logs it, as log_user says.
-func (a *App) setUser(r *http.Request, issuer, subject string) {
+func (a *App) setUser(r *http.Request, f *facts) {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok || a.LogUser == "off" {
 		return
 	}
+	user := f.user
 	if a.LogUser == "hash" {
-		sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
-		subject = hex.EncodeToString(sum[:8])
+		user = f.hashed
 	}
-	repl.Set("http.auth.user.id", subject)
+	repl.Set("http.auth.user.id", user)
+}
+
+// hashed is a name for a user that does not tell who it is.
+func hashed(issuer, subject string) string {
+	sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
+	return hex.EncodeToString(sum[:8])
 }

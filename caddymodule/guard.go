@@ -257,13 +257,17 @@ type visit struct {
 	token    *token.Token
 	from     token.Source
 	cached   bool
-	required policy.Requirements // of the guards before
+	required *policy.Requirements // of the guards before
 	guards   int
 	policy.Case
 
 	admission admission
 	live      *live.Request // once a guard has registered it
 	next      caddyhttp.Handler
+
+	// Room of the request's own: one allocation for all that a guard needs.
+	values headerValues
+	logged logged
 }
 
 // String keeps the visit out of sight of whoever prints Caddy's variables.
@@ -302,9 +306,10 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return g.refuse(w, r, next, v, d)
 	}
 	if v.guards++; v.guards > 1 {
-		v.required = v.required.Merge(g.required)
+		all := v.required.Merge(g.required)
+		v.required = &all
 	} else {
-		v.required = g.required
+		v.required = &g.required
 	}
 	g.outcomes.admit.Inc()
 	g.admit(r, v)
@@ -446,14 +451,15 @@ func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 
 // admit tells the handlers behind, and the access log, who it is.
 func (g *Guard) admit(r *http.Request, v *visit) {
-	g.identity.set(r, v.token)
+	g.identity.set(r.Header, v.token, &v.values)
 	if g.Authorization == "strip" {
 		r.Header.Del("Authorization")
 	}
-	g.app.setUser(r, v.Credential.Issuer, v.Credential.Subject)
-	logDecision(r, &logged{
+	g.app.setUser(r, factsOf(v.token))
+	v.logged = logged{
 		decision: "admit", policy: g.label, issuer: v.Credential.Issuer, client: v.Credential.Client, cached: v.cached,
-	})
+	}
+	logDecision(r, &v.logged)
 }
 
 // isPreflight reports whether a browser asks if it may ask (Fetch standard,

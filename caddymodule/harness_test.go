@@ -74,7 +74,7 @@ type gateway struct {
 	replace  *strings.Replacer
 
 	app, admin, health, endpoint string // base URLs
-	port                         string
+	port, dir                    string
 	logTo                        string // a file for all logs, at DEBUG; empty: errors, to stderr
 }
 
@@ -151,14 +151,22 @@ func prepare(t *testing.T) *gateway {
 	g.port = ports[0]
 	base := func(port string) string { return "http://127.0.0.1:" + port }
 	g.app, g.admin, g.health, g.endpoint = base(ports[0]), base(ports[1]), base(ports[2]), base(ports[3])
-	g.replace = strings.NewReplacer("ISSUER", g.issuer.URL, "UPSTREAM", g.upstream.URL, "DIR", t.TempDir(),
-		"APPPORT", ports[0], "ADMINPORT", ports[1], "HEALTHPORT", ports[2], "ENDPOINTPORT", ports[3])
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Errorf("stopping Caddy: %v", err)
-		}
-	})
+	g.dir = t.TempDir()
+	g.replace = g.replacing(ports)
+	t.Cleanup(g.stop)
 	return g
+}
+
+// replacing puts what differs between tests into a Caddyfile.
+func (g *gateway) replacing(ports []string) *strings.Replacer {
+	return strings.NewReplacer("ISSUER", g.issuer.URL, "UPSTREAM", g.upstream.URL, "DIR", g.dir,
+		"APPPORT", ports[0], "ADMINPORT", ports[1], "HEALTHPORT", ports[2], "ENDPOINTPORT", ports[3])
+}
+
+func (g *gateway) stop() {
+	if err := caddy.Stop(); err != nil {
+		g.t.Errorf("stopping Caddy: %v", err)
+	}
 }
 
 // config adapts the parts of a Caddyfile to JSON.

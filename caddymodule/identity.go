@@ -132,35 +132,61 @@ func (id *identity) anonymous(r *http.Request) {
 	r.Header["Curfew-Authenticated"] = []string{"false"}
 }
 
-// set writes the facts of a verified token. Facts that it lacks have no
-// header. One array backs all values of the request: a handler behind us may
-// change values in place, so they can't be shared between requests.
-func (id *identity) set(r *http.Request, t *token.Token) {
+// facts are what a credential says, as it is passed on. They are made once for
+// each token, not for each request.
+type facts struct {
+	headers      []fact
+	user, hashed any // the subject, as log_user has it
+}
+
+type fact struct{ header, value string }
+
+// factsOf returns the facts of a token. Those that it lacks are left out.
+func factsOf(t *token.Token) *facts {
+	if f, ok := t.Memo.Load().(*facts); ok {
+		return f
+	}
 	c := &t.Credential
-	h := r.Header
-	values := make([]string, 0, 12+len(id.mapped))
-	put := func(name, value string) {
-		if value == "" {
-			return
+	f := &facts{user: c.Subject, hashed: hashed(c.Issuer, c.Subject)}
+	for _, h := range [...]fact{
+		{"Curfew-Authenticated", "true"},
+		{"Curfew-Issuer", visible(c.Issuer)},
+		{"Curfew-Subject", visible(c.Subject)},
+		{"Curfew-Client", visible(c.Client)},
+		{"Curfew-Session", visible(c.Session)},
+		{"Curfew-Device", visible(c.Device)},
+		{"Curfew-Tenant", visible(c.Tenant)},
+		{"Curfew-Scope", list(c.Scope)},
+		{"Curfew-Acr", visible(c.ACR)},
+		{"Curfew-Amr", list(c.AMR)},
+		{"Curfew-Auth-Time", unix(c.AuthTime)},
+		{"Curfew-Expires-At", unix(c.ExpiresAt)},
+	} {
+		if h.value != "" {
+			f.headers = append(f.headers, h)
 		}
+	}
+	t.Memo.Store(f)
+	return f
+}
+
+// headerValues backs the values of one request's headers: a handler behind us
+// may change them in place, so they can't be shared between requests.
+type headerValues [12]string
+
+// set writes the facts of a verified token.
+func (id *identity) set(h http.Header, t *token.Token, room *headerValues) {
+	values := room[:0]
+	put := func(name, value string) {
 		values = append(values, value)
 		n := len(values)
 		h[name] = values[n-1 : n : n]
 	}
-	put("Curfew-Authenticated", "true")
-	put("Curfew-Issuer", visible(c.Issuer))
-	put("Curfew-Subject", visible(c.Subject))
-	put("Curfew-Client", visible(c.Client))
-	put("Curfew-Session", visible(c.Session))
-	put("Curfew-Device", visible(c.Device))
-	put("Curfew-Tenant", visible(c.Tenant))
-	put("Curfew-Scope", list(c.Scope))
-	put("Curfew-Acr", visible(c.ACR))
-	put("Curfew-Amr", list(c.AMR))
-	put("Curfew-Auth-Time", unix(c.AuthTime))
-	put("Curfew-Expires-At", unix(c.ExpiresAt))
+	for _, f := range factsOf(t).headers {
+		put(f.header, f.value)
+	}
 	for _, m := range id.mapped {
-		if value, ok := t.Claim(m.claim); ok {
+		if value, ok := t.Claim(m.claim); ok && value != "" {
 			put(m.header, visible(value))
 		}
 	}

@@ -159,6 +159,9 @@ func (a *admission) Judge(c live.Cause) *live.Refusal {
 }
 
 func (a *admission) decide(n *node.Node) policy.Decision {
+	if a.token.Clean.Load() == n.Index().Generation()+1 {
+		return policy.Decision{} // nothing was written since it was admitted
+	}
 	v := visit{token: a.token}
 	v.Credential, v.Requirements, v.Now = &a.token.Credential, a.required, a.now
 	if v.look(n); v.Finding.Clear() {

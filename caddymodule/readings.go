@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -47,7 +48,10 @@ func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
 	if err != nil || matched {
 		return matched, err
 	}
-	for _, path := range readings(r.URL.Path) {
+	if len(r.URL.Path) > maxReadable && ambiguous(r.URL) {
+		return true, nil
+	}
+	for _, path := range readings(r.URL) {
 		other := new(http.Request)
 		*other = *r
 		u := *r.URL
@@ -60,15 +64,23 @@ func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
 	return false, nil
 }
 
+// maxReadable is how long an ambiguous path may be, in bytes, to be read in all
+// ways: they are many, and work that a stranger can ask for. A longer one is
+// taken to match.
+const maxReadable = 2 << 10
+
 // readings are the other ways to read a path that was decoded once. Almost
 // every path has none, which costs a look at its bytes.
-func readings(path string) []string {
-	if !ambiguous(path) {
+func readings(u *url.URL) []string {
+	if !ambiguous(u) {
 		return nil
 	}
-	all := []string{path}
+	all := []string{u.Path}
+	if literal := decodeBut(u.RawPath, '/'); u.RawPath != "" && literal != u.Path {
+		all = append(all, literal)
+	}
 	for _, read := range []func(string) string{
-		decode, decode, overlong, backslashes, withoutParameters, untilCut, withoutTails, withoutDots,
+		decode, decode, overlong, backslashes, withoutParameters, untilCut, withoutTails, withoutDots, withEmptyNames,
 	} {
 		for _, p := range all {
 			if other := read(p); !slices.Contains(all, other) {
@@ -80,11 +92,19 @@ func readings(path string) []string {
 }
 
 // ambiguous reports whether a path has anything that servers read differently.
-func ambiguous(path string) bool {
+func ambiguous(u *url.URL) bool {
+	return strings.Contains(u.RawPath, "%2f") || strings.Contains(u.RawPath, "%2F") || isAmbiguous(u.Path)
+}
+
+func isAmbiguous(path string) bool {
 	for i := range len(path) {
 		switch c := path[i]; c {
-		case '\\', ';', '%', '?', '#', 0, 0xc0, 0xe0:
+		case '\\', ';', '%', '?', '#', 0, 0xc0, 0xc1, 0xe0, 0xf0:
 			return true
+		case '/':
+			if i > 0 && path[i-1] == '/' {
+				return true
+			}
 		case '.', ' ':
 			// A segment that begins or ends with one.
 			if i > 0 && path[i-1] == '/' || i+1 == len(path) || path[i+1] == '/' {
@@ -96,7 +116,11 @@ func ambiguous(path string) bool {
 }
 
 // decode decodes what is percent-encoded a second time; broken escapes stay.
-func decode(path string) string {
+func decode(path string) string { return decodeBut(path, 0) }
+
+// decodeBut leaves one character encoded, for servers that route by segments
+// before they decode them; 0 leaves none.
+func decodeBut(path string, stays byte) string {
 	if !strings.Contains(path, "%") {
 		return path
 	}
@@ -105,8 +129,8 @@ func decode(path string) string {
 		if path[i] == '%' && i+2 < len(path) {
 			high, ok1 := unhex(path[i+1])
 			low, ok2 := unhex(path[i+2])
-			if ok1 && ok2 {
-				b = append(b, high<<4|low)
+			if c := high<<4 | low; ok1 && ok2 && (stays == 0 || c != stays) {
+				b = append(b, c)
 				i += 2
 				continue
 			}
@@ -129,7 +153,9 @@ func unhex(c byte) (byte, bool) {
 }
 
 var overlongForms = strings.NewReplacer(
-	"\xc0\xae", ".", "\xc0\xaf", "/", "\xc1\x9c", `\`, "\xe0\x80\xae", ".", "\xe0\x80\xaf", "/",
+	"\xc0\xae", ".", "\xc0\xaf", "/", "\xc1\x9c", `\`,
+	"\xe0\x80\xae", ".", "\xe0\x80\xaf", "/", "\xe0\x81\x9c", `\`,
+	"\xf0\x80\x80\xae", ".", "\xf0\x80\x80\xaf", "/", "\xf0\x80\x81\x9c", `\`,
 )
 
 // overlong decodes characters of UTF-8 that took more bytes than they need.
@@ -177,6 +203,10 @@ func withoutDots(path string) string {
 	}
 	return strings.Join(kept, "/")
 }
+
+// withEmptyNames is how a server sees the path to which "//" is not "/": what
+// stands between the two is a name, of which Caddy's matchers know nothing.
+func withEmptyNames(path string) string { return strings.ReplaceAll(path, "//", "/\x7f/") }
 
 func eachSegment(path string, change func(string) string) string {
 	segments := strings.Split(path, "/")

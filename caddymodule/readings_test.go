@@ -1,36 +1,62 @@
 package caddymodule
 
 import (
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 )
 
 func TestReadings(t *testing.T) {
 	for path, want := range map[string]string{
-		`/public/..\admin`:              "/public/../admin",
-		"/public/..%5cadmin":            "/public/../admin",
-		"/public/%2e%2e/admin":          "/public/../admin",
-		"/public/%252e%252e/admin":      "/public/../admin",
-		"/public/..;x=y/admin":          "/public/../admin",
-		"/public/.. /admin":             "/public/../admin",
-		"/public/\xc0\xae\xc0\xae/x":    "/public/../x",
-		`/x\admin`:                      "/x/admin",
-		"/admin;v=1/users":              "/admin/users",
-		"/admin\x00/../public/x":        "/admin",
-		"/admin#/../public/x":           "/admin",
-		"/admin/../public/x":            "/admin/public/x",
-		"/admin./users":                 "/admin/users",
-		"/public/%5c%2e%2e%5c..;a/x":    "/public//../../x",
-		"/public/%25%32%65%25%32%65/xy": "/public/../xy",
+		`/public/..\admin`:               "/public/../admin",
+		"/public/..%5cadmin":             "/public/../admin",
+		"/public/%2e%2e/admin":           "/public/../admin",
+		"/public/%252e%252e/admin":       "/public/../admin",
+		"/public/..;x=y/admin":           "/public/../admin",
+		"/public/.. /admin":              "/public/../admin",
+		"/public/\xc0\xae\xc0\xae/x":     "/public/../x",
+		`/x\admin`:                       "/x/admin",
+		"/admin;v=1/users":               "/admin/users",
+		"/admin\x00/../public/x":         "/admin",
+		"/admin#/../public/x":            "/admin",
+		"/admin/../public/x":             "/admin/public/x",
+		"/admin./users":                  "/admin/users",
+		"/public\xc1\x9c..\xc1\x9cadmin": "/public/../admin",
+		"/public/\xf0\x80\x80\xae./x":    "/public/../x",
+		"//public/x":                     "/\x7f/public/x",
+		"/public/%5c%2e%2e%5c..;a/x":     "/public//../../x",
+		"/public/%25%32%65%25%32%65/xy":  "/public/../xy",
 	} {
-		if got := readings(path); !slices.Contains(got, want) {
+		if got := readings(&url.URL{Path: path}); !slices.Contains(got, want) {
 			t.Errorf("%q: %q is not among %q", path, want, got)
 		}
 	}
 	for _, path := range []string{"/", "/public/x", "/a/b.c/d-e_f~g", "/zoë/ü.html", "/v1.2/x", "/a b/c"} {
-		if got := readings(path); got != nil {
+		if got := readings(&url.URL{Path: path}); got != nil {
 			t.Errorf("%q: has other readings %q", path, got)
 		}
+	}
+}
+
+// A slash that was encoded may be part of a name.
+func TestReadingsKeepEncodedSlashes(t *testing.T) {
+	u, err := url.ParseRequestURI("/public%2fx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readings(u); !slices.Contains(got, "/public%2fx") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// What a stranger can make the gateway do for one path is bounded.
+func BenchmarkReadingsOfTheWorstPath(b *testing.B) {
+	b.ReportAllocs()
+	path := strings.Repeat("/..;a%255c%2e./\\\xc0\xae\x00#", maxReadable)[:maxReadable]
+	u := &url.URL{Path: path, RawPath: path}
+	for b.Loop() {
+		readings(u)
 	}
 }
 
@@ -39,8 +65,8 @@ func FuzzReadings(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		got := readings(path)
-		if len(got) > 256 {
+		got := readings(&url.URL{Path: path, RawPath: path})
+		if len(got) > 1024 {
 			t.Errorf("%d readings of %q", len(got), path)
 		}
 		if slices.Contains(got, path) {
@@ -51,8 +77,9 @@ func FuzzReadings(f *testing.F) {
 
 func BenchmarkReadingsOfAnEverydayPath(b *testing.B) {
 	b.ReportAllocs()
+	u := &url.URL{Path: "/api/v1/accounts/1234/orders"}
 	for b.Loop() {
-		if readings("/api/v1/accounts/1234/orders") != nil {
+		if readings(u) != nil {
 			b.Fatal("ambiguous")
 		}
 	}

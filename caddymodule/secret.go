@@ -28,6 +28,9 @@ func newSecret(configured string) (*secret, error) {
 	name, placeholder := strings.CutPrefix(configured, "{")
 	name, closed := strings.CutSuffix(name, "}")
 	switch {
+	case strings.LastIndex(configured, "{env.") > 0 || strings.LastIndex(configured, "{file.") > 0:
+		// Taken for a literal, the name of a secret would be the secret.
+		return nil, errors.New("a placeholder must be all of a secret, not a part of it")
 	case !placeholder || !closed:
 		s.value = []byte(configured)
 	case strings.HasPrefix(name, "env."):
@@ -65,6 +68,9 @@ func (s *secret) read() error {
 	stat, err := os.Stat(s.path)
 	if err != nil {
 		return err
+	}
+	if !stat.Mode().IsRegular() {
+		return errors.New("it is not a regular file")
 	}
 	if stat.Size() > 64<<10 {
 		return errors.New("the file is too large for a secret")

@@ -234,10 +234,11 @@ func openUpload(version int) func(*testing.T, *streaming, string, ...tokentest.C
 		t.Helper()
 		s := &session{token: g.token(user, changes...)}
 		body, upload := io.Pipe()
-		ended := make(chan string, 1)
+		ended, over := make(chan string, 1), make(chan struct{})
 		client := g.client(t, version)
 		r := g.request(t, version, http.MethodPost, "/upload", s.token, body)
 		go func() {
+			defer close(over)
 			resp, err := client.Do(r)
 			if err != nil {
 				ended <- err.Error()
@@ -247,7 +248,11 @@ func openUpload(version int) func(*testing.T, *streaming, string, ...tokentest.C
 			b, _ := io.ReadAll(resp.Body)
 			ended <- resp.Status[:3] + " " + answer{resp, string(b)}.problem()
 		}()
-		s.close = func() { _ = upload.CloseWithError(io.ErrUnexpectedEOF) }
+		s.close = func() {
+			// To its end: Caddy blames the upstream for an upload that breaks off.
+			_ = upload.Close()
+			<-over
+		}
 		t.Cleanup(s.close)
 		s.alive = func() error {
 			_, err := upload.Write([]byte("more"))

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -90,11 +91,12 @@ func unescape(stays string) func(string) string {
 	return func(p string) string {
 		var b strings.Builder
 		for i := 0; i < len(p); i++ {
-			var c byte
-			if n, err := fmt.Sscanf(p[i:min(i+3, len(p))], "%%%02x", &c); n == 1 && err == nil && i+2 < len(p) && !strings.ContainsRune(stays, rune(c)) {
-				b.WriteByte(c)
-				i += 2
-				continue
+			if p[i] == '%' && i+2 < len(p) {
+				if c, err := hex.DecodeString(p[i+1 : i+3]); err == nil && !strings.ContainsRune(stays, rune(c[0])) {
+					b.WriteByte(c[0])
+					i += 2
+					continue
+				}
 			}
 			b.WriteByte(p[i])
 		}

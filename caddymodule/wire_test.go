@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -99,3 +100,13 @@ func (g *gateway) overH2C(c *http.Client, method, path string, header http.Heade
 
 // withH2C lets the sites speak HTTP/2 without TLS too.
 const withH2C = "\n\tservers {\n\t\tprotocols h1 h2 h2c\n\t}\n"
+
+// jsonOf decodes an object.
+func jsonOf(t *testing.T, text string) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return m
+}

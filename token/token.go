@@ -8,7 +8,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Token is a token that passed every check. All but Clean is read-only, and
+// Token is a token that passed every check. All but Clean and Memo is read-only, and
 // requests share it.
 type Token struct {
 	// Credential is sealed.
@@ -17,6 +17,10 @@ type Token struct {
 	// Clean is a memo of whoever judges the credential: the generation of the
 	// index at which nothing matched it.
 	Clean atomic.Uint64
+
+	// Memo is for whoever passes the credential on: what it made of it once, to
+	// use with every request. It must depend on the credential alone.
+	Memo atomic.Value
 
 	raw      string
 	size     int

@@ -64,7 +64,7 @@ func open(o Options, lock *os.File) (*Ledger, error) {
 		return nil, err
 	}
 	seen, witnessErr := readWitness(o.Witness)
-	if err := begin(o, seen, witnessErr); err != nil {
+	if err := begin(o.knowing(seen), seen, witnessErr); err != nil {
 		return nil, err
 	}
 	l := &Ledger{options: o, lock: lock, queue: make(chan *request, queueLength), done: make(chan struct{})}

@@ -17,7 +17,8 @@ const (
 	// SignOutAll begins with a genesis record that refuses every session from
 	// before now: nothing is un-revoked by losing a disk.
 	SignOutAll OnEmpty = iota
-	// Start trusts the sessions that exist.
+	// Start trusts the sessions that exist, unless the witness has seen a
+	// ledger: then this is no first start, and Open signs everybody out.
 	Start
 	// Refuse waits for [Init].
 	Refuse
@@ -65,6 +66,15 @@ func (o Options) now() time.Time {
 		return time.Now()
 	}
 	return o.Now()
+}
+
+// knowing is how a ledger begins on a machine that has seen one: what was
+// revoked in a lost one must not come back.
+func (o Options) knowing(seen ledger.Head) Options {
+	if o.OnEmpty == Start && seen != (ledger.Head{}) {
+		o.OnEmpty = SignOutAll
+	}
+	return o
 }
 
 // genesis is the record that begins an epoch.

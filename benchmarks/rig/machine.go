@@ -1,0 +1,55 @@
+package rig
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// Machine is where figures were taken.
+type Machine struct {
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"`
+	Memory string `json:"memory"`
+	Kernel string `json:"kernel"`
+	Go     string `json:"go"`
+	Load   string `json:"load"` // averages of 1, 5 and 15 minutes, before the run
+}
+
+// ThisMachine describes the machine; what it does not tell is left out.
+func ThisMachine() Machine {
+	return Machine{
+		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Memory: field("/proc/meminfo", "MemTotal"),
+		Kernel: firstWords("/proc/sys/kernel/osrelease", 1), Go: runtime.Version(), Load: LoadAverage(),
+	}
+}
+
+// LoadAverage is how busy the machine is: who shares it must know.
+func LoadAverage() string { return firstWords("/proc/loadavg", 3) }
+
+func (m Machine) String() string {
+	return fmt.Sprintf("%s, %d cores, %s, Linux %s, %s; load average before the run %s", m.CPU, m.Cores, m.Memory, m.Kernel, m.Go, m.Load)
+}
+
+func field(path, name string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func firstWords(path string, n int) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	words := strings.Fields(string(b))
+	return strings.Join(words[:min(n, len(words))], " ")
+}

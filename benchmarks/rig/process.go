@@ -1,0 +1,124 @@
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Command is a process to start.
+type Command struct {
+	Name string // of its log file
+	Path string
+	Args []string
+	Env  []string // added to this process's own
+	Dir  string   // where it runs and logs
+	CPUs string   // to pin it to, as taskset takes them; empty: all
+}
+
+// Process is a child. Who starts one ends it.
+type Process struct {
+	name  string
+	cmd   *exec.Cmd
+	log   string
+	ended chan struct{}
+}
+
+// Start starts a process. Its output goes to a file beside it.
+func Start(c Command) (*Process, error) {
+	path, args := c.Path, c.Args
+	if pinning, err := exec.LookPath("taskset"); err == nil && c.CPUs != "" {
+		path, args = pinning, append([]string{"-c", c.CPUs, path}, args...)
+	}
+	log, err := os.Create(filepath.Join(c.Dir, c.Name+".log"))
+	if err != nil {
+		return nil, fmt.Errorf("making a log for %s: %w", c.Name, err)
+	}
+	defer log.Close()
+	cmd := exec.Command(path, args...)
+	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", c.Name, err)
+	}
+	p := &Process{name: c.Name, cmd: cmd, log: log.Name(), ended: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // how it ended is in its log
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// CPU is the time that the process has spent on CPUs, user and system.
+func (p *Process) CPU() (time.Duration, error) { return cpuTime(p.cmd.Process.Pid) }
+
+// Stop ends the process, and waits for it.
+func (p *Process) Stop() {
+	if p == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+	}
+}
+
+// Ended says why a process that should be running is not, or nothing.
+func (p *Process) Ended() error {
+	select {
+	case <-p.ended:
+		b, _ := os.ReadFile(p.log)
+		return fmt.Errorf("%s has ended; its log ends with:\n%s", p.name, b[max(0, len(b)-2000):])
+	default:
+		return nil
+	}
+}
+
+// Await polls until there is no error any more.
+func Await(p *Process, within time.Duration, check func() error) error {
+	for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		if ended := p.Ended(); ended != nil {
+			return ended
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waiting for %s: %w", p.name, err)
+		}
+	}
+}
+
+// AwaitListener waits until somebody listens.
+func AwaitListener(p *Process, address string) error {
+	return Await(p, 20*time.Second, func() error {
+		c, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	})
+}
+
+// FreeAddress is a loopback address that was free a moment ago.
+func FreeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("finding a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// ErrUnsupported: the time that another process spent on CPUs can't be read here.
+var ErrUnsupported = errors.New("CPU time of another process can only be read on Linux")

@@ -1,0 +1,138 @@
+package docs_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "curfew.dev/curfew"
+	"curfew.dev/curfew/token/tokentest"
+)
+
+const secret = "secret-of-the-docs-tests"
+
+const config = `{
+	admin off
+	persist_config off
+	auto_https off
+	log {
+		level ERROR
+	}
+	curfew {
+		issuer ISSUER {
+			audience api
+		}
+		ledger local DIR
+		on_empty start
+	}
+}
+
+http://127.0.0.1:PORT {
+	metrics /metrics
+	curfew_health
+	@api path /v1/*
+	curfew_admin @api {
+		token docs write ` + secret + `
+	}
+	handle /guarded {
+		curfew
+		respond ok
+	}
+}
+`
+
+// startGateway runs a gateway in this process until the test ends, and returns
+// where it is. It has refused one request and taken one call.
+func startGateway(t *testing.T) string {
+	t.Helper()
+	ownDirectories(t)
+	port := freePort(t)
+	text := strings.NewReplacer("ISSUER", tokentest.Start(t).URL, "DIR", t.TempDir(), "PORT", port).Replace(config)
+	if err := caddy.Load(adapt(t, "the test's Caddyfile", text), true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping Caddy: %v", err)
+		}
+	})
+	url := "http://127.0.0.1:" + port
+	deadline := time.Now().Add(10 * time.Second)
+	for ask(t, url+"/readyz", "") != http.StatusOK {
+		if time.Now().After(deadline) {
+			t.Fatal("the gateway did not become ready")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got := ask(t, url+"/guarded", ""); got != http.StatusUnauthorized {
+		t.Fatalf("without a credential: %d", got)
+	}
+	if got := ask(t, url+"/v1/nodes", secret); got != http.StatusOK {
+		t.Fatalf("the admin API answers %d", got)
+	}
+	return url
+}
+
+func ask(t *testing.T, url, bearer string) int {
+	t.Helper()
+	status, _ := get(t, url, bearer)
+	return status
+}
+
+func get(t *testing.T, url, bearer string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func scrape(t *testing.T, url string) map[string]form {
+	t.Helper()
+	status, text := get(t, url+"/metrics", "")
+	if status != http.StatusOK {
+		t.Fatalf("scraping: %d %s", status, text)
+	}
+	return parseMetrics(text)
+}
+
+// ownDirectories keeps Caddy out of those of whoever runs the tests.
+func ownDirectories(t *testing.T) {
+	t.Helper()
+	home := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", home)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
