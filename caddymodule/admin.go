@@ -32,6 +32,7 @@ type Admin struct {
 
 	app      *App
 	api      http.Handler
+	rules    map[string]policy.Issuer
 	verifier *token.Verifier
 	keySets  []*pooledKeys
 }
@@ -44,6 +45,9 @@ type AdminToken struct {
 	Role string `json:"role"`
 	// A literal, `{env.NAME}` or `{file./path}`.
 	Secret string `json:"secret"`
+
+	// Where the Caddyfile says this. Messages name it.
+	Place place `json:"place,omitempty"`
 }
 
 // AdminOIDC takes access tokens of an OpenID provider.
@@ -98,17 +102,25 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 func (a *Admin) bearers() (func(*http.Request) (admin.Caller, error), error) {
 	var named []admin.NamedToken
 	for _, t := range a.Tokens {
-		role, err := admin.ParseRole(t.Role)
+		n, err := t.resolve()
 		if err != nil {
-			return nil, fmt.Errorf("token %s: %w", t.Name, err)
+			return nil, t.Place.name(fmt.Errorf("token %s: %w", t.Name, err))
 		}
-		s, err := newSecret(t.Secret)
-		if err != nil {
-			return nil, fmt.Errorf("token %s: %w", t.Name, err)
-		}
-		named = append(named, admin.NamedToken{Name: t.Name, Role: role, Secret: s.Value})
+		named = append(named, n)
 	}
 	return admin.Bearer(named)
+}
+
+func (t *AdminToken) resolve() (admin.NamedToken, error) {
+	role, err := admin.ParseRole(t.Role)
+	if err != nil {
+		return admin.NamedToken{}, err
+	}
+	s, err := newSecret(t.Secret)
+	if err != nil {
+		return admin.NamedToken{}, err
+	}
+	return admin.NamedToken{Name: t.Name, Role: role, Secret: s.Value}, nil
 }
 
 func (a *Admin) provisionOIDC() error {
@@ -126,10 +138,15 @@ func (a *Admin) provisionOIDC() error {
 				return fmt.Errorf("oidc %s: role %s needs a scope", o.Issuer, r.Role)
 			}
 		}
-		settings := token.Issuer{URL: o.Issuer}
-		if known := a.app.issuer(o.Issuer); known != nil {
-			settings = known.settings()
+		known, err := a.app.issuerOr(o)
+		if err != nil {
+			return fmt.Errorf("oidc %s: %w", o.Issuer, err)
 		}
+		settings := known.settings()
+		if a.rules == nil {
+			a.rules = make(map[string]policy.Issuer)
+		}
+		a.rules[o.Issuer] = known.rules()
 		settings.Audiences, settings.Accept = o.Audiences, withoutIDTokens(settings.Accept)
 		if err := settings.Validate(); err != nil {
 			return fmt.Errorf("oidc: %w", err)
@@ -148,6 +165,16 @@ func (a *Admin) provisionOIDC() error {
 	var err error
 	a.verifier, err = token.NewVerifier(cfg)
 	return err
+}
+
+// issuerOr is what is configured of a provider, or how one is taken of which
+// only the admin API knows.
+func (a *App) issuerOr(o *AdminOIDC) (*Issuer, error) {
+	if known := a.issuer(o.Issuer); known != nil {
+		return known, nil
+	}
+	i := &Issuer{URL: o.Issuer, Audiences: o.Audiences}
+	return i, i.provision()
 }
 
 func withoutIDTokens(accept []token.Accept) []token.Accept {
@@ -171,10 +198,13 @@ func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 		return admin.Caller{}, errCaller
 	}
 	c := a.app.caseOf(&t.Credential, &policy.Requirements{}, now)
+	c.Issuer = a.rules[t.Credential.Issuer]
 	if d := c.Decide(); !d.Admits() {
 		return admin.Caller{}, errCaller
 	}
-	caller := admin.Caller{Name: "oidc:" + t.Credential.Subject, Source: "admin"}
+	// Two providers may have one subject each of the same name. No issuer has a
+	// space in it, so no two callers have the same name.
+	caller := admin.Caller{Name: "oidc:" + t.Credential.Issuer + " " + t.Credential.Subject, Source: "admin"}
 	for _, o := range a.OIDC {
 		if o.Issuer == t.Credential.Issuer {
 			caller.Role = o.role(t.Credential.Scope)

@@ -91,6 +91,9 @@ type LocalLedger struct {
 	// An existing directory. Default: `curfew/ledger` in Caddy's data
 	// directory, which is created.
 	Dir string `json:"dir,omitempty"`
+
+	// Where the Caddyfile says this. Messages name it.
+	Place place `json:"place,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -105,11 +108,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
-	a.digest = digestOf(a)
 	dir, err := a.ledgerDir()
 	if err != nil {
 		return err
 	}
+	a.digest = digestOf(a)
 	if a.gateway, err = acquireGateway(dir, a.NodeName); err != nil {
 		return err
 	}
@@ -200,7 +203,15 @@ func (a *App) ledgerDir() (string, error) {
 	if a.Ledger == nil || a.Ledger.Local == nil || a.Ledger.Local.Dir == "" {
 		return cli.LedgerDir(), nil
 	}
-	dir, err := caddy.NewReplacer().ReplaceOrErr(a.Ledger.Local.Dir, true, true)
+	named := a.Ledger.Local
+	dir, err := named.directory()
+	err = named.Place.name(err)
+	named.Place = "" // nodes that differ in this alone are configured alike
+	return dir, err
+}
+
+func (l *LocalLedger) directory() (string, error) {
+	dir, err := caddy.NewReplacer().ReplaceOrErr(l.Dir, true, true)
 	if err != nil {
 		return "", fmt.Errorf("ledger directory: %w", err)
 	}
@@ -214,7 +225,7 @@ func (a *App) ledgerDir() (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("ledger directory: %w", err)
 	case !info.IsDir():
-		return "", fmt.Errorf("ledger directory %s is not a directory", dir)
+		return "", fmt.Errorf("ledger directory %s is not a directory: name one", dir)
 	}
 	return dir, nil
 }
@@ -228,7 +239,7 @@ func (a *App) provisionVerifier() error {
 		if _, twice := a.issuers[i.URL]; twice {
 			return fmt.Errorf("issuer %s is configured twice: merge the two blocks", i.URL)
 		}
-		a.issuers[i.URL] = policy.Issuer{ClockSkew: time.Duration(i.ClockSkew), Retention: time.Duration(i.Retention)}
+		a.issuers[i.URL] = i.rules()
 		keys, err := acquireKeySet(i.URL, a.gateway.metrics)
 		if err != nil {
 			return fmt.Errorf("issuer %s: %w", i.URL, err)
@@ -316,10 +327,13 @@ func (a *App) ledgerOptions(dir string) local.Options {
 // appOf finds the app of the configuration that a module belongs to.
 func appOf(ctx caddy.Context, directive string) (*App, error) {
 	app, err := ctx.AppIfConfigured("curfew")
-	if err != nil {
+	switch {
+	case err == nil:
+		return app.(*App), nil
+	case errors.Is(err, caddy.ErrNotConfigured):
 		return nil, fmt.Errorf("%s needs the global curfew options: add `{ curfew { issuer <url> { audience <audience> } } }` at the top: %w", directive, err)
 	}
-	return app.(*App), nil
+	return nil, err // the options are there, and say what is wrong with them
 }
 
 // activeApp finds the app of the configuration that serves now. Caddy's admin

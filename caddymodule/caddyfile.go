@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
+
+	"curfew.dev/curfew/token"
 )
 
 func init() {
@@ -61,6 +63,7 @@ func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
+		d.Next() // curfew: the line to name
 		return nil, d.Err("a second global curfew block: merge the two")
 	}
 	a := new(App)
@@ -248,7 +251,7 @@ func (a *App) parseLedger(d *caddyfile.Dispenser) error {
 		if args[1] == "" {
 			return d.Err("the ledger directory is empty")
 		}
-		a.Ledger.Local.Dir = args[1]
+		a.Ledger.Local.Dir, a.Ledger.Local.Place = args[1], placeOf(d)
 	}
 	return options{}.read(d)
 }
@@ -358,7 +361,7 @@ func (a *Admin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	return options{
 		"token": func(d *caddyfile.Dispenser) error {
-			var t AdminToken
+			t := AdminToken{Place: placeOf(d)}
 			if !d.AllArgs(&t.Name, &t.Role, &t.Secret) {
 				return d.Err("want `token <name> <role> <secret>`")
 			}
@@ -385,8 +388,12 @@ func (a *Admin) parseOIDC(d *caddyfile.Dispenser) error {
 			return nil
 		},
 	}.read(d, "audience", "role")
+	if err != nil {
+		return err
+	}
 	a.OIDC = append(a.OIDC, o)
-	return err
+	// Provision will say the same, but here the line is known.
+	return located(d, token.Issuer{URL: o.Issuer, Audiences: o.Audiences}.Validate())
 }
 
 // word reads exactly one argument.

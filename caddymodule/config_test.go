@@ -116,7 +116,7 @@ func TestRefusedAtLoad(t *testing.T) {
 		{"symmetric", "issuer https://login.example.com {\n audience api\n algorithms HS256\n}", "", "asymmetric"},
 		{"none", "issuer https://login.example.com {\n audience api\n algorithms none\n}", "", "asymmetric"},
 		{"issuer twice", issuer + issuer, "", "twice"},
-		{"missing directory", issuer + "ledger local /nowhere/at/all", "", "does not exist"},
+		{"missing directory", issuer + "ledger local /nowhere/at/all", "", "mode 0700, at Caddyfile:7"},
 		{"unknown option", issuer + "ledgre local", "", `unknown option "ledgre"`},
 		{"unknown on_empty", issuer + "on_empty maybe", "", "sign_out_all"},
 		{"retention too short", "issuer https://login.example.com {\n audience api\n retention 1h\n}", "", "max_token_lifetime"},
@@ -130,12 +130,13 @@ func TestRefusedAtLoad(t *testing.T) {
 		{"bad max_age", issuer + "policy p {\n max_age 1500ms\n}", "", "whole seconds"},
 		{"reserved header", issuer, site("curfew {\n identity_header Curfew-Subject email\n}"), "reserved"},
 		{"admin without credential", issuer, site("curfew_admin"), "needs a credential"},
-		{"admin empty env", issuer, admin("{env.CURFEW_TEST_NOT_SET}"), "empty or not set"},
-		{"admin missing file", issuer, admin("{file./nowhere/secret}"), "reading the secret"},
-		{"admin empty file", issuer, admin("{file." + empty + "}"), "empty or not set"},
+		{"admin empty env", issuer, admin("{env.CURFEW_TEST_NOT_SET}"), "give it a value, at Caddyfile:11"},
+		{"admin missing file", issuer, admin("{file./nowhere/secret}"), "no such file or directory, at Caddyfile:11"},
+		{"admin empty file", issuer, admin("{file." + empty + "}"), "give it a value, at Caddyfile:11"},
 		{"admin bad role", issuer, site("curfew_admin {\n token helpdesk god 0123456789abcdef\n}"), "role"},
-		{"oidc without audience", issuer, site("curfew_admin {\n oidc https://login.example.com {\n role write scope s\n }\n}"), "audience"},
+		{"oidc without audience", issuer, site("curfew_admin {\n oidc https://login.example.com {\n role write scope s\n }\n}"), "`audience`, at Caddyfile:13"},
 		{"oidc without role", issuer, site("curfew_admin {\n oidc https://login.example.com {\n audience a\n }\n}"), "role"},
+		{"missing directory, with a guard", issuer + "ledger local /nowhere/at/all", site("curfew"), "does not exist"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			block := "curfew {\n" + c.global + "\n}\n"
@@ -147,7 +148,10 @@ func TestRefusedAtLoad(t *testing.T) {
 				err = validate(adapted)
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want an error with %q", err, c.want)
+				t.Fatalf("got %v, want an error with %q", err, c.want)
+			}
+			if c.global != "-" && strings.Contains(err.Error(), "needs the global") {
+				t.Errorf("the mend is none: %v", err)
 			}
 		})
 	}
@@ -155,7 +159,7 @@ func TestRefusedAtLoad(t *testing.T) {
 
 func TestSecondGlobalBlock(t *testing.T) {
 	_, err := adapt(t, caddyfile.Format([]byte("{\ncurfew {\n}\ncurfew {\n}\n}\n")))
-	if err == nil || !strings.Contains(err.Error(), "second global curfew block") {
+	if err == nil || !strings.Contains(err.Error(), "second global curfew block: merge the two, at Caddyfile:4") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -84,6 +84,7 @@ func releaseGateway(g *gateway) error {
 func (g *gateway) use(a *App) {
 	g.app.Store(a)
 	g.cache.Resize(a.TokenCache)
+	g.node.Expect(a.ExpectNodes)
 }
 
 // start opens the ledger once, whichever configuration comes first.

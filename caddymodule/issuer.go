@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
 )
 
@@ -98,6 +99,11 @@ func (i *Issuer) provision() error {
 		return errors.New("a client can't be empty")
 	}
 	return i.settings().Validate()
+}
+
+// rules are what decisions need to know of it.
+func (i *Issuer) rules() policy.Issuer {
+	return policy.Issuer{ClockSkew: time.Duration(i.ClockSkew), Retention: time.Duration(i.Retention)}
 }
 
 func (i *Issuer) settings() token.Issuer {

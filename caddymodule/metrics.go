@@ -74,9 +74,7 @@ func newMetrics(g *gateway) *metrics {
 		adminDuration:  histogram("admin_request_duration_seconds", "Time to answer a call of the admin API.", seconds, "operation"),
 	}
 	m.cacheHits, m.cacheMisses = m.cacheRequests.WithLabelValues("hit"), m.cacheRequests.WithLabelValues("miss")
-	for _, op := range []string{"append", "open"} {
-		m.ledgerErrors.WithLabelValues(op)
-	}
+	m.ledgerErrors.WithLabelValues("append")
 	for _, path := range []string{"hit", "verify"} {
 		m.decisionDuration.WithLabelValues(path)
 	}
@@ -147,6 +145,7 @@ func (m *metrics) adminCall(operation string, code int, took time.Duration) {
 
 // keyObserver counts what a key set does.
 type keyObserver struct {
+	issuer     string
 	success    prometheus.Gauge
 	fetches    *prometheus.CounterVec
 	unknownKID prometheus.Counter
@@ -157,15 +156,18 @@ func (m *metrics) keys(issuer string) *keyObserver {
 	for _, result := range token.FetchResults() {
 		fetches.WithLabelValues(string(result))
 	}
-	return &keyObserver{m.jwksSuccess.WithLabelValues(issuer), fetches, m.jwksUnknownKID.WithLabelValues(issuer)}
+	return &keyObserver{issuer, m.jwksSuccess.WithLabelValues(issuer), fetches, m.jwksUnknownKID.WithLabelValues(issuer)}
 }
 
 // Fetched counts an attempt to get the keys.
 func (o *keyObserver) Fetched(result token.FetchResult, err error) {
 	o.fetches.WithLabelValues(string(result)).Inc()
-	if err == nil {
-		o.success.SetToCurrentTime()
+	if err != nil {
+		(*observer)(nil).log().Warn("fetching an issuer's keys; the last good ones go on for jwks_max_stale",
+			zap.String("issuer", o.issuer), zap.Error(err))
+		return
 	}
+	o.success.SetToCurrentTime()
 }
 
 // UnknownKey counts a token whose key the issuer does not publish.

@@ -38,7 +38,7 @@ func newSecret(configured string) (*secret, error) {
 	case strings.HasPrefix(name, "file."):
 		s.path = name[len("file."):]
 		if err := s.read(); err != nil {
-			return nil, fmt.Errorf("reading the secret %s: %w", configured, err)
+			return nil, fmt.Errorf("reading the secret %s (let the user Caddy runs as read it): %w", configured, err)
 		}
 	default:
 		return nil, errors.New("a secret is a literal, {env.NAME} or {file./path}")
@@ -54,7 +54,7 @@ func newSecret(configured string) (*secret, error) {
 
 func checkSecret(value []byte) error {
 	if len(value) == 0 {
-		return errors.New("it is empty or not set")
+		return errors.New("it is empty or not set: give it a value")
 	}
 	for _, c := range value {
 		if c <= ' ' || c > '~' {

@@ -27,7 +27,9 @@ func TestR1EveryWayIn(t *testing.T) {
 		"optional": func() int { return g.get("/optional/x", token).StatusCode },
 		"cookie":   func() int { return g.ask("GET", "/optional/x", "Cookie: session="+token).StatusCode },
 		"handled":  func() int { return g.ask("HEAD", "/guarded/x", "Authorization: Bearer "+token).StatusCode },
-		"sse":      func() int { return g.ask("GET", "/guarded/x", "Authorization: Bearer "+token, "Accept: text/event-stream").StatusCode },
+		"sse": func() int {
+			return g.ask("GET", "/guarded/x", "Authorization: Bearer "+token, "Accept: text/event-stream").StatusCode
+		},
 		"websocket": func() int {
 			w := dial(t, g.app)
 			defer w.conn.Close()
@@ -264,7 +266,7 @@ func TestR4NoSuccessWithoutTheLedger(t *testing.T) {
 			continue
 		}
 		refused = true
-		if a.StatusCode != 503 || time.Since(began) > 5*time.Second {
+		if a.StatusCode != 503 || time.Since(began) > 3*time.Second {
 			t.Errorf("a full disk: %d %s after %v", a.StatusCode, a.body, time.Since(began))
 		}
 		break

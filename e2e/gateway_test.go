@@ -28,6 +28,7 @@ type config struct {
 	OnEmpty  string // default: start
 	LogLevel string // default: INFO
 	LogUser  string // default: sub
+	Grace    string // default: 2s
 	Extra    string // appended
 }
 

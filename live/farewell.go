@@ -5,7 +5,7 @@ import "net/http"
 // polite reports whether a response that has begun can still end with words:
 // the trailers of gRPC, or the close frame of a WebSocket over HTTP/2 or 3.
 func (q *Request) polite() bool {
-	return q.protocol == GRPC || q.protocol == WebSocket && q.request.ProtoMajor >= 2
+	return q.protocol == GRPC || q.frames != nil
 }
 
 // farewell says them, if nothing was severed.
@@ -18,7 +18,7 @@ func (q *Request) farewell(why *Refusal) bool {
 		h.Set(http.TrailerPrefix+"Grpc-Status", grpcStatus(why.Status))
 		h.Set(http.TrailerPrefix+"Grpc-Message", closeReason)
 		return true
-	case q.protocol == WebSocket && q.frames.between():
+	case q.frames != nil && q.frames.between():
 		_, err := q.ResponseWriter.Write(closeFrame)
 		return err == nil
 	}

@@ -94,7 +94,7 @@ type Request struct {
 	returned bool
 	severed  bool // what was written may not have arrived whole
 	conn     *conn
-	frames   frames // of a WebSocket that was not hijacked
+	frames   *frames // of a WebSocket over HTTP/2 or 3
 
 	// Owned by the shard.
 	shard          *shard
@@ -119,6 +119,9 @@ func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, t Terms, next H
 	q := &Request{
 		ResponseWriter: w, registry: g, request: r, credential: t.Credential, judge: t.Judge, controller: t.Controller,
 		protocol: protocolOf(r),
+	}
+	if q.protocol == WebSocket && r.ProtoMajor > 1 {
+		q.frames = new(frames)
 	}
 	q.deadline, q.due = t.deadline()
 	q.kept.note(w.Header())

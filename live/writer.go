@@ -46,7 +46,7 @@ func (q *Request) Write(p []byte) (int, error) {
 		return 0, errCut
 	}
 	n, err := q.ResponseWriter.Write(p)
-	if q.protocol == WebSocket {
+	if q.frames != nil {
 		q.frames.advance(p[:n])
 	}
 	return n, err
@@ -58,7 +58,7 @@ const readChunk = 256 << 10
 // ReadFrom keeps the short way from a file to the connection open, in chunks.
 func (q *Request) ReadFrom(r io.Reader) (total int64, err error) {
 	below, ok := q.ResponseWriter.(io.ReaderFrom)
-	if !ok || q.protocol == WebSocket {
+	if !ok || q.frames != nil {
 		return io.Copy(writerOnly{q}, r)
 	}
 	// A limit around a limit would hide the file.

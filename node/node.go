@@ -76,6 +76,8 @@ type Node struct {
 	log   atomic.Pointer[openLog]
 	ready atomic.Pointer[time.Time] // since when this instance enforces
 
+	expected atomic.Int64 // nodes
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 
@@ -276,6 +278,10 @@ func (n *Node) wake() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
+
+// Expect says how many nodes there should be; while fewer are heard, receipts
+// are partial. A local ledger has one.
+func (n *Node) Expect(nodes int) { n.expected.Store(int64(nodes)) }
 
 // Changes returns a channel that is closed when something more was applied, or
 // the node is in another state.

@@ -63,6 +63,9 @@ func (n *Node) ReceiptOf(r *revocation.Record, ref revocation.Ref) Receipt {
 	if since, ok := n.enforcedSince(ref.Position, time.UnixMilli(r.Time)); ok {
 		here.State, here.EnforcedAt = "enforced", NewTime(since)
 		out.Enforcement.State = "enforced"
+		if n.expected.Load() > 1 {
+			out.Enforcement.State = "partial"
+		}
 		// A local ledger has one reader, which is fresh by construction: the
 		// bound is the moment itself.
 		out.Enforcement.EnforcedBy = here.EnforcedAt

@@ -20,7 +20,7 @@ type Machine struct {
 // ThisMachine describes the machine; what it does not tell is left out.
 func ThisMachine() Machine {
 	return Machine{
-		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Memory: field("/proc/meminfo", "MemTotal"),
+		CPU: field("/proc/cpuinfo", "model name"), Cores: cores(), Memory: field("/proc/meminfo", "MemTotal"),
 		Kernel: firstWords("/proc/sys/kernel/osrelease", 1), Go: runtime.Version(), Load: LoadAverage(),
 	}
 }

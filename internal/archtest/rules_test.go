@@ -32,6 +32,7 @@ var rooms = map[string]room{
 	"cmd":         {6, "a main of a few lines"},
 	"e2e":         {7, "sees the product from outside"},
 	"benchmarks":  {7, "measures the product from outside"},
+	"docs":        {7, "tells of the product, and its tests hold it to that"},
 }
 
 // foreign says who may import what is not ours. Tests may, all of it.

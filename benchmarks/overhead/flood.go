@@ -1,0 +1,3 @@
+package main
+
+func runFlood(o options) error { return nil }

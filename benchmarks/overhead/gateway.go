@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"curfew.dev/curfew/benchmarks/rig"
+)
+
+// secret of the admin API, which listens on loopback for the length of a run.
+const secret = "of-the-benchmark-alone-0123456789"
+
+// gateway is a Caddy process in front of the upstream.
+type gateway struct {
+	*rig.Process
+	settings
+	App, API, Ops, Endpoint string // host:port
+	ready                   time.Duration
+	started                 time.Time
+}
+
+// settings are in what two gateways may differ.
+type settings struct {
+	Name             string
+	Guarded          bool
+	Headers          []string // that reverse_proxy adds: what passing an identity on costs by itself
+	Issuer, Upstream string
+	Audience, Secret string
+	Ledger           string
+	Cache            string
+}
+
+var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
+	admin {{.Endpoint}}
+	persist_config off
+	auto_https off
+	grace_period 1s
+	log default {
+		level ERROR
+	}
+{{- if .Guarded}}
+	curfew {
+		issuer {{.Issuer}} {
+			audience {{.Audience}}
+			device_claim device_id
+			tenant_claim tid
+		}
+		ledger local {{.Ledger}}
+		on_empty start
+		token_cache {{.Cache}}
+	}
+{{- end}}
+}
+http://{{.App}} {
+{{- if .Guarded}}
+	curfew
+{{- end}}
+	reverse_proxy {{.Upstream}} {
+{{- range .Headers}}
+		header_up {{.}}
+{{- end}}
+	}
+}
+{{- if .Guarded}}
+http://{{.API}} {
+	curfew_admin {
+		token benchmark break_glass {{.Secret}}
+	}
+}
+http://{{.Ops}} {
+	curfew_health
+}
+{{- end}}
+`))
+
+// buildCaddy builds the product, unless a flag names one that is built.
+func buildCaddy(o options, dir string) (string, error) {
+	if o.caddy != "" {
+		return filepath.Abs(o.caddy)
+	}
+	binary := filepath.Join(dir, "caddy")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "curfew.dev/curfew/cmd/caddy")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building Caddy (run this inside the repository): %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+func startGateway(o options, binary, dir string, s settings) (*gateway, error) {
+	g := &gateway{settings: s}
+	for _, address := range []*string{&g.App, &g.API, &g.Ops, &g.Endpoint} {
+		var err error
+		if *address, err = rig.FreeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	var b bytes.Buffer
+	if err := caddyfile.Execute(&b, g); err != nil {
+		return nil, fmt.Errorf("writing a Caddyfile: %w", err)
+	}
+	config := filepath.Join(dir, s.Name+".caddyfile")
+	if err := os.WriteFile(config, b.Bytes(), 0o600); err != nil {
+		return nil, fmt.Errorf("writing a Caddyfile: %w", err)
+	}
+	g.started = time.Now()
+	var err error
+	g.Process, err = rig.Start(rig.Command{
+		Name: s.Name, Path: binary, Args: []string{"run", "--adapter", "caddyfile", "--config", config}, Dir: dir, CPUs: o.core,
+		Env: []string{"GOGC=" + o.gogc, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "HOME=" + dir},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := g.awaitReady(); err != nil {
+		g.Stop()
+		return nil, err
+	}
+	g.ready = time.Since(g.started)
+	return g, nil
+}
+
+func (g *gateway) awaitReady() error {
+	if !g.Guarded {
+		return rig.AwaitListener(g.Process, g.App)
+	}
+	return rig.Await(g.Process, 10*time.Minute, func() error {
+		resp, err := http.Get("http://" + g.Ops + "/readyz")
+		if err != nil {
+			return err
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("/readyz answers %d", resp.StatusCode)
+		}
+		return nil
+	})
+}
+
+// memory is what the Go runtime of a process tells about itself.
+type memory struct {
+	TotalAlloc, Mallocs, HeapAlloc, Sys uint64
+	LastGC                              uint64  // Unix nanoseconds
+	GCCPUFraction                       float64 // of the time from the start to LastGC
+}
+
+// gcTime is the CPU time that garbage collection had taken at its last end.
+func (m memory) gcTime(started time.Time) time.Duration {
+	if m.LastGC == 0 {
+		return 0
+	}
+	return time.Duration(m.GCCPUFraction * float64(time.Unix(0, int64(m.LastGC)).Sub(started)))
+}
+
+func (g *gateway) memory() (memory, error) {
+	var v struct{ Memstats memory }
+	resp, err := http.Get("http://" + g.Endpoint + "/debug/vars")
+	if err != nil {
+		return memory{}, fmt.Errorf("asking %s for its memory: %w", g.Name, err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+		return memory{}, fmt.Errorf("asking %s for its memory: %w", g.Name, err)
+	}
+	return v.Memstats, nil
+}

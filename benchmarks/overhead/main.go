@@ -1,0 +1,82 @@
+// Command overhead measures what curfew adds to a proxied request: a real
+// Caddy with reverse_proxy to a real upstream, once with and once without it,
+// side by side under the same load in short alternating slices, so that
+// whatever else the machine does hits both alike.
+//
+//	go run ./benchmarks/overhead            all scenarios, about 20 minutes
+//	go run ./benchmarks/overhead -smoke     a few seconds: does it all still work?
+//	go run ./benchmarks/overhead -flood     bad tokens beside good requests
+//
+// It writes a table to stdout, and overhead.md, overhead.json and overhead.svg
+// into the directory of -out. It talks to loopback only, and must never gate a
+// build by a time: -smoke fails for wrong answers alone.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"curfew.dev/curfew/benchmarks/rig"
+)
+
+// options are the flags.
+type options struct {
+	smoke, flood bool
+	only         string
+	caddy        string
+	rounds       int
+	slice        time.Duration
+	connections  int
+	rate         float64
+	algorithm    string
+	gogc         string
+	cache        string
+	arrive       string
+	out          string
+	profiles     string
+	core         string
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == rig.UpstreamRole {
+		exit(rig.ServeAsUpstream(os.Args[2]))
+	}
+	var o options
+	flag.BoolVar(&o.smoke, "smoke", false, "one short round of small scenarios")
+	flag.BoolVar(&o.flood, "flood", false, "measure good requests under a flood of bad tokens instead")
+	flag.StringVar(&o.only, "only", "", "scenarios to run: a regular expression of their names")
+	flag.StringVar(&o.caddy, "caddy", "", "a Caddy with curfew; empty: build ./cmd/caddy")
+	flag.IntVar(&o.rounds, "rounds", 7, "pairs of slices of each scenario")
+	flag.DurationVar(&o.slice, "slice", 2*time.Second, "length of a slice")
+	flag.IntVar(&o.connections, "connections", 32, "kept-alive client connections")
+	flag.Float64Var(&o.rate, "rate", 2000, "requests per second of the open loop that latencies are taken in")
+	flag.StringVar(&o.algorithm, "algorithm", "ES256", "of the tokens: ES256 or RS256")
+	flag.StringVar(&o.gogc, "gogc", "100", "GOGC of both")
+	flag.StringVar(&o.cache, "token-cache", "64MiB", "token_cache of curfew")
+	flag.StringVar(&o.arrive, "arrive", "single", "how revocations arrive: single (one call each) or import")
+	flag.StringVar(&o.out, "out", "", "directory for the results; empty: only stdout")
+	flag.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of the gateways; empty: none")
+	flag.Parse()
+	core, err := rig.MoveAside()
+	if err != nil {
+		exit(err)
+	}
+	o.core = core
+	if o.smoke {
+		o.rounds, o.slice = 1, 500*time.Millisecond
+	}
+	if o.flood {
+		exit(runFlood(o))
+	}
+	exit(run(o))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "overhead:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
