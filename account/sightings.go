@@ -2,6 +2,7 @@ package account
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"curfew.dev/curfew/revocation"
@@ -39,13 +40,37 @@ func (s *Sightings) Note(c *revocation.Credential) {
 		if s.undated == nil {
 			s.undated = make(map[string]bool)
 		}
-		s.undated[c.Issuer] = true
+		s.undated[strings.Clone(c.Issuer)] = true
 	}
-	if _, known := s.seen[id]; !known {
+	kept, known := s.seen[id]
+	if !known {
 		s.makeRoom()
+		id, kept = id.clone(), new(revocation.Credential)
 		s.order = append(s.order, id)
+		s.seen[id] = kept
+	} else {
+		id = sighting{kept.Issuer, kept.Subject, kept.Client, kept.Session, kept.Device}
 	}
-	s.seen[id] = c
+	*kept = id.of(c)
+}
+
+// clone is of strings of its own: those of a credential share the memory of the
+// whole token.
+func (id sighting) clone() sighting {
+	return sighting{
+		strings.Clone(id.issuer), strings.Clone(id.subject), strings.Clone(id.client),
+		strings.Clone(id.session), strings.Clone(id.device),
+	}
+}
+
+// of is what is remembered of a credential: whose it is, and the sealed keys by
+// which targets match it.
+func (id sighting) of(c *revocation.Credential) revocation.Credential {
+	mine := *c
+	mine.Issuer, mine.Subject, mine.Client, mine.Session, mine.Device = id.issuer, id.subject, id.client, id.session, id.device
+	mine.Tenant, mine.TokenID, mine.KeyID, mine.JKT, mine.X5TS256, mine.ACR = "", "", "", "", "", ""
+	mine.AMR, mine.Scope, mine.Audiences = nil, nil, nil
+	return mine
 }
 
 // WithoutAuthTime reports whether a token of an issuer came without auth_time,

@@ -123,13 +123,20 @@ func (f *feed) await(ctx context.Context, changed <-chan struct{}, look, comment
 	}
 }
 
-var errBatchFull = errors.New("batch is full")
+var (
+	errBatchFull  = errors.New("batch is full")
+	errNotApplied = errors.New("not applied yet")
+)
 
-// forward sends the next entries and reports whether there may be more.
+// forward sends the next entries and reports whether there may be more. What is
+// durable already and not applied yet is told when it is.
 func (f *feed) forward(ctx context.Context) (more bool, err error) {
 	var batch bytes.Buffer
-	entries := 0
+	entries, applied := 0, f.Node.Applied()
 	err = f.log.Read(ctx, f.after, func(e revocation.Entry) error {
+		if e.Position.Compare(applied) > 0 {
+			return errNotApplied
+		}
 		if entries++; entries > feedBatch {
 			return errBatchFull
 		}
@@ -137,7 +144,7 @@ func (f *feed) forward(ctx context.Context) (more bool, err error) {
 		return f.write(&batch, e)
 	})
 	more = errors.Is(err, errBatchFull)
-	if err != nil && !more {
+	if err != nil && !more && !errors.Is(err, errNotApplied) {
 		return false, err
 	}
 	if batch.Len() == 0 {

@@ -211,3 +211,30 @@ func TestASilentStreamIsCommentedEvery15Seconds(t *testing.T) {
 		}
 	})
 }
+
+// An event says what is in force. What is durable and not applied is not.
+func TestEventsTellWhatIsApplied(t *testing.T) {
+	g := newGateway(t)
+	server := httptest.NewServer(g)
+	defer server.Close()
+	g.ledger.late = make(chan struct{})
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		if r := g.post("/v1/revocations", alice()); r.Code != 201 {
+			t.Errorf("%d %s", r.Code, r.Body)
+		}
+	}()
+	for g.ledger.Head().Position.Sequence < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	l := g.listen(server, "1.1")
+	defer l.close()
+	l.want("1.1", "", "")
+	time.AfterFunc(50*time.Millisecond, func() { close(g.ledger.late) })
+	e, ok := l.next()
+	if !ok || e.receipt.ID != "rev_1.2.0" || e.receipt.Enforcement.State != "enforced" {
+		t.Errorf("%+v", e)
+	}
+	<-answered
+}

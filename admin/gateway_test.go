@@ -35,8 +35,9 @@ const (
 type failing struct {
 	ledger.Ledger
 	err atomic.Pointer[error]
-	// hold, if set, is what appends wait for, after saying so.
-	hold, entered chan struct{}
+	// hold, if set, is what appends wait for, after saying so; late is what they
+	// wait for once they are durable.
+	hold, entered, late chan struct{}
 }
 
 func (f *failing) Append(ctx context.Context, r []revocation.Record, k ledger.Idempotency) (revocation.Position, bool, error) {
@@ -50,7 +51,11 @@ func (f *failing) Append(ctx context.Context, r []revocation.Record, k ledger.Id
 		}
 		<-f.hold
 	}
-	return f.Ledger.Append(ctx, r, k)
+	pos, replayed, err := f.Ledger.Append(ctx, r, k)
+	if f.late != nil {
+		<-f.late
+	}
+	return pos, replayed, err
 }
 
 // gateway is an API over a real node and ledger.

@@ -97,12 +97,32 @@ func (i *importer) run() {
 				return
 			}
 		}
-		if err != nil {
-			// A body that broke off was not sent to its end: what of it is not
-			// durable yet is not written, and nobody waits for an answer.
+		switch {
+		case errors.Is(err, io.EOF):
+			return
+		case err != nil:
+			i.breakOff()
 			return
 		}
 	}
+}
+
+// breakOff ends an import whose body can't be read to its end. What of it is
+// not durable yet is not written; who may still listen is told so, because an
+// answer that just ends would read like success.
+func (i *importer) breakOff() {
+	from := i.line + 1
+	if len(i.results) > 0 {
+		from = i.results[0].Line
+	}
+	p := invalidRequest.because("the body broke off: nothing was written from line %d on", from)
+	if !i.begun {
+		p.write(i.call.writer, i.call)
+		return
+	}
+	i.refuse(p)
+	i.results = append(i.results, imported{Line: i.line + 1, Status: p.Status, Problem: p.of(i.call)})
+	i.answer()
 }
 
 // next reads a line without its end. The slice is valid until the next call.
@@ -176,6 +196,11 @@ func (i *importer) flush() bool {
 		i.broken.write(i.call.writer, i.call)
 		return false
 	}
+	return i.answer()
+}
+
+// answer sends the results of a chunk. It returns false when nobody takes them.
+func (i *importer) answer() bool {
 	if !i.begun {
 		i.begun = true
 		i.call.writer.Header().Set("Content-Type", "application/x-ndjson")

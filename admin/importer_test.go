@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -230,4 +231,51 @@ func TestImportStopsTryingWhenTheLedgerFails(t *testing.T) {
 			close(failed)
 		}
 	}
+}
+
+// Whoever still listens when the body breaks off is told what was not written,
+// and never in a 200 that says nothing.
+func TestImportBrokenOff(t *testing.T) {
+	for name, tt := range map[string]struct{ lines, status, written int }{
+		"at once": {1, 400, 0},
+		"later":   {chunkLines + 1, 200, chunkLines},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t)
+			server := httptest.NewServer(g)
+			defer server.Close()
+			answer := breakOff(t, server, tt.lines)
+			text, _ := io.ReadAll(answer.Body)
+			answers := strings.Split(strings.TrimSpace(string(text)), "\n")
+			last := answers[len(answers)-1]
+			if answer.StatusCode != tt.status || !strings.Contains(last, `"status":400`) || !strings.Contains(last, "broke off") {
+				t.Errorf("%s: %q", answer.Status, last)
+			}
+			if n := strings.Count(string(text), `"status":201`); n != tt.written {
+				t.Errorf("%d lines read as written, want %d", n, tt.written)
+			}
+			if n := g.count(); n != tt.written+1 {
+				t.Errorf("%d records beside the genesis, want %d", n-1, tt.written)
+			}
+		})
+	}
+}
+
+// breakOff sends an import whose body ends in the middle of a chunk.
+func breakOff(t *testing.T, server *httptest.Server, lines int) *http.Response {
+	t.Helper()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	body := strings.Repeat(line("a"), lines)
+	fmt.Fprintf(conn, "POST /v1/revocations/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\n"+
+		"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\nnonsense\r\n", writeToken, len(body), body)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { answer.Body.Close() })
+	return answer
 }

@@ -32,6 +32,11 @@ func (e *AdminEndpoint) Routes() []caddy.AdminRoute {
 // configuration's routers.
 func (*AdminEndpoint) serve(w http.ResponseWriter, r *http.Request) error {
 	app, err := activeApp()
+	if err != nil && caddy.Exiting() {
+		// The endpoint is the last to go. Nothing was written.
+		w.Header().Set("Retry-After", "1")
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err, Message: "the gateway is shutting down"}
+	}
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err, Message: "curfew is not configured"}
 	}

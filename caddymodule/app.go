@@ -64,7 +64,7 @@ type App struct {
 	// record: `sub` (the default), `hash` or `off`.
 	LogUser string `json:"log_user,omitempty"`
 
-	ctx       caddy.Context
+	stopping  <-chan struct{} // closed when this configuration is about to stop
 	log       *slog.Logger
 	gateway   *gateway
 	keySets   []*pooledKeys
@@ -104,7 +104,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration and takes its share of what lives as long
 // as the process. It touches neither network nor ledger.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.log = ctx, ctx.Slogger()
+	a.log = ctx.Slogger()
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.gateway.metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	if err := a.gateway.watchExit(ctx); err != nil {
+	if err := a.watchStop(ctx); err != nil {
 		return err
 	}
 	if err := a.provisionVerifier(); err != nil {
@@ -294,6 +294,7 @@ func (a *App) Cleanup() error {
 		errs = append(errs, releaseKeySet(keys))
 	}
 	if a.gateway != nil {
+		a.gateway.leave(a)
 		errs = append(errs, releaseGateway(a.gateway))
 	}
 	return errors.Join(errs...)

@@ -87,6 +87,17 @@ func (g *gateway) use(a *App) {
 	g.node.Expect(a.ExpectNodes)
 }
 
+// leave gives the configuration that serves its place back, if one that failed
+// to start after this app did had taken it.
+func (g *gateway) leave(a *App) {
+	if g.app.Load() != a {
+		return
+	}
+	if active, err := activeApp(); err == nil && active != a && active.gateway == g {
+		g.use(active)
+	}
+}
+
 // start opens the ledger once, whichever configuration comes first.
 func (g *gateway) start(a *App) error {
 	g.starting.Lock()

@@ -283,12 +283,12 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return passUnless(err, w, r, next)
 	}
 	if g.Preflight == "pass" && g.isPreflight(r) {
-		return g.bypass(w, r, next)
+		return g.bypass(w, r, v, next)
 	}
 	if err := g.judgeable(v, r, started); err != nil {
 		refusal := refusalOf(err)
 		if refusal.Reason == policy.NoCredential && g.Optional {
-			return g.bypass(w, r, next)
+			return g.bypass(w, r, v, next)
 		}
 		return g.refuse(w, r, next, v, refusal)
 	}
@@ -441,10 +441,13 @@ func (v *visit) look(n *node.Node) {
 	}
 }
 
-// bypass passes a request without a credential on as anonymous.
-func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// bypass passes a request without a credential on: as anonymous, unless a guard
+// that looks elsewhere has found one.
+func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	g.outcomes.bypass.Inc()
-	g.identity.anonymous(r)
+	if v.guards == 0 {
+		g.identity.anonymous(r)
+	}
 	logDecision(r, &logged{decision: "bypass", policy: g.label})
 	return next.ServeHTTP(w, r)
 }

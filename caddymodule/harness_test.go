@@ -173,7 +173,7 @@ func (g *gateway) stop() {
 func (g *gateway) config(global, sites string) ([]byte, error) {
 	logging := "level ERROR"
 	if g.logTo != "" {
-		logging = "level DEBUG\n\t\tformat json\n\t\toutput file " + g.logTo
+		logging = "level DEBUG\n\t\tformat json\n\t\toutput file " + g.logTo + " {\n\t\t\troll_disabled\n\t\t}"
 	}
 	text := g.replace.Replace("{\n\tadmin 127.0.0.1:ENDPOINTPORT\n\tpersist_config off\n\tauto_https off\n\tlog {\n\t\t" + logging + "\n\t}\n" + global + "}\n" + sites)
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
@@ -192,7 +192,10 @@ func (g *gateway) tryLoad(global, sites string) error {
 	if err != nil {
 		return err
 	}
-	return caddy.Load(config, true)
+	err = caddy.Load(config, true)
+	// The servers before are closing their connections.
+	client.CloseIdleConnections()
+	return err
 }
 
 func (g *gateway) awaitReady() {

@@ -132,62 +132,51 @@ func (id *identity) anonymous(r *http.Request) {
 	r.Header["Curfew-Authenticated"] = []string{"false"}
 }
 
+// identityHeaders are those that carry the facts of a credential.
+var identityHeaders = [...]string{
+	"Curfew-Authenticated", "Curfew-Issuer", "Curfew-Subject", "Curfew-Client", "Curfew-Session", "Curfew-Device",
+	"Curfew-Tenant", "Curfew-Scope", "Curfew-Acr", "Curfew-Amr", "Curfew-Auth-Time", "Curfew-Expires-At",
+}
+
+// headerValues has room for the values of one request's headers: a handler
+// behind us may change them in place, so they can't be shared between requests.
+type headerValues [len(identityHeaders)]string
+
 // facts are what a credential says, as it is passed on. They are made once for
 // each token, not for each request.
 type facts struct {
-	headers      []fact
-	user, hashed any // the subject, as log_user has it
+	values       headerValues // of identityHeaders; empty: the token lacks it
+	user, hashed any          // the subject, as log_user has it
 }
 
-type fact struct{ header, value string }
-
-// factsOf returns the facts of a token. Those that it lacks are left out.
+// factsOf returns the facts of a token.
 func factsOf(t *token.Token) *facts {
 	if f, ok := t.Memo.Load().(*facts); ok {
 		return f
 	}
 	c := &t.Credential
-	f := &facts{user: c.Subject, hashed: hashed(c.Issuer, c.Subject)}
-	for _, h := range [...]fact{
-		{"Curfew-Authenticated", "true"},
-		{"Curfew-Issuer", visible(c.Issuer)},
-		{"Curfew-Subject", visible(c.Subject)},
-		{"Curfew-Client", visible(c.Client)},
-		{"Curfew-Session", visible(c.Session)},
-		{"Curfew-Device", visible(c.Device)},
-		{"Curfew-Tenant", visible(c.Tenant)},
-		{"Curfew-Scope", list(c.Scope)},
-		{"Curfew-Acr", visible(c.ACR)},
-		{"Curfew-Amr", list(c.AMR)},
-		{"Curfew-Auth-Time", unix(c.AuthTime)},
-		{"Curfew-Expires-At", unix(c.ExpiresAt)},
-	} {
-		if h.value != "" {
-			f.headers = append(f.headers, h)
-		}
+	f := &facts{
+		user: c.Subject, hashed: hashed(c.Issuer, c.Subject),
+		values: headerValues{
+			"true", visible(c.Issuer), visible(c.Subject), visible(c.Client), visible(c.Session), visible(c.Device),
+			visible(c.Tenant), list(c.Scope), visible(c.ACR), list(c.AMR), unix(c.AuthTime), unix(c.ExpiresAt),
+		},
 	}
 	t.Memo.Store(f)
 	return f
 }
 
-// headerValues backs the values of one request's headers: a handler behind us
-// may change them in place, so they can't be shared between requests.
-type headerValues [12]string
-
-// set writes the facts of a verified token.
+// set writes the facts of a verified token. Facts that it lacks have no header.
 func (id *identity) set(h http.Header, t *token.Token, room *headerValues) {
-	values := room[:0]
-	put := func(name, value string) {
-		values = append(values, value)
-		n := len(values)
-		h[name] = values[n-1 : n : n]
-	}
-	for _, f := range factsOf(t).headers {
-		put(f.header, f.value)
+	*room = factsOf(t).values
+	for i, name := range identityHeaders {
+		if room[i] != "" {
+			h[name] = room[i : i+1 : i+1]
+		}
 	}
 	for _, m := range id.mapped {
 		if value, ok := t.Claim(m.claim); ok && value != "" {
-			put(m.header, visible(value))
+			h[m.header] = []string{visible(value)}
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/live"
@@ -190,25 +188,4 @@ func (a *admission) refusal(d policy.Decision, reason string) *live.Refusal {
 			})
 		},
 	}
-}
-
-// endOnExit ends what is live when the process exits: Caddy would wait for open
-// streams, by default for ever.
-type endOnExit struct{ gateway *gateway }
-
-// Handle is called with Caddy's event "stopping".
-func (e endOnExit) Handle(context.Context, caddy.Event) error {
-	if caddy.Exiting() {
-		e.gateway.live.CutAll(live.Stopping)
-	}
-	return nil
-}
-
-// watchExit listens for the end of the process.
-func (g *gateway) watchExit(ctx caddy.Context) error {
-	events, err := ctx.App("events")
-	if err != nil {
-		return fmt.Errorf("subscribing to Caddy's events: %w", err)
-	}
-	return events.(*caddyevents.App).On("stopping", endOnExit{g})
 }

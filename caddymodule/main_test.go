@@ -1,13 +1,20 @@
 package caddymodule_test
 
 import (
+	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"go.uber.org/goleak"
 )
 
 const (
@@ -30,5 +37,31 @@ func TestMain(m *testing.M) {
 		caddycmd.Main()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	client.CloseIdleConnections()
+	http.DefaultClient.CloseIdleConnections()
+	// Caddy's admin endpoint outlives caddy.Stop, and with it what the last
+	// configuration refers to.
+	if err := errors.Join(caddy.Load([]byte(`{"admin":{"disabled":true}}`), true), caddy.Stop()); err != nil {
+		panic(err)
+	}
+	// Token caches end when nothing refers to them any more.
+	for range 3 {
+		runtime.GC()
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err := goleak.Find(leftByCaddy...); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// leftByCaddy is what goes on after caddy.Stop: the lock files of its storage,
+// until their time has passed, and the token cache of the last configuration,
+// to which something of Caddy's still refers.
+var leftByCaddy = []goleak.Option{
+	goleak.IgnoreAnyFunction("github.com/dgraph-io/ristretto/v2.(*Cache[...]).processItems"),
+	goleak.IgnoreAnyFunction("github.com/dgraph-io/ristretto/v2.(*defaultPolicy[...]).processItems"),
+	goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
 }

@@ -67,7 +67,7 @@ func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
 // maxReadable is how long an ambiguous path may be, in bytes, to be read in all
 // ways: they are many, and work that a stranger can ask for. A longer one is
 // taken to match.
-const maxReadable = 2 << 10
+const maxReadable = 1 << 10
 
 // readings are the other ways to read a path that was decoded once. Almost
 // every path has none, which costs a look at its bytes.
@@ -80,7 +80,7 @@ func readings(u *url.URL) []string {
 		all = append(all, literal)
 	}
 	for _, read := range []func(string) string{
-		decode, decode, overlong, backslashes, withoutParameters, untilCut, withoutTails, withoutDots, withEmptyNames,
+		decode, decode, overlong, backslashes, withoutParameters, untilCut, withoutTails, withoutDots, withEmptyNames, withDotNames,
 	} {
 		for _, p := range all {
 			if other := read(p); !slices.Contains(all, other) {
@@ -192,8 +192,8 @@ func withoutTails(path string) string {
 	})
 }
 
-// withoutDots is how a server sees the path that takes dot segments for names
-// or drops them: what comes before them stays.
+// withoutDots is how a server sees the path that drops dot segments without
+// taking the step: what comes before them stays.
 func withoutDots(path string) string {
 	var kept []string
 	for s := range strings.SplitSeq(path, "/") {
@@ -204,9 +204,27 @@ func withoutDots(path string) string {
 	return strings.Join(kept, "/")
 }
 
-// withEmptyNames is how a server sees the path to which "//" is not "/": what
-// stands between the two is a name, of which Caddy's matchers know nothing.
-func withEmptyNames(path string) string { return strings.ReplaceAll(path, "//", "/\x7f/") }
+// aName stands for a segment that some server takes for a name like all others.
+// Caddy's matchers know nothing of it.
+const aName = "\x7f"
+
+// withEmptyNames is how a server sees the path to which "//" is not "/".
+func withEmptyNames(path string) string {
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/"+aName+"/")
+	}
+	return path
+}
+
+// withDotNames is how a server sees the path to which ".." is no step.
+func withDotNames(path string) string {
+	return eachSegment(path, func(s string) string {
+		if s == "." || s == ".." {
+			return aName
+		}
+		return s
+	})
+}
 
 func eachSegment(path string, change func(string) string) string {
 	segments := strings.Split(path, "/")

@@ -2,7 +2,6 @@ package caddymodule_test
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -459,16 +458,7 @@ func TestH7ClaimsAreNotExpanded(t *testing.T) {
 
 func fetch(t *testing.T, url string) string {
 	t.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return amidReload(t, mustGet(url)).body
 }
 
 func readFile(t *testing.T, path string) string {

@@ -2,7 +2,6 @@ package caddymodule_test
 
 import (
 	"bufio"
-	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // wire is a connection on which a test says exactly what it wants, where
@@ -74,10 +71,8 @@ func (g *gateway) host() string { return strings.TrimPrefix(g.app, "http://") }
 // h2c speaks HTTP/2 without TLS.
 func h2c(t *testing.T) *http.Client {
 	t.Helper()
-	transport := &http2.Transport{
-		AllowHTTP: true,
-		DialTLS:   func(network, addr string, _ *tls.Config) (net.Conn, error) { return net.Dial(network, addr) },
-	}
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 }

@@ -16,71 +16,104 @@ import (
 	"time"
 )
 
-// TestAcknowledgedIsDurable kills the gateway in the middle of a flood of
-// revocations: every one that was answered with 201 is there afterwards.
+// TestAcknowledgedIsDurable ends the gateway in the middle of a flood of
+// revocations: every one that was answered with 201 is there afterwards, and
+// none is answered with what reads as anything else than "not now".
 func TestAcknowledgedIsDurable(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
-	g := newGateway(t, p, config{})
-	var (
-		writers sync.WaitGroup
-		mu      sync.Mutex
-		acked   = make(map[string]string) // session by receipt
-	)
-	sample := g.as("write").request(t, http.MethodPost, "/v1/revocations", object{})
-	for w := range 4 {
-		writers.Go(func() {
+	for name, end := range map[string]func(*gateway, *testing.T){"kill -9": (*gateway).kill, "SIGTERM": (*gateway).stop} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t, newProvider(t), config{})
+			f := g.flood(t)
+			eventually(t, 20*time.Second, "some revocations are acknowledged", func() error {
+				if n := f.count(); n < 200 {
+					return fmt.Errorf("%d so far", n)
+				}
+				return nil
+			})
+			end(g, t)
+			f.writers.Wait()
+			for _, status := range f.refused {
+				if status != http.StatusServiceUnavailable {
+					t.Errorf("a revocation was answered with %d", status)
+				}
+			}
+			g.start(t)
+			for id, sid := range f.acked {
+				var r receipt
+				g.as("read").want(t, http.StatusOK, http.MethodGet, "/v1/revocations/"+id, nil, &r)
+				if r.Target["sid"] != sid {
+					t.Errorf("%s is about %v, it was acknowledged for %s", id, r.Target, sid)
+				}
+			}
+			t.Logf("%d acknowledged revocations survived %s", len(f.acked), name)
+		})
+	}
+}
+
+// flood is what became of many revocations by many callers.
+type flood struct {
+	writers sync.WaitGroup
+	mu      sync.Mutex
+	acked   map[string]string // session by receipt
+	refused []int             // statuses
+}
+
+// flood revokes sessions, through the site and through Caddy's endpoint, until
+// nobody answers.
+func (g *gateway) flood(t *testing.T) *flood {
+	t.Helper()
+	f := &flood{acked: make(map[string]string)}
+	site := g.as("write").request(t, http.MethodPost, "/v1/revocations", object{})
+	endpoint := site.Clone(site.Context())
+	endpoint.URL.Host, endpoint.URL.Path, endpoint.Host = g.Endpoint, "/curfew/v1/revocations", ""
+	for w, sample := range []*http.Request{site, site, endpoint, endpoint} {
+		f.writers.Go(func() {
 			for n := 0; ; n++ {
 				sid := fmt.Sprintf("session-%d-%d", w, n)
-				id, err := g.revokeSession(sample, sid)
+				status, id, err := g.revokeSession(sample, sid)
 				if err != nil {
 					return // the gateway is dead
 				}
-				mu.Lock()
-				acked[id] = sid
-				mu.Unlock()
+				f.note(status, id, sid)
 			}
 		})
 	}
-	eventually(t, 20*time.Second, "some revocations are acknowledged", func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(acked) < 200 {
-			return fmt.Errorf("%d so far", len(acked))
-		}
-		return nil
-	})
-	g.kill(t)
-	writers.Wait()
-	g.start(t)
-	for id, sid := range acked {
-		var r receipt
-		g.as("read").want(t, http.StatusOK, http.MethodGet, "/v1/revocations/"+id, nil, &r)
-		if r.Target["sid"] != sid {
-			t.Errorf("%s is about %v, it was acknowledged for %s", id, r.Target, sid)
-		}
+	return f
+}
+
+func (f *flood) note(status int, id, sid string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if status == http.StatusCreated {
+		f.acked[id] = sid
+		return
 	}
-	t.Logf("%d acknowledged revocations survived kill -9", len(acked))
+	f.refused = append(f.refused, status)
+}
+
+func (f *flood) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.acked)
 }
 
 // revokeSession sends a request like the sample, about one session.
-func (g *gateway) revokeSession(sample *http.Request, sid string) (id string, err error) {
+func (g *gateway) revokeSession(sample *http.Request, sid string) (status int, id string, err error) {
 	body, err := json.Marshal(object{"target": g.target("sid", sid)})
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	r := sample.Clone(sample.Context())
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	a, err := g.exchange(r)
-	if err != nil {
-		return "", err
-	}
-	if a.status != http.StatusCreated {
-		return "", fmt.Errorf("revoking: %d", a.status)
+	if err != nil || a.status != http.StatusCreated {
+		return a.status, "", err
 	}
 	var got receipt
 	err = json.Unmarshal(a.body, &got)
-	return got.ID, err
+	return a.status, got.ID, err
 }
 
 // TestLostDisk takes the ledger away. A gateway can't know what it has lost, so

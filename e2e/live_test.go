@@ -68,10 +68,18 @@ func TestExitEndsWhatIsOpen(t *testing.T) {
 	site := freeAddress(t)
 	g := newGateway(t, p, config{Grace: "1h", Extra: fmt.Sprintf("\n\nhttp://%s {\n\tcurfew\n\treverse_proxy %s\n}\n", site, newStreams(t))})
 	alices := watch(t, site, newBrowser(t, p, "alice", "phone-of-alice").signIn(t, "mobile"))
+	feed, err := new(http.Transport).RoundTrip(g.as("read").request(t, http.MethodGet, "/v1/events", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feed.Body.Close()
 	if status := g.process.signal(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("caddy ends with %d", status)
 	}
 	alices.ends(t, "aborted")
+	if _, err := io.ReadAll(feed.Body); err != nil {
+		t.Errorf("the event stream of the API: %v, want its end", err)
+	}
 }
 
 // newStreams is a service with an event stream and a WebSocket.

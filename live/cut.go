@@ -22,25 +22,28 @@ func (g *Registry) CutAll(c Cause) int {
 }
 
 // A few requests are cut where the caller stands; many by a few goroutines, and
-// never by all cores: those that go on need some.
+// never by all cores: those that go on need some. After each they step back
+// behind the handlers that they have woken, or whoever comes in the meantime
+// would queue behind thousands of those.
 const few = 64
 
 func (g *Registry) cut(candidates []*Request, c Cause) int {
 	var cut, next atomic.Int64
-	work := func() {
+	work := func(rest func()) {
 		for i := next.Add(1) - 1; i < int64(len(candidates)); i = next.Add(1) - 1 {
 			if candidates[i].face(c) {
 				cut.Add(1)
 			}
+			rest()
 		}
 	}
 	if len(candidates) <= few {
-		work()
+		work(func() {})
 		return int(cut.Load())
 	}
 	var done sync.WaitGroup
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
-		done.Go(work)
+		done.Go(func() { work(runtime.Gosched) })
 	}
 	done.Wait()
 	return int(cut.Load())

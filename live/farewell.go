@@ -1,6 +1,9 @@
 package live
 
-import "net/http"
+import (
+	"net"
+	"net/http"
+)
 
 // polite reports whether a response that has begun can still end with words:
 // the trailers of gRPC, or the close frame of a WebSocket over HTTP/2 or 3.
@@ -23,6 +26,23 @@ func (q *Request) farewell(why *Refusal) bool {
 		return err == nil
 	}
 	return false
+}
+
+// reset breaks the connection of an HTTP/1.0 response, whose regular end may be
+// that of the connection: what was cut must not be taken for complete.
+func (q *Request) reset() {
+	c, _, err := http.NewResponseController(q.ResponseWriter).Hijack()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	below := c
+	if over, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
+		below = over.NetConn()
+	}
+	if tcp, ok := below.(interface{ SetLinger(sec int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
 }
 
 // grpcStatus is what gRPC clients make of an HTTP status, so that a call that

@@ -2,12 +2,16 @@ package live_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -429,4 +433,57 @@ func TestNarrow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The end of an HTTP/1.0 connection may be that of the response, so it must not
+// look like one.
+func TestHTTP10IsReset(t *testing.T) {
+	e := newEdge(t, stream)
+	c, err := net.Dial("tcp", e.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET / HTTP/1.0\r\nX-Subject: alice\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 200)); err != nil {
+		t.Fatal(err)
+	}
+	e.cutAlice(t, 1)
+	if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// However admission, registration and the cut fall together, whoever is refused
+// has ended when both are done.
+func TestNobodySlipsThrough(t *testing.T) {
+	var g live.Registry
+	for range 500 {
+		v := new(verdicts)
+		var served sync.WaitGroup
+		for range 4 {
+			served.Go(func() {
+				w := newRecorder()
+				_ = g.Serve(w, w.request(t), live.Terms{Credential: credential("alice"), Judge: v}, handler(func(_ http.ResponseWriter, r *http.Request) error {
+					select {
+					case <-r.Context().Done():
+					case <-time.After(5 * time.Second):
+						t.Error("a request was missed")
+					}
+					return nil
+				}))
+				if w.Code != http.StatusUnauthorized {
+					t.Errorf("got %d", w.Code)
+				}
+			})
+		}
+		v.refuse()
+		g.Cut(alice())
+		served.Wait()
+	}
+	if n := g.Live(live.HTTP1); n != 0 {
+		t.Errorf("%d are still live", n)
+	}
 }

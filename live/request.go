@@ -209,6 +209,8 @@ func (q *Request) conclude(why *Refusal, severed bool) error {
 		return why.Write(q.ResponseWriter, q.request)
 	case !severed && q.farewell(why):
 		return nil
+	case !q.request.ProtoAtLeast(1, 1):
+		q.reset()
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -83,7 +83,8 @@ type Node struct {
 
 	mu       sync.Mutex
 	why      error               // of the state
-	followed revocation.Position // everything up to here was read and applied
+	followed revocation.Position // everything up to here was applied
+	replayed revocation.Position // what of it was there when this instance began
 	changed  chan struct{}       // closed when something was applied
 	enforced map[revocation.Position]enforcement
 	written  []revocation.Position // the keys of enforced, oldest first
@@ -155,24 +156,61 @@ func (n *Node) run(ctx context.Context, l ledger.Ledger) {
 	}
 	now := n.cfg.Now()
 	n.index.Expire(now.Unix())
-	n.ready.Store(&now)
-	n.become(Ready, nil)
+	n.begin(now)
 	expired := now
+	head := l.Head().Position
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if err := l.Err(); err != nil {
+		if err := n.keepUp(ctx, l, head); err != nil {
 			n.become(Damaged, err)
 			return
 		}
+		head = l.Head().Position
 		if now = n.cfg.Now(); now.Sub(expired) >= 10*time.Minute {
 			n.index.Expire(now.Unix())
 			expired = now
 		}
 	}
+}
+
+// begin makes the node ready that has read its ledger.
+func (n *Node) begin(now time.Time) {
+	n.mu.Lock()
+	n.replayed = n.followed
+	n.mu.Unlock()
+	n.ready.Store(&now)
+	n.become(Ready, nil)
+}
+
+// keepUp applies what became durable without an answer, however late: whoever
+// wrote it has not, and was told that its outcome is unknown. Past is where the
+// ledger ended a while ago; what came since is still on its way through Submit.
+// The error is one that the node can't serve with.
+func (n *Node) keepUp(ctx context.Context, l ledger.Ledger, past revocation.Position) error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if n.has(past) {
+		return nil
+	}
+	if err := n.follow(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrUnavailable) {
+		return err
+	}
+	return nil
+}
+
+// has reports whether everything up to a position is applied.
+func (n *Node) has(pos revocation.Position) bool { return pos.Compare(n.Applied()) <= 0 }
+
+// Applied is the position up to which everything in the ledger is in the index.
+func (n *Node) Applied() revocation.Position {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.followed
 }
 
 // awaitInit tries to open the ledger until somebody has initialised it.
@@ -198,22 +236,24 @@ func (n *Node) awaitInit(ctx context.Context, tick <-chan time.Time) ledger.Ledg
 
 // follow applies everything in the ledger that was not read yet.
 func (n *Node) follow(ctx context.Context) error {
-	n.mu.Lock()
-	after := n.followed
-	n.mu.Unlock()
+	after := n.Applied()
 	last := after
 	err := n.log.Load().Read(ctx, after, func(e revocation.Entry) error {
-		n.enforce(e)
+		cut := n.enforce(e)
+		if n.State() == Ready {
+			n.remember(e.Position, enforcement{n.cfg.Now(), cut})
+		}
 		last = e.Position
 		return nil
 	})
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	if last.Compare(n.followed) > 0 {
 		n.followed = last
+		n.advance()
 	}
-	n.mu.Unlock()
 	if last != after {
-		n.announce()
+		n.wake()
 	}
 	return err
 }
@@ -266,14 +306,7 @@ func (n *Node) turn(s State, why error) State {
 	return before
 }
 
-// announce wakes those who wait on Changes.
-func (n *Node) announce() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.wake()
-}
-
-// wake is announce for who holds mu.
+// wake tells those who wait on Changes. The caller holds mu.
 func (n *Node) wake() {
 	close(n.changed)
 	n.changed = make(chan struct{})
@@ -352,34 +385,44 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 	pos, replayed, err := l.Append(ctx, records, key)
 	n.cfg.Observer.Appended(n.cfg.Now().Sub(started), err)
 	if err != nil {
-		// What became durable after all must be enforced all the same.
-		if errors.Is(err, ledger.ErrOutcomeUnknown) {
-			n.done.Go(func() { n.catchUp(context.WithoutCancel(ctx)) })
-		}
 		if integrity := l.Err(); integrity != nil {
 			n.become(Damaged, integrity)
 		}
 		return Written{}, err
 	}
 	if replayed {
-		// The first try may have ended without an answer, and unapplied.
-		return Written{pos, true}, n.follow(ctx)
+		return Written{pos, true}, n.reach(ctx, pos)
 	}
 	cut := n.enforce(revocation.Entry{Position: pos, Records: records})
 	now := n.cfg.Now()
 	n.remember(pos, enforcement{now, cut})
-	n.announce()
 	for i := range records {
 		n.cfg.Observer.Enforced(records[i].Source, now.Sub(time.UnixMilli(records[i].Time)))
 	}
 	return Written{Position: pos}, nil
 }
 
+// reach applies what stands at pos, if it is not: the first try of a replay may
+// have ended without an answer.
+func (n *Node) reach(ctx context.Context, pos revocation.Position) error {
+	if n.has(pos) {
+		return nil
+	}
+	return n.follow(ctx)
+}
+
+// remember notes that what stands at pos is in the index, and since when.
 func (n *Node) remember(pos revocation.Position, e enforcement) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.enforced == nil {
 		n.enforced = make(map[revocation.Position]enforcement)
+	}
+	if before, twice := n.enforced[pos]; twice {
+		if before.cut == nil {
+			n.enforced[pos] = enforcement{before.since, e.cut}
+		}
+		return
 	}
 	if len(n.written) == remembered {
 		for _, old := range n.written[:remembered/2] {
@@ -389,25 +432,41 @@ func (n *Node) remember(pos revocation.Position, e enforcement) {
 	}
 	n.enforced[pos] = e
 	n.written = append(n.written, pos)
+	n.advance()
+	n.wake()
+}
+
+// advance goes on over what was applied out of order: writers overtake one
+// another. The caller holds mu.
+func (n *Node) advance() {
+	for {
+		next := revocation.Position{Epoch: n.followed.Epoch, Sequence: n.followed.Sequence + 1}
+		if _, applied := n.enforced[next]; !applied {
+			return
+		}
+		n.followed = next
+	}
 }
 
 // enforcedSince is when this instance began to enforce what stands at pos: when
 // it applied it or, for what an earlier instance wrote, when it had read the
 // ledger. For a write too old to be remembered it is when that was accepted,
-// rounded up to the next second.
+// rounded up to the next second. What is durable and not applied is not enforced.
 func (n *Node) enforcedSince(pos revocation.Position, accepted time.Time) (time.Time, bool) {
 	ready := n.ready.Load()
 	if ready == nil || n.State() != Ready {
 		return time.Time{}, false
 	}
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	e, known := n.enforced[pos]
-	n.mu.Unlock()
 	switch {
 	case known:
 		return e.since, true
-	case ready.After(accepted):
+	case pos.Compare(n.replayed) <= 0:
 		return *ready, true
+	case pos.Compare(n.followed) > 0:
+		return time.Time{}, false
 	}
 	return accepted.Truncate(time.Second).Add(time.Second), true
 }
@@ -420,19 +479,4 @@ func (n *Node) cutBy(ref revocation.Ref) int {
 		return cut[ref.Item]
 	}
 	return 0
-}
-
-// catchUp follows the ledger until a late append has surely come to its end.
-func (n *Node) catchUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for n.State() == Ready && ctx.Err() == nil {
-		if err := n.follow(ctx); err != nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
 }

@@ -111,6 +111,16 @@ func TestSubmitEnforcesBeforeItAnswersAndForEver(t *testing.T) {
 	}
 }
 
+// A ledger that begins by signing everyone out says so like any other cut.
+func TestReceiptOfGenesis(t *testing.T) {
+	n := start(t, inDir(t.TempDir(), local.SignOutAll))
+	await(t, n, node.Ready)
+	got, err := n.Receipt(t.Context(), revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: 1}})
+	if err != nil || got.Mode != "sign_in" || got.At == nil || got.Target != nil || got.Source != "genesis" {
+		t.Errorf("receipt %+v, %v", got, err)
+	}
+}
+
 func TestUninitialisedWaitsForInit(t *testing.T) {
 	dir := t.TempDir()
 	n := start(t, inDir(dir, local.Refuse))

@@ -75,11 +75,15 @@ func receipt(r *revocation.Record, ref revocation.Ref) Receipt {
 	if r.Target != (revocation.Target{}) {
 		out.Target = &r.Target
 	}
-	if r.Type == revocation.Cut {
-		out.Mode = r.Mode.String()
-	}
 	if r.At != 0 {
 		out.At = milliseconds(r.At)
+	}
+	switch {
+	case r.Type == revocation.Cut:
+		out.Mode = r.Mode.String()
+	case r.Type == revocation.Genesis && r.Through != 0:
+		// It signs out everyone, of every issuer, from before it.
+		out.Mode, out.At = revocation.SignIn.String(), milliseconds(r.Time)
 	}
 	if r.Type == revocation.StepUp {
 		out.Routes = "all"

@@ -14,9 +14,10 @@ import (
 const DefaultCacheBytes = 64 << 20
 
 const (
-	// tokenOverhead is what a cached token costs beside its text: the Token
-	// and its place in the cache.
-	tokenOverhead = 1 << 10
+	// tokenOverhead is what a cached token costs beside its text: the Token,
+	// its place in the cache and what the memos hold (measured in
+	// benchmarks/micro).
+	tokenOverhead = 5 << 8
 	// sweepEvery is how many tokens are added between two sweeps.
 	sweepEvery = 4096
 )

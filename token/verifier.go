@@ -171,6 +171,9 @@ type signingContext struct{}
 
 // signedBy returns the issuer's key that verifies the token.
 func (i *issuer) signedBy(ctx context.Context, c *compact) (*key, error) {
+	if !i.hasKey(ctx, c.header) {
+		return nil, errUnknownKey
+	}
 	s := &signing{header: c.header}
 	_, err := i.oidc.Verify(context.WithValue(ctx, signingContext{}, s), c.raw)
 	switch {
@@ -180,6 +183,17 @@ func (i *issuer) signedBy(ctx context.Context, c *compact) (*key, error) {
 		return nil, invalid("go-oidc can't read it")
 	}
 	return s.key, nil
+}
+
+// hasKey reports whether the issuer publishes a key that the header names; it
+// looks again if need be. It stands before everything that costs something:
+// whoever makes kids up shall not have tokens parsed twice.
+func (i *issuer) hasKey(ctx context.Context, h header) bool {
+	if i.keys.ring.Load().find(h.kid, h.alg) != nil {
+		return true
+	}
+	i.keys.observer.UnknownKey()
+	return i.keys.refresh(ctx) && i.keys.ring.Load().find(h.kid, h.alg) != nil
 }
 
 // VerifySignature implements [oidc.KeySet].
@@ -193,9 +207,6 @@ func (i *issuer) VerifySignature(ctx context.Context, raw string) ([]byte, error
 		return nil, err
 	}
 	payload := i.try(s, jws)
-	if s.err == errUnknownKey {
-		i.keys.observer.UnknownKey()
-	}
 	if payload == nil && i.keys.refresh(ctx) {
 		payload = i.try(s, jws)
 	}

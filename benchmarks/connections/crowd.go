@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // connection is something that a user has open.
@@ -47,9 +44,10 @@ func open(ctx context.Context, s *stage, p plan) (*crowd, error) {
 			return nil, err
 		}
 	}
-	transports := make([]*http2.Transport, p.events2/streamsPerConnection+1)
+	transports := make([]*http.Transport, p.events2/streamsPerConnection+1)
 	for i := range transports {
-		transports[i] = &http2.Transport{AllowHTTP: true, DialTLSContext: plainly}
+		transports[i] = &http.Transport{Protocols: new(http.Protocols)}
+		transports[i].Protocols.SetUnencryptedHTTP2(true)
 	}
 	c := &crowd{byUser: make(map[int][]*connection)}
 	var (
@@ -93,10 +91,6 @@ func open(ctx context.Context, s *stage, p plan) (*crowd, error) {
 	return c, failed
 }
 
-func plainly(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, network, address)
-}
-
 // follow notes when a connection ends.
 func follow(r io.Reader, closed func()) *connection {
 	c := &connection{ended: make(chan struct{}), close: closed}
@@ -130,7 +124,7 @@ func openPlain(ctx context.Context, address, path, token, headers string) (*conn
 	return follow(conn, func() { _ = conn.Close() }), nil
 }
 
-func openStream(ctx context.Context, t *http2.Transport, address, token string) (*connection, error) {
+func openStream(ctx context.Context, t *http.Transport, address, token string) (*connection, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/sse", nil)
 	if err != nil {

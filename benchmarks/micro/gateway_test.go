@@ -42,7 +42,7 @@ func (sink) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Handle
 // gateway is a Caddy in this process whose servers are called without a network.
 type gateway struct {
 	issuer  *tokentest.Issuer
-	servers map[string]*caddyhttp.Server // by path of the one guard setup they have
+	servers map[string]*caddyhttp.Server // as in routes
 	now     time.Time
 }
 

@@ -30,6 +30,7 @@ type options struct {
 	slice        time.Duration
 	connections  int
 	rate         float64
+	badRate      float64
 	algorithm    string
 	gogc         string
 	cache        string
@@ -52,6 +53,7 @@ func main() {
 	flag.DurationVar(&o.slice, "slice", 2*time.Second, "length of a slice")
 	flag.IntVar(&o.connections, "connections", 32, "kept-alive client connections")
 	flag.Float64Var(&o.rate, "rate", 2000, "requests per second of the open loop that latencies are taken in")
+	flag.Float64Var(&o.badRate, "bad-rate", 20_000, "bad tokens per second of -flood")
 	flag.StringVar(&o.algorithm, "algorithm", "ES256", "of the tokens: ES256 or RS256")
 	flag.StringVar(&o.gogc, "gogc", "100", "GOGC of both")
 	flag.StringVar(&o.cache, "token-cache", "64MiB", "token_cache of curfew")

@@ -47,11 +47,9 @@ func (l *Latencies) Quantile(q float64) time.Duration {
 	if l.total == 0 {
 		return 0
 	}
-	rank := int64(q * float64(l.total))
-	for i, n := range l.counts {
-		if rank -= n; rank < 0 {
-			return upper(i)
-		}
+	i := 0
+	for rank := min(int64(q*float64(l.total)), l.total-1); rank >= l.counts[i]; i++ {
+		rank -= l.counts[i]
 	}
-	return upper(len(l.counts) - 1)
+	return upper(i)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -28,7 +29,7 @@ func Request(host, token string, headers ...string) []byte {
 }
 
 // Load is what clients do: over so many kept-alive HTTP/1.1 connections they
-// send the requests in turn.
+// send the requests in turn, each beginning somewhere else.
 type Load struct {
 	Address     string
 	Requests    [][]byte
@@ -77,7 +78,7 @@ func (l Load) Run(ctx context.Context) (*Outcome, error) {
 	)
 	for i := range l.Connections {
 		wg.Go(func() {
-			c := client{load: l, at: i * len(l.Requests) / l.Connections, statuses: make(map[int]int64)}
+			c := client{load: l, at: rand.IntN(len(l.Requests)), statuses: make(map[int]int64)}
 			c.run(ctx, started.Add(time.Duration(float64(i)*l.gap())))
 			mu.Lock()
 			defer mu.Unlock()
@@ -207,4 +208,11 @@ func readAnswer(r *bufio.Reader) (status int, end bool, err error) {
 	}
 	_, err = r.Discard(length)
 	return status, end, err
+}
+
+// Once sends one request over a connection of its own, and returns the status.
+func Once(address string, request []byte) (int, error) {
+	c := client{load: Load{Address: address, Requests: [][]byte{request}}}
+	defer c.close()
+	return c.exchange()
 }

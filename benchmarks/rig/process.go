@@ -99,9 +99,12 @@ func Await(p *Process, within time.Duration, check func() error) error {
 	}
 }
 
+// Patience is how long a process may take to serve.
+const Patience = 20 * time.Second
+
 // AwaitListener waits until somebody listens.
 func AwaitListener(p *Process, address string) error {
-	return Await(p, 20*time.Second, func() error {
+	return Await(p, Patience, func() error {
 		c, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {
 			_ = c.Close()

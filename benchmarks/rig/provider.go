@@ -166,4 +166,14 @@ func (p *Provider) signature(digest []byte) ([]byte, error) {
 	return nil, errors.New("no such key")
 }
 
+// WithKeyID is a token whose header names another key.
+func WithKeyID(token, kid string) string {
+	head, rest, _ := strings.Cut(token, ".")
+	b, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		return token
+	}
+	return encode([]byte(strings.Replace(string(b), keyID, kid, 1))) + "." + rest
+}
+
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -35,9 +35,18 @@ and which nodes enforce it. Exits 0 when all of them do, 3 while some don't.`,
 func showReceipt(cmd *cobra.Command, body []byte, err error) error {
 	r, err := show(consoleOf(cmd), body, err, writeReceipt)
 	if err == nil && r.Enforcement.State != "enforced" {
-		return fmt.Errorf("%w; ask again with `caddy curfew receipt %s`", errPending, printable(r.ID))
+		return fmt.Errorf("%w; %s", errPending, followUp(r))
 	}
 	return err
+}
+
+// followUp tells how to see when it is in force everywhere. Only a revocation's
+// receipt can be asked for again.
+func followUp(r node.Receipt) string {
+	if strings.HasPrefix(r.ID, "rev_") {
+		return "ask again with `caddy curfew receipt " + printable(r.ID) + "`"
+	}
+	return "`caddy curfew nodes` shows which have reached " + printable(r.Position)
 }
 
 // headlines say what a receipt is of, by the prefix of its id.

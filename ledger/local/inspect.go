@@ -41,7 +41,7 @@ var mends = map[string]string{
 	ProblemDirectory:   "create it, or let this user read it",
 	ProblemEmpty:       "a first start begins a ledger by on_empty; if there was one, restore the volume, or run `caddy curfew init`",
 	ProblemInterrupted: "nothing: the next start settles it",
-	ProblemPosition:    "restore the file, or run `caddy curfew adopt`: it signs everybody out and goes on with what can be verified",
+	ProblemPosition:    "upgrade where a newer Curfew wrote it; else restore the file, or run `caddy curfew adopt`: it signs everybody out and goes on with what can be verified",
 	ProblemLog:         "upgrade where a newer Curfew wrote it; else restore the newest copy, or run `caddy curfew adopt`: it signs everybody out and goes on with what can be verified",
 	ProblemBehind:      "find the newer ledger.db, or run `caddy curfew adopt`: it signs everybody out and goes on with what is there",
 	ProblemWitness:     "check the witness file and its permissions; remove it where it is damaged and the ledger is the right one",

@@ -166,7 +166,11 @@ func settle(dir string) error {
 	if err != nil {
 		return err
 	}
-	if stagedLog && counts(dir) {
+	complete, err := counts(dir, stagedLog)
+	if err != nil {
+		return fmt.Errorf("settling the ledger in %s: %w", dir, err)
+	}
+	if complete {
 		if err := moveIn(dir, fileLog); err != nil {
 			return fmt.Errorf("completing the ledger in %s: %w", dir, err)
 		}
@@ -175,19 +179,31 @@ func settle(dir string) error {
 	return clearStaged(dir)
 }
 
-// counts reports whether the staged log is the one that the position is of.
-func counts(dir string) bool {
+// counts reports whether the staged log is the one that the position is of. An
+// error leaves that open.
+func counts(dir string, stagedLog bool) (bool, error) {
+	if !stagedLog {
+		return false, nil
+	}
 	p, err := readPosition(filepath.Join(dir, filePosition))
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNoPosition) {
+		return false, nil
+	}
 	if err != nil {
-		return false
+		return false, err
 	}
 	s, err := openStore(filepath.Join(dir, fileLog+staged), true)
-	if err != nil {
-		return false
+	if err == nil {
+		defer s.close()
+		var head ledger.Head
+		if head, err = s.head(); err == nil {
+			return head == p, nil
+		}
 	}
-	defer s.close()
-	head, err := s.head()
-	return err == nil && head == p
+	if errors.Is(err, ledger.ErrIntegrity) {
+		return false, nil // it was never completed
+	}
+	return false, err
 }
 
 // clearStaged removes the beginnings of a log that never counted. Where a

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	bolt "go.etcd.io/bbolt"
+
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/revocation"
 )
@@ -147,4 +149,23 @@ func mustAppend(t *testing.T, l *Ledger, n int) (last revocation.Position) {
 		last = p
 	}
 	return last
+}
+
+// A staged log that can't be looked at now may be the one that counts: it must
+// not be cleared away.
+func TestSettleClearsNothingItCouldNotRead(t *testing.T) {
+	o := Options{Dir: t.TempDir()}
+	l := mustOpen(t, o)
+	mustAppend(t, l, 5)
+	l.Close()
+	runSteps(t, installation{dir: o.Dir, epoch: 2, genesis: o.genesis(), aside: ".damaged-then"}, 6)
+	inUse, err := bolt.Open(filepath.Join(o.Dir, fileLog+staged), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Open(o); !errors.Is(err, ledger.ErrLocked) {
+		t.Errorf("opened %v, %v; want ErrLocked", l, err)
+	}
+	inUse.Close()
+	opens(t, o, revocation.Position{Epoch: 2, Sequence: 1})
 }

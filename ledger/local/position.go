@@ -26,6 +26,9 @@ var slotMagic = []byte("curfew\x00\x01")
 // errNoPosition: neither slot can be read.
 var errNoPosition = errors.New("no readable position")
 
+// errNewerPosition: neither can, and one looks like a later format.
+var errNewerPosition = fmt.Errorf("%w: a newer Curfew wrote it, upgrade this node", errNoPosition)
+
 // slot is one statement about the head. The one with the larger generation
 // counts.
 type slot struct {
@@ -54,10 +57,20 @@ func parseSlot(b []byte) (slot, bool) {
 	return slot{binary.BigEndian.Uint64(body[8:]), head}, err == nil
 }
 
+// newerSlot reports whether a slot that can't be read may be one of a later
+// format. Where the other can be read, it is but a flipped bit.
+func newerSlot(b []byte) bool {
+	version := len(slotMagic) - 1
+	if len(b) < slotSize || !bytes.HasPrefix(b, slotMagic[:version]) {
+		return false
+	}
+	return b[version] > slotMagic[version] || b[version] == slotMagic[version] && b[16] > formatVersion
+}
+
 // parseSlots returns the newest readable slot of a position file, and which
 // one it is.
 func parseSlots(b []byte) (newest slot, which int, err error) {
-	found := false
+	found, newer := false, false
 	for i := range 2 {
 		if len(b) < i*slotStride {
 			break
@@ -66,11 +79,15 @@ func parseSlots(b []byte) (newest slot, which int, err error) {
 		if ok && (!found || s.generation > newest.generation) {
 			newest, which, found = s, i, true
 		}
+		newer = newer || newerSlot(b[i*slotStride:])
 	}
-	if !found {
-		return slot{}, 0, errNoPosition
+	switch {
+	case found:
+		return newest, which, nil
+	case newer:
+		return slot{}, 0, errNewerPosition
 	}
-	return newest, which, nil
+	return slot{}, 0, errNoPosition
 }
 
 // readPosition reads a position file without changing it. The error wraps

@@ -1,8 +1,11 @@
 package local
 
 import (
+	"crypto/sha256"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"curfew.dev/curfew/ledger"
@@ -95,4 +98,33 @@ func FuzzPosition(f *testing.F) {
 			t.Errorf("slot %d was read as %+v, which is written otherwise", which, s)
 		}
 	})
+}
+
+// A ledger that a newer Curfew wrote is not ready, and says what helps.
+func TestNewerPosition(t *testing.T) {
+	newer := slot{9, headAt(5)}.append(nil)
+	newer[16] = formatVersion + 1
+	sum := sha256.Sum256(newer[:slotSize-sha256.Size])
+	copy(newer[slotSize-sha256.Size:], sum[:])
+	another := append([]byte(nil), newer...)
+	another[len(slotMagic)-1]++
+	for name, b := range map[string][]byte{"another head": newer, "another file": another} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Dir: t.TempDir()}
+			mustOpen(t, o).Close()
+			if err := os.WriteFile(filepath.Join(o.Dir, filePosition), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			l, err := Open(o)
+			if err == nil {
+				l.Close()
+			}
+			if !errors.Is(err, ledger.ErrIntegrity) || !strings.Contains(err.Error(), "newer Curfew") {
+				t.Errorf("opening: %v, want to be told to upgrade", err)
+			}
+			if r := Inspect(o.Dir, ""); len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Mend, "upgrade") {
+				t.Errorf("report: %+v, want to be told to upgrade", r)
+			}
+		})
+	}
 }

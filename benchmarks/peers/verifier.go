@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// verifierRole is the argument that makes this program the small verifier that
+// operators put behind auth_request and forward_auth: it checks signature and
+// expiry of each request's token, and whether it was revoked.
+const verifierRole = "serve-as-verifier"
+
+// serveAsVerifier answers 204 or 401. Without the address of a Redis, revoked
+// tokens are looked up in memory.
+func serveAsVerifier(address, keyFile, redis string) error {
+	b, err := os.ReadFile(keyFile)
+	if err != nil {
+		return fmt.Errorf("reading the key: %w", err)
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return fmt.Errorf("reading the key: %s is not PEM", keyFile)
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return fmt.Errorf("reading the key: %w", err)
+	}
+	v := &verifier{key: key, revoked: map[string]bool{"jti-of-somebody": true}}
+	if redis != "none" {
+		v.redis = newRedis(redis)
+	}
+	return (&http.Server{Addr: address, Handler: v, ReadHeaderTimeout: time.Minute}).ListenAndServe()
+}
+
+type verifier struct {
+	key     crypto.PublicKey
+	revoked map[string]bool
+	redis   *redis // nil: the map
+}
+
+func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	raw, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || v.check(raw) != nil {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+var errRefused = errors.New("refused")
+
+func (v *verifier) check(raw string) error {
+	cut := strings.LastIndexByte(raw, '.')
+	if cut < 0 {
+		return errRefused
+	}
+	_, payload, ok := strings.Cut(raw[:cut], ".")
+	signature, err := base64.RawURLEncoding.DecodeString(raw[cut+1:])
+	if !ok || err != nil || !v.signed(raw[:cut], signature) {
+		return errRefused
+	}
+	b, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return errRefused
+	}
+	var claims struct {
+		Expires int64  `json:"exp"`
+		Subject string `json:"sub"`
+		ID      string `json:"jti"`
+	}
+	if json.Unmarshal(b, &claims) != nil || claims.Expires < time.Now().Unix() {
+		return errRefused
+	}
+	if v.redis == nil {
+		if v.revoked[claims.ID] || v.revoked[claims.Subject] {
+			return errRefused
+		}
+		return nil
+	}
+	revoked, err := v.redis.any(claims.ID, claims.Subject)
+	if err != nil || revoked {
+		return errRefused
+	}
+	return nil
+}
+
+func (v *verifier) signed(text string, signature []byte) bool {
+	sum := sha256.Sum256([]byte(text))
+	switch key := v.key.(type) {
+	case *rsa.PublicKey:
+		return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature) == nil
+	case *ecdsa.PublicKey:
+		return len(signature) == 64 &&
+			ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
+	}
+	return false
+}
+
+// redis asks a Redis over a few kept connections, in its own protocol.
+type redis struct {
+	address string
+	idle    chan *bufio.ReadWriter
+}
+
+func newRedis(address string) *redis { return &redis{address, make(chan *bufio.ReadWriter, 64)} }
+
+// any reports whether one of two keys exists.
+func (r *redis) any(a, b string) (bool, error) {
+	var c *bufio.ReadWriter
+	select {
+	case c = <-r.idle:
+	default:
+		conn, err := net.Dial("tcp", r.address)
+		if err != nil {
+			return false, fmt.Errorf("dialling Redis: %w", err)
+		}
+		c = bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn))
+	}
+	fmt.Fprintf(c, "*3\r\n$6\r\nEXISTS\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(a), a, len(b), b)
+	if err := c.Flush(); err != nil {
+		return false, fmt.Errorf("asking Redis: %w", err)
+	}
+	line, err := c.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, ":") {
+		return false, fmt.Errorf("asking Redis: %q: %w", line, err)
+	}
+	select {
+	case r.idle <- c:
+	default:
+	}
+	return line != ":0\r\n", nil
+}

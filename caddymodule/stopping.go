@@ -1,0 +1,42 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+
+	"curfew.dev/curfew/live"
+)
+
+// onStop ends what would hold up the end of the process: Caddy waits for open
+// streams, by default for ever, and only then cancels a configuration's context.
+type onStop struct {
+	gateway  *gateway
+	endFeeds context.CancelFunc
+}
+
+// Handle is called with Caddy's event "stopping", of a reload or an exit.
+func (s onStop) Handle(context.Context, caddy.Event) error {
+	s.endFeeds()
+	if caddy.Exiting() {
+		s.gateway.live.CutAll(live.Stopping)
+	}
+	return nil
+}
+
+// watchStop listens for the end of this configuration.
+func (a *App) watchStop(ctx caddy.Context) error {
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("subscribing to Caddy's events: %w", err)
+	}
+	serving, endFeeds := context.WithCancel(ctx)
+	a.stopping = serving.Done()
+	if err := events.(*caddyevents.App).On("stopping", onStop{a.gateway, endFeeds}); err != nil {
+		endFeeds()
+		return fmt.Errorf("subscribing to Caddy's events: %w", err)
+	}
+	return nil
+}
