@@ -256,6 +256,9 @@ func TestBearerRefusesWhatCanNeverBeSafe(t *testing.T) {
 			t.Errorf("%s was accepted", name)
 		}
 	}
+	if _, err := Bearer([]NamedToken{{"x", Read, secret(readToken, nil)}, {"y", Write, secret(readToken, nil)}}); err == nil {
+		t.Error("a shared secret was accepted")
+	}
 }
 
 func TestSecretsAreReadAgain(t *testing.T) {

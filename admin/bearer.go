@@ -22,8 +22,10 @@ type NamedToken struct {
 
 // Bearer authenticates callers by the tokens of their Authorization header (RFC
 // 6750 section 2.1). It refuses at once what could never be safe: a token
-// without a name or role, or a secret that is unreadable or empty.
+// without a name or role, or a secret that is unreadable, empty or
+// shared.
 func Bearer(tokens []NamedToken) (func(*http.Request) (Caller, error), error) {
+	holders := make(map[string]string)
 	for i, t := range tokens {
 		switch {
 		case t.Name == "" || t.Secret == nil:
@@ -38,6 +40,10 @@ func Bearer(tokens []NamedToken) (func(*http.Request) (Caller, error), error) {
 		if len(secret) == 0 {
 			return nil, fmt.Errorf("reading admin token %q: the secret is empty", t.Name)
 		}
+		if other, shared := holders[string(secret)]; shared {
+			return nil, fmt.Errorf("reading admin token %q: it has the same secret as %q: who calls could not be told", t.Name, other)
+		}
+		holders[string(secret)] = t.Name
 	}
 	return bearer(tokens).authenticate, nil
 }

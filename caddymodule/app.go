@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,6 +169,8 @@ func (a *App) setDefaults() error {
 		return errors.New("max_staleness must be positive")
 	case a.TokenCache < 1<<20:
 		return fmt.Errorf("token_cache %d is too small: give at least 1MiB", a.TokenCache)
+	case strings.ContainsAny(a.NodeName, "/ \t\r\n"):
+		return fmt.Errorf("node_name %q: a node is name/instance, so its name has no slash or space", a.NodeName)
 	case a.ExpectNodes < 0:
 		return errors.New("expect_nodes can't be negative")
 	}

@@ -374,7 +374,11 @@ type Written struct {
 // those of [ledger.Ledger.Append]; a node that is not ready answers
 // [ledger.ErrUnavailable].
 func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledger.Idempotency) (Written, error) {
-	if s := n.State(); s != Ready {
+	switch s := n.State(); s {
+	case Ready:
+	case Damaged:
+		return Written{}, fmt.Errorf("%w: the node is %s", ledger.ErrIntegrity, s)
+	default:
 		return Written{}, fmt.Errorf("%w: the node is %s", ledger.ErrUnavailable, s)
 	}
 	l, err := n.Log()
