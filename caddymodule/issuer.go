@@ -68,10 +68,10 @@ func (i *Issuer) provision() error {
 		value  *caddy.Duration
 		def    time.Duration
 	}{
-		{"clock_skew", &i.ClockSkew, 2 * time.Second},
+		{"clock_skew", &i.ClockSkew, token.DefaultClockSkew},
 		{"retention", &i.Retention, 90 * 24 * time.Hour},
-		{"max_token_lifetime", &i.MaxTokenLifetime, 28 * time.Hour},
-		{"jwks_max_stale", &i.JWKSMaxStale, 24 * time.Hour},
+		{"max_token_lifetime", &i.MaxTokenLifetime, token.DefaultMaxTokenLifetime},
+		{"jwks_max_stale", &i.JWKSMaxStale, token.DefaultJWKSMaxStale},
 	} {
 		if *d.value == 0 {
 			*d.value = caddy.Duration(d.def)
@@ -92,10 +92,7 @@ func (i *Issuer) provision() error {
 			return fmt.Errorf("accept %q is unknown: want access_token, access_token lenient or id_token", a)
 		}
 	}
-	if slices.Contains(i.Accept, "id_token") && len(i.Clients) == 0 {
-		return errors.New("accept id_token needs `client …`: the audience of an ID token is a client")
-	}
-	if slices.Contains(i.ExemptClients, "") || slices.Contains(i.Clients, "") {
+	if slices.Contains(i.ExemptClients, "") {
 		return errors.New("a client can't be empty")
 	}
 	return i.settings().Validate()

@@ -21,10 +21,9 @@ func (g *Registry) CutAll(c Cause) int {
 	return g.cut(collect(g.shards[:], func(*Request) bool { return true }), c)
 }
 
-// A few requests are cut where the caller stands; many by a few goroutines, and
-// never by all cores: those that go on need some. After each they step back
-// behind the handlers that they have woken, or whoever comes in the meantime
-// would queue behind thousands of those.
+// A few requests are cut where the caller stands; many by one goroutine for each
+// core. After each request they step back behind the handlers that they have
+// woken, or whoever comes in the meantime would queue behind thousands of those.
 const few = 64
 
 func (g *Registry) cut(candidates []*Request, c Cause) int {
@@ -42,7 +41,7 @@ func (g *Registry) cut(candidates []*Request, c Cause) int {
 		return int(cut.Load())
 	}
 	var done sync.WaitGroup
-	for range max(1, runtime.GOMAXPROCS(0)/2) {
+	for range runtime.GOMAXPROCS(0) {
 		done.Go(func() { work(runtime.Gosched) })
 	}
 	done.Wait()

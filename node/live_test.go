@@ -3,7 +3,9 @@ package node_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
@@ -39,12 +41,17 @@ func (u untilCut) ServeHTTP(_ http.ResponseWriter, r *http.Request) error {
 // open has a subject make a request that lasts until it is cut.
 func open(t *testing.T, n *node.Node, of *live.Registry, subject string) (ended <-chan int) {
 	t.Helper()
+	return openJudged(t, of, subject, whileReady{n, subject})
+}
+
+func openJudged(t *testing.T, of *live.Registry, subject string, by live.Judge) (ended <-chan int) {
+	t.Helper()
 	c := &revocation.Credential{Issuer: issuer, Subject: subject, IssuedAt: 1, AuthTime: 1}
 	c.Seal()
 	began, status := make(chan struct{}), make(chan int, 1)
 	go func() {
 		w := httptest.NewRecorder()
-		_ = of.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil), live.Terms{Credential: c, Judge: whileReady{n, subject}}, untilCut{began})
+		_ = of.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil), live.Terms{Credential: c, Judge: by}, untilCut{began})
 		status <- w.Code
 	}()
 	<-began
@@ -92,4 +99,43 @@ func TestWritesCutWhatIsLive(t *testing.T) {
 	if status := <-bob; status != http.StatusUnauthorized {
 		t.Errorf("bob got %d when the node closed", status)
 	}
+}
+
+// A cut that takes long is the business of one, however often the node looks
+// whether it has everything: the receipt would else count a part of it.
+func TestLongCutsAreMadeOnce(t *testing.T) {
+	requests := new(live.Registry)
+	n := node.New(node.Config{Open: inDir(t.TempDir(), local.Start), Live: requests})
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	await(t, n, node.Ready)
+	judged := unhurried{whileReady{n, "alice"}, new(atomic.Int32)}
+	ended := openJudged(t, requests, "alice", judged)
+	w, err := n.Submit(t.Context(), []revocation.Record{cutOf("alice")}, ledger.Idempotency{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if k := judged.asked.Load(); k != 2 {
+		t.Errorf("it was judged %d times, want once when it was registered and once when it was cut", k)
+	}
+	r, err := n.Receipt(t.Context(), revocation.Ref{Position: w.Position})
+	if err != nil || r.Enforcement.LiveRequestsCut != 1 {
+		t.Errorf("the receipt counts %+v, %v", r.Enforcement, err)
+	}
+}
+
+// unhurried takes longer over a cut than the node's rounds, which are a second.
+type unhurried struct {
+	whileReady
+	asked *atomic.Int32
+}
+
+func (u unhurried) Judge(c live.Cause) *live.Refusal {
+	if u.asked.Add(1) > 1 {
+		time.Sleep(2500 * time.Millisecond)
+	}
+	return u.whileReady.Judge(c)
 }

@@ -239,10 +239,7 @@ func (n *Node) follow(ctx context.Context) error {
 	after := n.Applied()
 	last := after
 	err := n.log.Load().Read(ctx, after, func(e revocation.Entry) error {
-		cut := n.enforce(e)
-		if n.State() == Ready {
-			n.remember(e.Position, enforcement{n.cfg.Now(), cut})
-		}
+		n.enforce(e)
 		last = e.Position
 		return nil
 	})
@@ -258,28 +255,38 @@ func (n *Node) follow(ctx context.Context) error {
 	return err
 }
 
-// enforce folds an entry into the index and ends the live requests that it
-// refuses. It returns how many each record cut; nil: none of them any.
-func (n *Node) enforce(e revocation.Entry) []int {
+// enforce folds an entry into the index, and then ends the live requests that
+// it refuses, which may take a while.
+func (n *Node) enforce(e revocation.Entry) {
 	n.index.Apply(e)
 	if n.State() != Ready {
-		return nil // nothing is live before, and all was cut after
+		return // nothing is live before, and all was cut after
 	}
-	var cut []int
+	n.remember(e.Position, n.cfg.Now())
 	for i := range e.Records {
 		switch e.Records[i].Type {
 		case revocation.Cut, revocation.Block, revocation.StepUp:
-		default:
-			continue
-		}
-		if k := n.cfg.Live.Cut(e.Records[i].Target); k > 0 {
-			if cut == nil {
-				cut = make([]int, len(e.Records))
+			if cut := n.cfg.Live.Cut(e.Records[i].Target); cut > 0 {
+				n.count(revocation.Ref{Position: e.Position, Item: uint16(i)}, len(e.Records), cut)
 			}
-			cut[i] = k
 		}
 	}
-	return cut
+}
+
+// count adds to the live requests that a record of an entry has cut. Each
+// request is cut once, whoever else may be enforcing the same entry.
+func (n *Node) count(ref revocation.Ref, records, cut int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, known := n.enforced[ref.Position]
+	if !known {
+		return // so much was written meanwhile that it is forgotten
+	}
+	if e.cut == nil {
+		e.cut = make([]int, records)
+		n.enforced[ref.Position] = e
+	}
+	e.cut[ref.Item] += cut
 }
 
 func (n *Node) become(s State, why error) {
@@ -397,9 +404,8 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 	if replayed {
 		return Written{pos, true}, n.reach(ctx, pos)
 	}
-	cut := n.enforce(revocation.Entry{Position: pos, Records: records})
+	n.enforce(revocation.Entry{Position: pos, Records: records})
 	now := n.cfg.Now()
-	n.remember(pos, enforcement{now, cut})
 	for i := range records {
 		n.cfg.Observer.Enforced(records[i].Source, now.Sub(time.UnixMilli(records[i].Time)))
 	}
@@ -416,16 +422,13 @@ func (n *Node) reach(ctx context.Context, pos revocation.Position) error {
 }
 
 // remember notes that what stands at pos is in the index, and since when.
-func (n *Node) remember(pos revocation.Position, e enforcement) {
+func (n *Node) remember(pos revocation.Position, since time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.enforced == nil {
 		n.enforced = make(map[revocation.Position]enforcement)
 	}
-	if before, twice := n.enforced[pos]; twice {
-		if before.cut == nil {
-			n.enforced[pos] = enforcement{before.since, e.cut}
-		}
+	if _, twice := n.enforced[pos]; twice {
 		return
 	}
 	if len(n.written) == remembered {
@@ -434,7 +437,7 @@ func (n *Node) remember(pos revocation.Position, e enforcement) {
 		}
 		n.written = append(n.written[:0], n.written[remembered/2:]...)
 	}
-	n.enforced[pos] = e
+	n.enforced[pos] = enforcement{since: since}
 	n.written = append(n.written, pos)
 	n.advance()
 	n.wake()

@@ -65,3 +65,6 @@ func (x *Index) FindOrder(issuer string) (order []string) {
 
 // Part is a target of the members of whole that make it one of kind k.
 func Part(whole Target, k Kind) Target { return part(whole, int(shapes[k])) }
+
+// Holds is how many blocks and step-ups the index remembers in full.
+func (x *Index) Holds() int { return len(x.where) }

@@ -20,7 +20,7 @@ type Index struct {
 	// as their one writer.
 	mu     sync.Mutex
 	active map[subjectOf][]Ref // blocks and step-ups in force, sorted
-	where  map[Ref]place       // where each block and step-up stands
+	where  map[Ref]place       // where each of them stands
 	lifted map[Ref]struct{}
 	counts [numKinds]atomic.Int64
 }
@@ -274,14 +274,14 @@ func (x *Index) hold(r *Record, ref Ref) {
 	}
 	kind, _ := r.Target.Kind()
 	cl := x.class(r, kind, 0)
+	if _, lifted := x.lifted[ref]; lifted {
+		return
+	}
 	p := place{subjectOf: subjectOf{cl, keyOf(kind, r.Target)}}
 	if r.Type == StepUp {
 		p.demand = &Demand{Ref: ref, Through: r.Through, ACR: r.ACR, AMR: r.AMR, Sensitive: r.Sensitive}
 	}
 	x.where[ref] = p
-	if _, lifted := x.lifted[ref]; lifted {
-		return
-	}
 	refs := x.active[p.subjectOf]
 	at, _ := slices.BinarySearchFunc(refs, ref, Ref.Compare)
 	x.active[p.subjectOf] = slices.Insert(refs, at, ref)
@@ -301,11 +301,9 @@ func (x *Index) lift(ref Ref) {
 	if !held {
 		return
 	}
+	delete(x.where, ref)
 	refs := x.active[p.subjectOf]
-	at, found := slices.BinarySearchFunc(refs, ref, Ref.Compare)
-	if !found {
-		return
-	}
+	at, _ := slices.BinarySearchFunc(refs, ref, Ref.Compare)
 	if refs = slices.Delete(refs, at, at+1); len(refs) == 0 {
 		delete(x.active, p.subjectOf)
 	} else {
@@ -455,8 +453,7 @@ func (x *Index) InForce(ref Ref) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	_, held := x.where[ref]
-	_, lifted := x.lifted[ref]
-	return held && !lifted
+	return held
 }
 
 // Entries is the number of targets of a kind that something is in force for.

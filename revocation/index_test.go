@@ -343,3 +343,18 @@ func TestGenerationChangesWithTheIndex(t *testing.T) {
 		x.Apply(entry(3, revocation.Record{Type: revocation.Lift, Lifts: revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: 2}}}))
 	})
 }
+
+// Blocks come and go for years: of what was lifted only its name is kept.
+func TestALiftedHoldTakesNoRoom(t *testing.T) {
+	var x revocation.Index
+	for n := uint64(1); n <= 200; n += 2 {
+		held := revocation.Record{Type: revocation.StepUp, Target: revocation.Target{Issuer: "i", Subject: "a"}, Through: 1, ACR: []string{"mfa"}}
+		lift := revocation.Record{Type: revocation.Lift, Lifts: revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: n}}}
+		x.Apply(entry(n, held))
+		x.Apply(entry(n+1, lift))
+		x.Apply(entry(n, held)) // late again
+	}
+	if n := x.Holds(); n != 0 {
+		t.Errorf("%d that were lifted are kept", n)
+	}
+}

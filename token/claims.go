@@ -30,16 +30,6 @@ var claimWords = []string{
 	"scope", "scp", "cnf", "events", "nonce", "typ", "at_hash", "c_hash", "_claim_names", "_claim_sources",
 }
 
-// issuerOf finds the iss among the members of a payload.
-func issuerOf(members []member) (string, bool) {
-	for _, m := range members {
-		if m.name == "iss" {
-			return m.value.text()
-		}
-	}
-	return "", false
-}
-
 // dialect is how one issuer's payloads are read.
 type dialect struct {
 	words          vocabulary

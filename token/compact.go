@@ -48,7 +48,8 @@ func parseCompact(raw string) (*compact, error) {
 	body, signature, _ := strings.Cut(rest, ".")
 	headJSON, ok1 := decodeBase64(head)
 	payload, ok2 := decodeBase64(body)
-	if !ok1 || !ok2 || !canonicalBase64(signature) {
+	_, ok3 := decodeBase64(signature)
+	if !ok1 || !ok2 || !ok3 {
 		return nil, invalid("a part is empty or not canonical base64url")
 	}
 	h, err := parseHeader(headJSON)
@@ -58,18 +59,13 @@ func parseCompact(raw string) (*compact, error) {
 	return &compact{raw, h, payload}, nil
 }
 
+// decodeBase64 accepts only the one way to write what s encodes.
 func decodeBase64(s string) (string, bool) {
 	if s == "" || !base64urlOnly(s) {
 		return "", false
 	}
 	b, err := strictBase64.DecodeString(s)
 	return string(b), err == nil
-}
-
-// canonicalBase64 reports whether s is the only way to write what it encodes.
-func canonicalBase64(s string) bool {
-	_, ok := decodeBase64(s)
-	return ok
 }
 
 func base64urlOnly(s string) bool {

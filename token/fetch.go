@@ -108,18 +108,10 @@ func (f *fetcher) jwksURI(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", failed(FetchMalformed, "%w", err)
 	}
-	var issuer, address string
-	for _, m := range members {
-		switch m.name {
-		case "issuer":
-			issuer, _ = m.value.text()
-		case "jwks_uri":
-			address, _ = m.value.text()
-		}
-	}
-	if issuer != f.issuer {
+	if issuer, _ := find(members, "issuer").text(); issuer != f.issuer {
 		return "", failed(FetchMalformed, "its issuer is another one: configure the issuer exactly as the provider writes it")
 	}
+	address, _ := find(members, "jwks_uri").text()
 	return address, f.mayAsk(address)
 }
 

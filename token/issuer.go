@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -98,9 +99,9 @@ func (i Issuer) Validate() error {
 }
 
 func (i Issuer) withDefaults() Issuer {
-	i.ClockSkew = orDefault(i.ClockSkew, DefaultClockSkew)
-	i.MaxTokenLifetime = orDefault(i.MaxTokenLifetime, DefaultMaxTokenLifetime)
-	i.JWKSMaxStale = orDefault(i.JWKSMaxStale, DefaultJWKSMaxStale)
+	i.ClockSkew = cmp.Or(i.ClockSkew, DefaultClockSkew)
+	i.MaxTokenLifetime = cmp.Or(i.MaxTokenLifetime, DefaultMaxTokenLifetime)
+	i.JWKSMaxStale = cmp.Or(i.JWKSMaxStale, DefaultJWKSMaxStale)
 	if len(i.Accept) == 0 {
 		i.Accept = []Accept{AccessToken}
 	}
@@ -108,13 +109,6 @@ func (i Issuer) withDefaults() Issuer {
 		i.Algorithms = algorithms
 	}
 	return i
-}
-
-func orDefault(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
-	}
-	return d
 }
 
 func validateIssuerURL(s string) error {

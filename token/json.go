@@ -35,6 +35,17 @@ type member struct {
 	value value
 }
 
+// find is the value of the member of that name. Where there is none it is empty,
+// which is no JSON value of any type.
+func find(members []member, name string) value {
+	for _, m := range members {
+		if m.name == name {
+			return m.value
+		}
+	}
+	return ""
+}
+
 // parseObject reads one JSON object and checks everything in it.
 func parseObject(s string) ([]member, error) {
 	if !utf8.ValidString(s) {

@@ -27,11 +27,7 @@ func parseKeyring(s string) (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(members, func(m member) bool { return m.name == "keys" })
-	if i < 0 {
-		return nil, errJWKS
-	}
-	all, ok := members[i].value.elements()
+	all, ok := find(members, "keys").elements()
 	switch {
 	case !ok:
 		return nil, errJWKS
@@ -83,12 +79,7 @@ func memberText(v value, name string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	for _, m := range members {
-		if m.name == name {
-			return m.value.text()
-		}
-	}
-	return "", false
+	return find(members, name).text()
 }
 
 // find returns the key for a token's kid and alg. A token without kid is

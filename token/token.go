@@ -8,8 +8,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Token is a token that passed every check. All but Clean and Memo is read-only, and
-// requests share it.
+// Token is a token that passed every check. All but Clean and Memo is
+// read-only, and requests share it.
 type Token struct {
 	// Credential is sealed.
 	Credential revocation.Credential
@@ -34,16 +34,11 @@ type Token struct {
 // Claim returns a claim that [VerifierConfig] asked to keep: a string's value,
 // or the JSON text of anything else. A claim that is absent or null is not ok.
 func (t *Token) Claim(name string) (value string, ok bool) {
-	for _, m := range t.extra {
-		if m.name != name {
-			continue
-		}
-		if text, isText := m.value.text(); isText {
-			return text, true
-		}
-		return string(m.value), m.value != "null"
+	v := find(t.extra, name)
+	if text, isText := v.text(); isText {
+		return text, true
 	}
-	return "", false
+	return string(v), v != "" && v != "null"
 }
 
 // holds reports whether a verified token is still one under these rules.

@@ -96,7 +96,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, now time.Time) (*Toke
 	if err != nil {
 		return nil, invalid("claims: " + err.Error())
 	}
-	url, ok := issuerOf(members)
+	url, ok := find(members, "iss").text()
 	i := v.issuers[url]
 	if !ok || i == nil {
 		return nil, invalid("its issuer is not configured")

@@ -77,7 +77,7 @@ func (s *scanner) space() {
 
 // take moves past c, if it is next.
 func (s *scanner) take(c byte) bool {
-	if s.peek() != c || s.at >= len(s.data) {
+	if s.peek() != c {
 		return false
 	}
 	s.at++
@@ -169,7 +169,7 @@ func (s *scanner) member(shape *Shape, name []byte, seen *names, depth int) *Fau
 	if seen.has(name) {
 		return &Fault{Detail: "appears twice"}
 	}
-	if seen.len() == MaxMembers {
+	if seen.n == MaxMembers {
 		return &Fault{Detail: "is one member too many: an object may have " + strconv.Itoa(MaxMembers)}
 	}
 	inner, objection := shape.member(name)
@@ -251,15 +251,12 @@ func (s *scanner) codeUnit() (uint64, bool) {
 		s.at = len(s.data)
 		return 0, false
 	}
-	digits := s.data[s.at+1 : s.at+5]
-	for _, c := range digits {
-		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
-			return 0, false
-		}
+	unit, err := strconv.ParseUint(string(s.data[s.at+1:s.at+5]), 16, 16)
+	if err != nil {
+		return 0, false
 	}
 	s.at += 5
-	unit, err := strconv.ParseUint(string(digits), 16, 16)
-	return unit, err == nil
+	return unit, true
 }
 
 func (s *scanner) number() *Fault {

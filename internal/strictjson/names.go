@@ -6,7 +6,7 @@ import "bytes"
 // allocates nothing; more go into a map, so that time stays linear.
 type names struct {
 	few  [8][]byte
-	n    int
+	n    int // of all
 	many map[string]struct{}
 }
 
@@ -38,5 +38,3 @@ func (s *names) add(name []byte) {
 	}
 	s.n++
 }
-
-func (s *names) len() int { return s.n }

@@ -21,8 +21,8 @@ type Shape struct {
 }
 
 // Of is the closed shape of what encoding/json would decode into a t: structs
-// by their json tags, embedded ones flattened, slices by their items, everything else free. Recursive
-// types are not supported.
+// by their json tags, embedded ones flattened, slices by their items,
+// everything else free. Recursive types are not supported.
 func Of(t reflect.Type) *Shape {
 	switch t.Kind() {
 	case reflect.Pointer:

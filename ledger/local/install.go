@@ -78,6 +78,9 @@ type installation struct {
 }
 
 func (i installation) run() error {
+	if i.epoch > revocation.MaxEpoch {
+		return fmt.Errorf("beginning a ledger in %s: epoch %d is above %d, the last there is", i.dir, i.epoch, revocation.MaxEpoch)
+	}
 	for _, step := range i.steps() {
 		if err := step(); err != nil {
 			return fmt.Errorf("beginning a ledger in %s: %w", i.dir, err)

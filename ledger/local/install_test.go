@@ -169,3 +169,17 @@ func TestSettleClearsNothingItCouldNotRead(t *testing.T) {
 	inUse.Close()
 	opens(t, o, revocation.Position{Epoch: 2, Sequence: 1})
 }
+
+// The index has no room for more epochs: it would name records wrongly.
+func TestTheLastEpoch(t *testing.T) {
+	o := Options{Dir: t.TempDir()}
+	if err := (installation{dir: o.Dir, epoch: revocation.MaxEpoch + 1, genesis: o.genesis()}).run(); err == nil {
+		t.Error("an epoch beyond the last was begun")
+	}
+	if empty, err := isEmpty(o.Dir); !empty || err != nil {
+		t.Errorf("it left something: %v", err)
+	}
+	if err := (installation{dir: o.Dir, epoch: revocation.MaxEpoch, genesis: o.genesis()}).run(); err != nil {
+		t.Error(err)
+	}
+}
