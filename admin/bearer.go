@@ -22,8 +22,7 @@ type NamedToken struct {
 
 // Bearer authenticates callers by the tokens of their Authorization header (RFC
 // 6750 section 2.1). It refuses at once what could never be safe: a token
-// without a name or role, or a secret that is unreadable, empty or
-// shared.
+// without a name or role, or a secret that is unreadable, empty or shared.
 func Bearer(tokens []NamedToken) (func(*http.Request) (Caller, error), error) {
 	holders := make(map[string]string)
 	for i, t := range tokens {

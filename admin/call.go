@@ -34,8 +34,8 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// sign puts the audit into a record: who, when, from where.
-func (a *api) sign(c *call, r revocation.Record) revocation.Record {
+// attribute puts the audit into a record: who, when, from where.
+func (a *api) attribute(c *call, r revocation.Record) revocation.Record {
 	r.Source, r.Actor = c.caller.Source, c.caller.Name
 	r.Remote, r.RequestID = c.remote, c.id
 	r.Time = a.Now().UnixMilli()

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"mime"
 	"net/http"
 	"strings"
 )
@@ -42,18 +41,4 @@ func needsNoPreflight(r *http.Request) bool {
 		return true
 	}
 	return len(r.Header.Values("Content-Type")) > 1
-}
-
-// hasType reports whether the body is of a media type, in UTF-8.
-func hasType(r *http.Request, want string) bool {
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != want {
-		return false
-	}
-	for name, value := range params {
-		if name != "charset" || !strings.EqualFold(value, "utf-8") {
-			return false
-		}
-	}
-	return true
 }

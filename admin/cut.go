@@ -44,7 +44,7 @@ func (a *api) planCut(c *call, in *revocationRequest) (*plan, *Problem) {
 		r.ExemptClients = g.exempt
 	}
 	return &plan{
-		ground: g, record: in.Motive.explain(a.sign(c, r)), Confirmation: in.Confirmation,
+		ground: g, record: in.Motive.annotate(a.attribute(c, r)), Confirmation: in.Confirmation,
 		digest: subjectDigest(g.target, mode, in.At, in.IncludeExempt),
 	}, nil
 }

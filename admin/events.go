@@ -26,6 +26,11 @@ const (
 	feedBatch = 256
 )
 
+// eventsInput documents the header that resumes a stream.
+type eventsInput struct {
+	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that was received" example:"7.1042"`
+}
+
 // events streams what is applied, from now on or from after Last-Event-ID.
 func (a *api) events(c *call, _ *eventsInput) (*stream, *Problem) {
 	l, err := a.Node.Log()

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"curfew.dev/curfew/internal/strictjson"
@@ -122,6 +124,20 @@ func (c *call) takeBody(op *operation) *Problem {
 	c.body = body
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
+}
+
+// hasType reports whether the body is of a media type, in UTF-8.
+func hasType(r *http.Request, want string) bool {
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != want {
+		return false
+	}
+	for name, value := range params {
+		if name != "charset" || !strings.EqualFold(value, "utf-8") {
+			return false
+		}
+	}
+	return true
 }
 
 // refuseBody is for operations without one. A GET's is ignored, as RFC 9110

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"time"
+
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -36,11 +38,56 @@ func (a *api) stepUp(c *call, in *bodyOf[stepUpRequest]) (*receiptReply, *Proble
 	return answered(a.execute(c, p))
 }
 
+// planBlock checks a request for a block and fills in the record.
+func (a *api) planBlock(c *call, in *blockRequest) (*plan, *Problem) {
+	g, p := a.survey(c, in.Target)
+	if p != nil {
+		return nil, p
+	}
+	if p := in.Motive.check(); p != nil {
+		return nil, p
+	}
+	r := revocation.Record{Type: revocation.Block, Target: g.target}
+	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation), nil
+}
+
+// planStepUp checks a request for a step-up and fills in the record.
+func (a *api) planStepUp(c *call, in *stepUpRequest) (*plan, *Problem) {
+	g, p := a.survey(c, in.Target)
+	if p != nil {
+		return nil, p
+	}
+	if p := in.Motive.check(); p != nil {
+		return nil, p
+	}
+	if p := authenticationValues("/acr", in.ACR); p != nil {
+		return nil, p
+	}
+	if p := authenticationValues("/amr", in.AMR); p != nil {
+		return nil, p
+	}
+	now := a.Now().Truncate(time.Millisecond)
+	r := revocation.Record{
+		Type: revocation.StepUp, Target: g.target, At: now.UnixMilli(), Through: revocation.ThroughOf(now, g.skew),
+		ACR: in.ACR, AMR: in.AMR, Sensitive: in.Routes == "sensitive", Limits: g.limits(true),
+	}
+	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation), nil
+}
+
+// planHold attributes the record. What a hold hits is what a default cut of the
+// target would hit, so a preview that names the target alone confirms it.
+func (a *api) planHold(c *call, g ground, r revocation.Record, by Confirmation) *plan {
+	return &plan{
+		ground: g, record: a.attribute(c, r), Confirmation: by,
+		digest: subjectDigest(g.target, g.kind.DefaultMode(), "", false),
+	}
+}
+
 func (a *api) unblock(c *call, in *byID) (*receiptReply, *Problem) {
 	return a.lift(c, revocation.Block, in.ID)
 }
 
-func (a *api) stepDown(c *call, in *byID) (*receiptReply, *Problem) {
+func (a *api) liftStepUp(c *call, in *byID) (*receiptReply, *Problem) {
 	return a.lift(c, revocation.StepUp, in.ID)
 }
 
@@ -66,7 +113,7 @@ func (a *api) lift(c *call, t revocation.Type, id string) (*receiptReply, *Probl
 			return answered(&written{a.Node.ReceiptOf(&first.Record, first.Ref), keyed}, nil)
 		}
 	}
-	return answered(a.write(c, a.sign(c, revocation.Record{Type: revocation.Lift, Lifts: held.Ref})))
+	return answered(a.write(c, a.attribute(c, revocation.Record{Type: revocation.Lift, Lifts: held.Ref})))
 }
 
 // liftOf finds the first lift of a record. Only lifts of the same account that
@@ -101,5 +148,5 @@ func answered(w *written, refused *Problem) (*receiptReply, *Problem) {
 	if refused != nil {
 		return nil, refused
 	}
-	return w.reply(), nil
+	return &receiptReply{Replayed: replayed(w.replayed), Body: w.Receipt}, nil
 }

@@ -41,7 +41,7 @@ type imported struct {
 // importLines takes NDJSON of revocation requests, makes them durable in chunks
 // and answers each line in order, chunk by chunk. Wide targets are refused:
 // nobody can confirm a preview for a line among thousands.
-func (a *api) importLines(c *call, _ *importInput) (*stream, *Problem) {
+func (a *api) importLines(c *call, _ *struct{}) (*stream, *Problem) {
 	key, p := a.idempotency(c, "")
 	if p != nil {
 		return nil, p
@@ -225,26 +225,23 @@ func (i *importer) commit() {
 	if len(i.records) == 0 {
 		return
 	}
-	var pos revocation.Position
-	if i.broken == nil {
-		done, err := i.submit(i.call, i.records, i.chunkKey())
-		if err != nil {
-			p := ledgerProblem(err)
-			if p.Status >= http.StatusInternalServerError {
-				i.broken = p
-			}
-			i.refuse(p)
-			return
-		}
-		pos = done.Position
-	} else {
+	if i.broken != nil {
 		i.refuse(ledgerUnavailable.because("an earlier line of this import could not be written: %s", i.broken.Detail))
+		return
+	}
+	done, err := i.submit(i.call, i.records, i.chunkKey())
+	if err != nil {
+		p := ledgerProblem(err)
+		if p.Status >= http.StatusInternalServerError {
+			i.broken = p
+		}
+		i.refuse(p)
 		return
 	}
 	item := uint16(0)
 	for n := range i.results {
 		if r := &i.results[n]; r.Problem == nil {
-			r.ID, r.Position = revocation.Ref{Position: pos, Item: item}.ID(revocation.Cut), pos.String()
+			r.ID, r.Position = revocation.Ref{Position: done.Position, Item: item}.ID(revocation.Cut), done.Position.String()
 			item++
 		}
 	}

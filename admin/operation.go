@@ -7,12 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"curfew.dev/curfew/internal/strictjson"
-	"curfew.dev/curfew/node"
 )
 
 // operation is what the gate and the document need to know of a route.
@@ -43,13 +41,6 @@ type stream = huma.StreamResponse
 func streamOf(run func()) *stream {
 	return &stream{Body: func(huma.Context) { run() }}
 }
-
-// eventsInput documents the header that resumes a stream.
-type eventsInput struct {
-	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that was received" example:"7.1042"`
-}
-
-type importInput struct{}
 
 // metadataKey is where a framework operation keeps ours.
 const metadataKey = "operation"
@@ -122,5 +113,3 @@ func (op *operation) allRefusals() []kind {
 
 // takesKey reports whether the operation writes.
 func (op *operation) takesKey() bool { return op.role >= Write }
-
-func instantOf(ms int64) node.Time { return *node.NewTime(time.UnixMilli(ms)) }

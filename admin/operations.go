@@ -88,7 +88,7 @@ func (a *api) registerHolds(to huma.API) {
 	add(to, operation{
 		id: "lift-step-up", method: http.MethodDelete, path: "/v1/step-ups/{id}", tag: stepUps, role: Write, status: http.StatusOK,
 		summary: "Lift a step-up, for good", refusals: []kind{notFound}, reply: exampleLift(),
-	}, a.stepDown)
+	}, a.liftStepUp)
 	add(to, operation{
 		id: "search-step-ups", method: http.MethodPost, path: "/v1/step-ups/search", tag: stepUps, role: Read, status: http.StatusOK,
 		summary: "List step-ups, lifted ones too, newest first", refusals: []kind{ledgerUnavailable, ledgerDamaged},

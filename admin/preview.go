@@ -3,6 +3,7 @@ package admin
 import (
 	"crypto/sha256"
 	"strconv"
+	"time"
 
 	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/node"
@@ -37,7 +38,7 @@ func (a *api) preview(c *call, in *bodyOf[revocationRequest]) (*replyOf[previewR
 	reach, now := a.reach(p), a.Now()
 	out := previewReply{
 		PreviewID: "prv_" + randomID(), ExpiresAt: *node.NewTime(now.Add(previewAge)),
-		Target: in.Body.Target, Mode: p.record.Mode.String(), At: instantOf(p.record.At),
+		Target: in.Body.Target, Mode: p.record.Mode.String(), At: *node.NewTime(time.UnixMilli(p.record.At)),
 		Accounts: reach.Accounts, Sessions: reach.Sessions, Devices: reach.Devices, Incomplete: reach.Incomplete,
 		LiveRequests:  a.LiveRequests(p.target),
 		ExemptClients: append([]string{}, p.record.ExemptClients...), Limits: append([]string{}, p.record.Limits...),

@@ -137,6 +137,11 @@ func (p *Problem) with(name, value string) *Problem {
 	return p
 }
 
+// retryAfter is in seconds.
+func (p *Problem) retryAfter(seconds int) *Problem {
+	return p.with("Retry-After", strconv.Itoa(seconds))
+}
+
 // name is the type without its prefix.
 func (p *Problem) name() string { return strings.TrimPrefix(p.Type, problemPrefix) }
 
@@ -196,9 +201,4 @@ func pointerOf(location string) string {
 		return ""
 	}
 	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(rest)
-}
-
-// retryAfter is in seconds.
-func (p *Problem) retryAfter(seconds int) *Problem {
-	return p.with("Retry-After", strconv.Itoa(seconds))
 }

@@ -107,8 +107,8 @@ func (m Motive) check() *Problem {
 	return oneLine("/on_behalf_of", m.OnBehalfOf, maxName)
 }
 
-// explain puts it into a record.
-func (m Motive) explain(r revocation.Record) revocation.Record {
+// annotate puts it into a record.
+func (m Motive) annotate(r revocation.Record) revocation.Record {
 	r.Reason, r.OnBehalfOf = m.Reason, m.OnBehalfOf
 	return r
 }

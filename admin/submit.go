@@ -144,14 +144,10 @@ type created struct {
 	Body     node.Receipt `required:"true"`
 }
 
-// receipt is the answer without a location.
+// receiptReply is the answer without a location.
 type receiptReply struct {
 	Replayed string `header:"Idempotent-Replayed" doc:"true: the Idempotency-Key was seen before, and this is the first one's receipt"`
 	Body     node.Receipt
-}
-
-func (w *written) reply() *receiptReply {
-	return &receiptReply{Replayed: replayed(w.replayed), Body: w.Receipt}
 }
 
 func replayed(yes bool) string {

@@ -128,8 +128,8 @@ func (n *Node) Start() error {
 		l = nil // whatever came with the error
 		n.become(Starting, err)
 	case errors.Is(err, ledger.ErrIntegrity):
+		l = nil
 		n.become(Damaged, err)
-		return nil
 	case err != nil:
 		stop()
 		return fmt.Errorf("opening the ledger: %w", err)
@@ -143,7 +143,7 @@ func (n *Node) run(ctx context.Context, l ledger.Ledger) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	if l == nil {
-		if l = n.awaitInit(ctx, tick.C); l == nil {
+		if l = n.awaitLedger(ctx, tick.C); l == nil {
 			return
 		}
 	}
@@ -213,13 +213,22 @@ func (n *Node) Applied() revocation.Position {
 	return n.followed
 }
 
-// awaitInit tries to open the ledger until somebody has initialised it.
-func (n *Node) awaitInit(ctx context.Context, tick <-chan time.Time) ledger.Ledger {
-	for {
+// damagedEvery is how many ticks pass between looks at a damaged ledger: each
+// one verifies it.
+const damagedEvery = 5
+
+// awaitLedger tries to open the ledger until somebody has initialised it or, if
+// it is damaged, has adopted or restored it.
+func (n *Node) awaitLedger(ctx context.Context, tick <-chan time.Time) ledger.Ledger {
+	for ticks := 1; ; ticks++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick:
+		}
+		damaged := n.State() == Damaged
+		if damaged && ticks%damagedEvery != 0 {
+			continue
 		}
 		l, err := n.cfg.Open()
 		switch {
@@ -227,8 +236,7 @@ func (n *Node) awaitInit(ctx context.Context, tick <-chan time.Time) ledger.Ledg
 			return l
 		case errors.Is(err, ledger.ErrIntegrity):
 			n.become(Damaged, err)
-			return nil
-		default:
+		case !damaged:
 			n.become(Starting, err)
 		}
 	}

@@ -160,6 +160,15 @@ func TestDamagedServesNothing(t *testing.T) {
 	if _, err := n.Submit(t.Context(), []revocation.Record{cutOf("bob")}, ledger.Idempotency{}); err == nil {
 		t.Error("a damaged node took a record")
 	}
+
+	// An operator looks, and accepts what is there: no restart is needed.
+	if _, err := local.Adopt(local.Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, n, node.Ready)
+	if !isCut(n, "alice") || !isCut(n, "bob") {
+		t.Error("adopting did not keep the cut, or did not sign everybody out")
+	}
 }
 
 func TestLockedIsAnErrorAtOnce(t *testing.T) {

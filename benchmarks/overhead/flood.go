@@ -45,7 +45,6 @@ func runFlood(o options) error {
 	if o.smoke {
 		o.badRate = 500
 	}
-	o.core = "" // the gateway has the whole machine, as it would when flooded
 	machine := rig.ThisMachine()
 	p, err := newPlace(o)
 	if err != nil {

@@ -61,16 +61,15 @@ func main() {
 	flag.StringVar(&o.out, "out", "", "directory for the results; empty: only stdout")
 	flag.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of the gateways; empty: none")
 	flag.Parse()
-	core, err := rig.MoveAside()
-	if err != nil {
-		exit(err)
-	}
-	o.core = core
 	if o.smoke {
 		o.rounds, o.slice = 1, 500*time.Millisecond
 	}
 	if o.flood {
-		exit(runFlood(o))
+		exit(runFlood(o)) // on all cores, as a flood would find it
+	}
+	var err error
+	if o.core, err = rig.MoveAside(); err != nil {
+		exit(err)
 	}
 	exit(run(o))
 }

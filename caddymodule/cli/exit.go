@@ -20,10 +20,9 @@ var (
 	errPending = errors.New("not in force everywhere yet")
 	// errNotReady: what will be asked is not in force everywhere at once.
 	errNotReady = errors.New("not every node is ready")
+	// errRefused: the gateway refused a part of what was asked.
+	errRefused = errors.New("some lines were refused; the others were done")
 )
-
-// errRefused: the gateway refused a part of what was asked.
-var errRefused = errors.New("some lines were refused; the others were done")
 
 // exitOf is the exit status that tells an error.
 func exitOf(err error) int {

@@ -8,13 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 )
+
+// api is the path of the admin API on Caddy's admin endpoint.
+const api = "/curfew/v1"
 
 const (
 	// patience is how long one exchange may take: the longest `wait` that the
@@ -96,7 +98,7 @@ func (g *gateway) exchange(ctx context.Context, method, path string, payload []b
 // open sends a request and returns the answer with its body unread, or a
 // *problem if it is not a success.
 func (g *gateway) open(ctx context.Context, method, path string, body io.Reader, fields ...header) (*http.Response, error) {
-	at, err := parsePlace(g.address)
+	at, err := parseEndpoint(g.address)
 	if err != nil {
 		return nil, err
 	}
@@ -124,20 +126,6 @@ func (g *gateway) open(ctx context.Context, method, path string, body io.Reader,
 		return nil, fmt.Errorf("%w: reading its refusal: %w", errUnreachable, err)
 	}
 	return nil, problemOf(resp.StatusCode, resp.Header, answer)
-}
-
-// client talks to one place, directly: no proxy, no redirect elsewhere.
-func (p place) client() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				d := net.Dialer{Timeout: 5 * time.Second}
-				return d.DialContext(ctx, p.network, p.address)
-			},
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
 
 // bounded reads r to its end, or fails at the limit.

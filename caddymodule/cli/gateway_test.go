@@ -12,7 +12,7 @@ import (
 )
 
 func TestParsePlace(t *testing.T) {
-	for in, want := range map[string]place{
+	for in, want := range map[string]endpoint{
 		"localhost:2019":             {"tcp", "localhost:2019", "http://localhost:2019", false},
 		"tcp/127.0.0.1:2019":         {"tcp", "127.0.0.1:2019", "http://127.0.0.1:2019", false},
 		"[::1]:2019":                 {"tcp", "[::1]:2019", "http://[::1]:2019", false},
@@ -21,14 +21,14 @@ func TestParsePlace(t *testing.T) {
 		"unix//run/caddy.sock|0220":  {"unix", "/run/caddy.sock", "http://127.0.0.1", true},
 		"unix/relative/admin.socket": {"unix", "relative/admin.socket", "http://127.0.0.1", true},
 	} {
-		got, err := parsePlace(in)
+		got, err := parseEndpoint(in)
 		if err != nil || got != want {
-			t.Errorf("parsePlace(%q) = %+v, %v, want %+v", in, got, err, want)
+			t.Errorf("parseEndpoint(%q) = %+v, %v, want %+v", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"", "localhost", "localhost:1-9", "localhost:x", "http://localhost:2019", "fd/3", "unix//run/x|0044"} {
-		if got, err := parsePlace(in); err == nil {
-			t.Errorf("parsePlace(%q) = %+v, want an error", in, got)
+		if got, err := parseEndpoint(in); err == nil {
+			t.Errorf("parseEndpoint(%q) = %+v, want an error", in, got)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (g *genesis) bind(cmd *cobra.Command) {
 }
 
 func (g *genesis) options(l *ledgerFlags) (local.Options, error) {
-	dir, witness, err := l.places()
+	dir, witness, err := l.paths()
 	o := local.Options{Dir: dir, Witness: witness, Skew: g.skew}
 	if g.trust {
 		o.OnEmpty = local.Start
@@ -124,7 +124,7 @@ func doctor() *cobra.Command {
 	}
 	l.bind(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		dir, witness, err := l.places()
+		dir, witness, err := l.paths()
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,7 +147,8 @@ func eventText(e event) string {
 	if r.Reason != "" {
 		parts = append(parts, "reason: "+r.Reason)
 	}
-	return printable(joinNonEmpty(parts, "  "))
+	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+	return printable(strings.Join(parts, "  "))
 }
 
 // whenText is the instant of an event: of the cut, or since when it is in
@@ -156,14 +158,4 @@ func whenText(r node.Receipt) string {
 		return timeText(r.At)
 	}
 	return timeText(r.Enforcement.Nodes[0].EnforcedAt)
-}
-
-func joinNonEmpty(parts []string, sep string) string {
-	var some []string
-	for _, p := range parts {
-		if p != "" {
-			some = append(some, p)
-		}
-	}
-	return strings.Join(some, sep)
 }

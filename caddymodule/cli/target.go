@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -169,39 +168,4 @@ func parseMember(d *json.Decoder, members []member) error {
 	}
 	*members[i].value = text
 	return nil
-}
-
-// issuersPath is where Caddy shows the issuers of the running configuration.
-const issuersPath = "/config/apps/curfew/issuers"
-
-// issuers lists the issuers that the gateway is configured with.
-func (g *gateway) issuers(ctx context.Context) ([]string, error) {
-	body, err := g.read(ctx, "GET", issuersPath, nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking for the issuers: %w", err)
-	}
-	var configured []struct {
-		URL string `json:"url"`
-	}
-	if err := json.Unmarshal(body, &configured); err != nil {
-		return nil, fmt.Errorf("asking for the issuers: %w", err)
-	}
-	var urls []string
-	for _, i := range configured {
-		urls = append(urls, i.URL)
-	}
-	return urls, nil
-}
-
-func (g *gateway) onlyIssuer(ctx context.Context) (string, error) {
-	urls, err := g.issuers(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case len(urls) == 0:
-		return "", errors.New("this gateway has no issuer: configure one, then name it with --iss")
-	case len(urls) > 1:
-		return "", fmt.Errorf("this gateway has %d issuers, name one with --iss: %s", len(urls), printable(strings.Join(urls, ", ")))
-	}
-	return urls[0], nil
 }

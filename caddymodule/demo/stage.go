@@ -62,14 +62,13 @@ func open(ctx context.Context, dir directory, o options) (_ *stage, err error) {
 func (s *stage) prepare(verbose bool) error {
 	token := rand.Text()
 	s.api = api{url: urlOf(s.at.api), authorization: "Bearer " + token, issuer: urlOf(s.at.issuer.Addr().String()), client: s.client}
-	config, err := adapt(fillIn(s.dir, s.at, s.at.admin, verbose))
-	if err == nil {
-		err = s.dir.write("admin.token", token)
-	}
+	text := fillIn(s.dir, s.at, s.at.admin, verbose)
+	config, err := adapt(text)
 	s.gateway = gateway{config: config, health: urlOf(s.at.health)}
 	return errors.Join(err,
+		s.dir.write("admin.token", token),
 		s.dir.write("operator", "Authorization: Bearer "+token+"\n"),
-		s.dir.write("Caddyfile", fillIn(s.dir, s.at, s.at.admin, verbose)),
+		s.dir.write("Caddyfile", text),
 		// Two processes can't have one admin endpoint.
 		s.dir.write(childCaddyfile, fillIn(s.dir, s.at, "off", verbose)),
 	)

@@ -81,7 +81,7 @@ func findPrefix(path string) (best prefix) {
 	best = prefix{path: path, meta: -1}
 	for meta := range 2 {
 		p := prefix{path: path, meta: meta}
-		_ = p.each(nil) // where it ends is the question
+		p.head, _ = p.each(func(entry, []revocation.Record) error { return nil }) // where it ends is the question
 		if p.head.Position.Compare(best.head.Position) > 0 {
 			best = p
 		}
@@ -107,13 +107,11 @@ func (p prefix) copyTo(w *logWriter) error {
 	if p.meta < 0 {
 		return nil
 	}
-	last := p.head.Position
-	q := prefix{path: p.path, meta: p.meta}
-	err := q.each(func(e entry, records []revocation.Record) error {
+	_, err := p.each(func(e entry, records []revocation.Record) error {
 		if err := w.add(e.Position, e.payload, records); err != nil {
 			return fmt.Errorf("copying entry %s: %w", e.Position, err)
 		}
-		if e.Position == last {
+		if e.Position == p.head.Position {
 			return errEnd
 		}
 		return nil
@@ -125,20 +123,20 @@ func (p prefix) copyTo(w *logWriter) error {
 }
 
 // each goes through the entries from the first on, as far as they verify, and
-// leaves head at the last. It reads pages by itself: bbolt must not be given a
-// damaged file.
-func (p *prefix) each(yield func(entry, []revocation.Record) error) error {
+// returns the last. It reads pages by itself: bbolt must not be given a damaged
+// file.
+func (p prefix) each(yield func(entry, []revocation.Record) error) (last ledger.Head, err error) {
 	f, err := os.Open(p.path)
 	if err != nil {
-		return err
+		return last, err
 	}
 	defer f.Close()
 	c, metas, err := newPageChecker(f)
 	if err != nil {
-		return err
+		return last, err
 	}
 	if p.meta >= len(metas) {
-		return errNoMeta
+		return last, errNoMeta
 	}
 	var chain chainer
 	c.only = bucketLog
@@ -147,20 +145,18 @@ func (p *prefix) each(yield func(entry, []revocation.Record) error) error {
 		if err != nil {
 			return err
 		}
-		if err := e.verify(p.head, &chain); err != nil {
+		if err := e.verify(last, &chain); err != nil {
 			return err
 		}
 		records, err := e.records()
 		if err != nil {
 			return err
 		}
-		p.head = e.Head
-		if yield == nil {
-			return nil
-		}
+		last = e.Head
 		return yield(e, records)
 	}
-	return c.trees(metas[p.meta])
+	err = c.trees(metas[p.meta])
+	return last, err
 }
 
 var errNoMeta = errors.New("no such meta page")

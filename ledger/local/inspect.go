@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
-
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/revocation"
 )
@@ -145,8 +143,9 @@ func (r *Report) log(path string, position, seen ledger.Head) {
 
 // read verifies every entry.
 func (r *Report) read(s *store, until revocation.Position) error {
-	for in := (reader{until: until}); in.last.Position != until; {
-		if err := s.view(func(tx *bolt.Tx) error { return in.chunk(tx) }); err != nil {
+	in := reader{until: until}
+	for in.last.Position != until {
+		if err := s.view(in.chunk); err != nil {
 			return err
 		}
 		for _, e := range in.entries {
@@ -167,8 +166,7 @@ func (r *Report) prefix(path string) {
 	if p.meta < 0 {
 		return
 	}
-	q := prefix{path: path, meta: p.meta}
-	_ = q.each(func(_ entry, records []revocation.Record) error {
+	_, _ = p.each(func(_ entry, records []revocation.Record) error {
 		r.count(records)
 		return nil
 	})

@@ -179,7 +179,9 @@ func (l *Ledger) Close() error {
 
 	l.handle.Lock()
 	defer l.handle.Unlock()
-	return errors.Join(l.closeFiles(), l.witness.close(), l.lock.Close())
+	err := l.closeFiles()
+	l.witness.close()
+	return errors.Join(err, l.lock.Close())
 }
 
 // view runs fn in a short read transaction.

@@ -34,16 +34,6 @@ func (e OnEmpty) String() string {
 	return onEmptyNames[e]
 }
 
-// ParseOnEmpty reads the name of the option in the configuration.
-func ParseOnEmpty(s string) (OnEmpty, error) {
-	for e, name := range onEmptyNames {
-		if name == s {
-			return OnEmpty(e), nil
-		}
-	}
-	return 0, fmt.Errorf("on_empty %q is unknown: want sign_out_all, start or refuse", s)
-}
-
 // Options say where a ledger lies and how it begins.
 type Options struct {
 	// Dir is the directory of the ledger. It must exist.

@@ -3,7 +3,6 @@ package local
 import (
 	"bytes"
 	"context"
-	"fmt"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -105,31 +104,3 @@ func (r *reader) take(k, v []byte) error {
 	r.entries = append(r.entries, revocation.Entry{Position: e.Position, Records: records})
 	return nil
 }
-
-// Search returns records newest first. See [ledger.Ledger]. A limit of zero is
-// [DefaultLimit]. A lift belongs to the account of what it lifts.
-func (l *Ledger) Search(ctx context.Context, page ledger.Page) ([]ledger.Located, error) {
-	s := searcher{page: page, at: page.Before}
-	if s.page.Limit <= 0 {
-		s.page.Limit = DefaultLimit
-	}
-	if s.at.IsZero() {
-		s.at = newest
-	}
-	step := s.log
-	if page.Issuer != "" && page.Subject != "" {
-		step = s.history
-	}
-	for !s.done {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if err := l.view(step); err != nil {
-			return nil, fmt.Errorf("searching the history: %w", err)
-		}
-	}
-	return s.found, nil
-}
-
-// DefaultLimit is how many records Search returns at most when nobody says.
-const DefaultLimit = 100

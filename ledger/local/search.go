@@ -2,7 +2,9 @@ package local
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -10,6 +12,34 @@ import (
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/revocation"
 )
+
+// DefaultLimit is how many records Search returns at most when nobody says.
+const DefaultLimit = 100
+
+// Search returns records newest first. See [ledger.Ledger]. A limit of zero is
+// [DefaultLimit]. A lift belongs to the account of what it lifts.
+func (l *Ledger) Search(ctx context.Context, page ledger.Page) ([]ledger.Located, error) {
+	s := searcher{page: page, at: page.Before}
+	if s.page.Limit <= 0 {
+		s.page.Limit = DefaultLimit
+	}
+	if s.at.IsZero() {
+		s.at = newest
+	}
+	step := s.log
+	if page.Issuer != "" && page.Subject != "" {
+		step = s.history
+	}
+	for !s.done {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := l.view(step); err != nil {
+			return nil, fmt.Errorf("searching the history: %w", err)
+		}
+	}
+	return s.found, nil
+}
 
 // searcher collects a page of history, a chunk for each transaction.
 type searcher struct {

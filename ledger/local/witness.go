@@ -96,9 +96,9 @@ func (w *witness) Err() error {
 }
 
 // close writes what was seen last. Failing to is for Err: it loses nothing.
-func (w *witness) close() error {
+func (w *witness) close() {
 	if w == nil {
-		return nil
+		return
 	}
 	close(w.stop)
 	<-w.done
@@ -107,7 +107,6 @@ func (w *witness) close() error {
 		w.note(writeWitness(w.path, h))
 	default:
 	}
-	return nil
 }
 
 func writeWitness(path string, h ledger.Head) error {

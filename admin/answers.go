@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 
+	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 )
 
@@ -23,4 +24,14 @@ func (a *api) explain(c *call, in *bodyOf[explainRequest]) (*replyOf[Explanation
 		out.Rules = []policy.Tried{}
 	}
 	return &replyOf[Explanation]{out}, nil
+}
+
+// nodesReply is every node that was heard of.
+type nodesReply struct {
+	Items    []node.Status `json:"items" nullable:"false"`
+	Expected int           `json:"expected,omitempty" doc:"How many there should be, where expect_nodes says so"`
+}
+
+func (a *api) nodes(*call, *struct{}) (*replyOf[nodesReply], *Problem) {
+	return &replyOf[nodesReply]{nodesReply{Items: append([]node.Status{}, a.Nodes()...), Expected: a.ExpectNodes}}, nil
 }

@@ -29,8 +29,8 @@ func (l *ledgerFlags) bind(cmd *cobra.Command) {
 	f.StringVar(&l.witness, "witness", "", "File that remembers the last position; default is the gateway's")
 }
 
-// places are the directory, absolute, and the witness.
-func (l *ledgerFlags) places() (dir, witness string, err error) {
+// paths are the directory, absolute, and the witness.
+func (l *ledgerFlags) paths() (dir, witness string, err error) {
 	dir = l.dir
 	if dir == "" {
 		dir = LedgerDir()
