@@ -426,8 +426,8 @@ func (g *Guard) isFor(c *revocation.Credential) bool {
 	return slices.ContainsFunc(g.takes[c.Issuer], func(a string) bool { return slices.Contains(c.Audiences, a) })
 }
 
-// look asks the index, unless it has not changed since this token was last
-// found clear of it.
+// look asks the index, unless it has not changed since nothing in it refused
+// this token.
 func (v *visit) look(n *node.Node) {
 	index := n.Index()
 	generation := index.Generation() + 1 // zero is "never looked"
@@ -436,9 +436,20 @@ func (v *visit) look(n *node.Node) {
 		return
 	}
 	index.Find(v.Credential, &v.Finding)
-	if v.Finding.Clear() {
+	if harmless(&v.Finding, v.Credential) {
 		v.token.Clean.Store(generation)
 	}
+}
+
+// harmless reports whether what was found refuses nothing of this credential,
+// whatever the time and the route. Most findings are: of what expired an
+// instant stays behind for everybody, and who signed in again after a sign-out
+// is found for as long as that is kept.
+func harmless(f *revocation.Finding, c *revocation.Credential) bool {
+	if f.Clear() {
+		return true
+	}
+	return !f.Blocked && !f.Finally && len(f.StepUps) == 0 && c.AuthTime > f.SignIn.Through && c.IssuedAt > f.Refresh.Through
 }
 
 // bypass passes a request without a credential on: as anonymous, unless a guard

@@ -51,7 +51,7 @@ func BenchmarkGuard(b *testing.B) {
 // TestGuardAllocations holds what was won: docs/performance.md says what the
 // remaining ones are.
 func TestGuardAllocations(t *testing.T) {
-	g := newGateway(t, 0)
+	g := newGateway(t, 1000)
 	raw := g.token("alice")
 	count := func(server string) float64 {
 		v := g.visitor(server, raw)
