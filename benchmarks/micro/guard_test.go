@@ -51,6 +51,9 @@ func BenchmarkGuard(b *testing.B) {
 // TestGuardAllocations holds what was won: docs/performance.md says what the
 // remaining ones are.
 func TestGuardAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates too")
+	}
 	g := newGateway(t, 1000)
 	raw := g.token("alice")
 	count := func(server string) float64 {
