@@ -113,7 +113,7 @@ func startGateway(o options, binary, dir string, s settings) (*gateway, error) {
 	var err error
 	g.Process, err = rig.Start(rig.Command{
 		Name: s.Name, Path: binary, Args: []string{"run", "--adapter", "caddyfile", "--config", config}, Dir: dir, CPUs: o.core,
-		Env: []string{"GOGC=" + o.gogc, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "HOME=" + dir},
+		Env: append(rig.Home(filepath.Join(dir, s.Name+"-home")), "GOGC="+o.gogc),
 	})
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func (s *site) stop() {
 func (p *place) run(s *site, name, address, path string, args ...string) error {
 	process, err := rig.Start(rig.Command{
 		Name: s.name + "-" + name, Path: path, Args: args, Dir: p.dir, CPUs: p.core,
-		Env: []string{"XDG_DATA_HOME=" + p.dir, "XDG_CONFIG_HOME=" + p.dir, "HOME=" + p.dir},
+		Env: rig.Home(filepath.Join(p.dir, s.name+"-home")),
 	})
 	if err != nil {
 		return err

@@ -60,6 +60,9 @@ func run(o options) error {
 	defer upstream.Stop()
 	p.upstream = address
 	var results []result
+	if o.smoke {
+		works = works[:1]
+	}
 	for _, w := range works {
 		provider, err := rig.NewProvider("127.0.0.1:0", w.Algorithm)
 		if err != nil {

@@ -21,6 +21,12 @@ type Command struct {
 	CPUs string   // to pin it to, as taskset takes them; empty: all
 }
 
+// Home is the environment of a process that keeps what it keeps below a
+// directory of its own.
+func Home(dir string) []string {
+	return []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}
+}
+
 // Process is a child. Who starts one ends it.
 type Process struct {
 	name  string
