@@ -250,7 +250,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 	}
 	for _, i := range a.Issuers {
 		cfg.Issuers = append(cfg.Issuers, admin.Issuer{
-			URL: i.URL, ClockSkew: time.Duration(i.ClockSkew), Retention: time.Duration(i.Retention),
+			URL: i.URL, ClockSkew: i.skew(), Retention: time.Duration(i.Retention),
 			MaxTokenLifetime: time.Duration(i.MaxTokenLifetime), ExemptClients: i.ExemptClients,
 			HasDevice: i.DeviceClaim != "", HasTenant: i.TenantClaim != "", RequireAuthTime: i.RequireAuthTime,
 			NoAuthTime: func() bool { return g.sightings.WithoutAuthTime(i.URL) },

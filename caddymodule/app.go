@@ -323,7 +323,7 @@ func (a *App) ledgerOptions(dir string) local.Options {
 		o.OnEmpty = local.Refuse
 	}
 	for _, i := range a.Issuers {
-		o.Skew = max(o.Skew, time.Duration(i.ClockSkew))
+		o.Skew = max(o.Skew, i.skew())
 	}
 	return o
 }

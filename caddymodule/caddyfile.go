@@ -152,14 +152,17 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 	}
 	a.Issuers = append(a.Issuers, i)
 	err := options{
-		"audience":           words(&i.Audiences),
-		"client":             words(&i.Clients),
-		"accept":             i.parseAccept,
-		"algorithms":         words(&i.Algorithms),
-		"device_claim":       word(&i.DeviceClaim),
-		"tenant_claim":       word(&i.TenantClaim),
-		"exempt_client":      words(&i.ExemptClients),
-		"clock_skew":         duration(&i.ClockSkew),
+		"audience":      words(&i.Audiences),
+		"client":        words(&i.Clients),
+		"accept":        i.parseAccept,
+		"algorithms":    words(&i.Algorithms),
+		"device_claim":  word(&i.DeviceClaim),
+		"tenant_claim":  word(&i.TenantClaim),
+		"exempt_client": words(&i.ExemptClients),
+		"clock_skew": func(d *caddyfile.Dispenser) error {
+			i.ClockSkew = new(caddy.Duration)
+			return duration(i.ClockSkew)(d)
+		},
 		"retention":          duration(&i.Retention),
 		"max_token_lifetime": duration(&i.MaxTokenLifetime),
 		"require_auth_time":  flag(&i.RequireAuthTime),

@@ -119,7 +119,6 @@ func TestRefusedAtLoad(t *testing.T) {
 		{"missing directory", issuer + "ledger local /nowhere/at/all", "", "mode 0700, at Caddyfile:7"},
 		{"unknown option", issuer + "ledgre local", "", `unknown option "ledgre"`},
 		{"unknown on_empty", issuer + "on_empty maybe", "", "sign_out_all"},
-		{"retention too short", "issuer https://login.example.com {\n audience api\n retention 1h\n}", "", "max_token_lifetime"},
 		{"unknown policy", issuer, site("curfew nosuch"), "not defined"},
 		{"second path", issuer, site("curfew /a /b"), "one matcher"},
 		{"unknown issuer in guard", issuer, site("curfew {\n issuer https://other.example.com\n}"), "not configured"},

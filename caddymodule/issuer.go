@@ -40,8 +40,8 @@ type Issuer struct {
 	// Clients that a sign-out of a whole user passes by.
 	ExemptClients []string `json:"exempt_clients,omitempty"`
 
-	// How far the issuer's clock may be off. Default: 2s.
-	ClockSkew caddy.Duration `json:"clock_skew,omitempty"`
+	// How far the issuer's clock may be off, 10m at most. Default: 2s.
+	ClockSkew *caddy.Duration `json:"clock_skew,omitempty"`
 
 	// How long after its sign-in a session may live. Default: 90d.
 	Retention caddy.Duration `json:"retention,omitempty"`
@@ -68,7 +68,6 @@ func (i *Issuer) provision() error {
 		value  *caddy.Duration
 		def    time.Duration
 	}{
-		{"clock_skew", &i.ClockSkew, token.DefaultClockSkew},
 		{"retention", &i.Retention, 90 * 24 * time.Hour},
 		{"max_token_lifetime", &i.MaxTokenLifetime, token.DefaultMaxTokenLifetime},
 		{"jwks_max_stale", &i.JWKSMaxStale, token.DefaultJWKSMaxStale},
@@ -80,12 +79,8 @@ func (i *Issuer) provision() error {
 			return fmt.Errorf("%s must be positive", d.option)
 		}
 	}
-	if time.Duration(i.ClockSkew) > time.Minute {
-		return fmt.Errorf("clock_skew %s is too large: at most 1m; mend the clocks instead", time.Duration(i.ClockSkew))
-	}
-	if i.Retention < i.MaxTokenLifetime {
-		return fmt.Errorf("retention %s is shorter than max_token_lifetime %s: sign-outs would be forgotten before tokens end",
-			time.Duration(i.Retention), time.Duration(i.MaxTokenLifetime))
+	if skew := i.skew(); skew < 0 || skew > maxClockSkew {
+		return fmt.Errorf("clock_skew %s: want at most %s; mend the clocks instead", skew, maxClockSkew)
 	}
 	for _, a := range i.Accept {
 		if _, known := accepts[a]; !known {
@@ -98,16 +93,28 @@ func (i *Issuer) provision() error {
 	return i.settings().Validate()
 }
 
+// maxClockSkew bounds how long after a sign-out a new sign-in is refused.
+const maxClockSkew = 10 * time.Minute
+
+// skew is the clock skew, which may be none at all.
+func (i *Issuer) skew() time.Duration {
+	if i.ClockSkew == nil {
+		return token.DefaultClockSkew
+	}
+	return time.Duration(*i.ClockSkew)
+}
+
 // rules are what decisions need to know of it.
 func (i *Issuer) rules() policy.Issuer {
-	return policy.Issuer{ClockSkew: time.Duration(i.ClockSkew), Retention: time.Duration(i.Retention)}
+	return policy.Issuer{ClockSkew: i.skew(), Retention: time.Duration(i.Retention)}
 }
 
 func (i *Issuer) settings() token.Issuer {
+	// To the token room a skew of zero is the default; a nanosecond is none.
 	s := token.Issuer{
 		URL: i.URL, Audiences: i.Audiences, Clients: i.Clients, Algorithms: i.Algorithms,
 		DeviceClaim: i.DeviceClaim, TenantClaim: i.TenantClaim, RequireAuthTime: i.RequireAuthTime,
-		ClockSkew: time.Duration(i.ClockSkew), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
+		ClockSkew: max(i.skew(), 1), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
 		JWKSMaxStale: time.Duration(i.JWKSMaxStale),
 	}
 	for _, a := range i.Accept {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"curfew.dev/curfew/token/tokentest"
 )
@@ -318,6 +319,34 @@ func TestRefusalByErrorRoutes(t *testing.T) {
 		a := g.get("/", token)
 		if a.StatusCode != 401 || a.body != want || a.Header.Get("WWW-Authenticate") == "" || a.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("got %d %q %v, want %q", a.StatusCode, a.body, a.Header, want)
+		}
+	}
+}
+
+// Sessions may be shorter than tokens: what is older is signed out, whatever
+// its token says.
+func TestRetentionBelowTheTokenLifetime(t *testing.T) {
+	g := start(t, strings.Replace(global, "clock_skew 1s", "clock_skew 1s\n\t\t\tretention 50s", 1), sites)
+	now := time.Now().Unix()
+	if a := g.get("/", g.token("alice")); a.StatusCode != 401 || a.problem() != "urn:curfew:signed-out" {
+		t.Errorf("a session of 100 s: %d %s", a.StatusCode, a.body)
+	}
+	if a := g.get("/", g.token("alice", tokentest.Claims{"auth_time": now - 40})); a.StatusCode != 200 {
+		t.Errorf("a session of 40 s: %d %s", a.StatusCode, a.body)
+	}
+}
+
+// A skew of zero is none, and not the default: the sign-in of the next second
+// counts.
+func TestNoClockSkew(t *testing.T) {
+	g := start(t, strings.Replace(global, "clock_skew 1s", "clock_skew 0s", 1), sites)
+	at := time.Now().Add(-10 * time.Second).UTC().Truncate(time.Second)
+	g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "alice"}, map[string]any{"at": at.Format(time.RFC3339)})
+	for after, want := range map[int64]int{0: 401, 1: 200} {
+		signedIn := at.Unix() + after
+		a := g.get("/", g.token("alice", tokentest.Claims{"auth_time": signedIn, "iat": signedIn}))
+		if a.StatusCode != want {
+			t.Errorf("signed in %d s after the cut: %d %s", after, a.StatusCode, a.body)
 		}
 	}
 }
