@@ -257,7 +257,7 @@ type visit struct {
 	token    *token.Token
 	from     token.Source
 	cached   bool
-	required *policy.Requirements // of the guards before
+	required *policy.Requirements // of the guards that admitted it; nil: none has
 	guards   int
 	policy.Case
 
@@ -279,8 +279,11 @@ const visitVar = "curfew"
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	started := time.Now()
 	v := g.app.visitOf(r)
-	if covered, err := g.matches(r); err != nil || !covered {
-		return passUnless(err, w, r, next)
+	switch covered, err := g.matches(r); {
+	case err != nil:
+		return err // it might be one that the guard is for
+	case !covered:
+		return next.ServeHTTP(w, r)
 	}
 	if g.Preflight == "pass" && g.isPreflight(r) {
 		return g.bypass(w, r, v, next)
@@ -297,23 +300,30 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	d := v.Decide()
 	g.observe(v.cached, started)
 	if !d.Admits() {
-		if v.guards > 0 {
+		if v.required != nil {
 			// What earlier guards asked for is part of the challenge.
-			all := v.required.Merge(g.required)
-			v.Requirements = &all
+			v.Requirements = v.requiredWith(g)
 			d = v.Decide()
 		}
 		return g.refuse(w, r, next, v, d)
 	}
-	if v.guards++; v.guards > 1 {
-		all := v.required.Merge(g.required)
-		v.required = &all
-	} else {
-		v.required = &g.required
+	v.guards++
+	if !g.DryRun { // a trial asks for nothing
+		v.required = v.requiredWith(g)
 	}
 	g.outcomes.admit.Inc()
 	g.admit(r, v)
 	return g.serve(w, r, v, next, started)
+}
+
+// requiredWith is what the guards before and g ask for together. What it was
+// before is not changed: live requests are judged by it.
+func (v *visit) requiredWith(g *Guard) *policy.Requirements {
+	if v.required == nil {
+		return &g.required
+	}
+	all := v.required.Merge(g.required)
+	return &all
 }
 
 // matches reports whether the guard is for this request.
@@ -322,15 +332,6 @@ func (g *Guard) matches(r *http.Request) (bool, error) {
 		return true, nil
 	}
 	return g.covers.AnyMatchWithError(r)
-}
-
-// passUnless passes a request on that the guard is not for. One whose matcher
-// failed might be one that it is for.
-func passUnless(err error, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if err != nil {
-		return err
-	}
-	return next.ServeHTTP(w, r)
 }
 
 func (g *Guard) observe(cached bool, started time.Time) {

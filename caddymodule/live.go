@@ -94,14 +94,13 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next cad
 	terms := live.Terms{Credential: v.Credential}
 	terms.Expires, terms.Until = g.Connections.terms(v.Credential.ExpiresAt, now)
 	if v.live != nil {
-		required := v.admission.required.Merge(g.required)
-		terms.Judge = &admission{guard: g, token: v.token, required: &required, now: v.Now}
+		terms.Judge = &admission{guard: g, token: v.token, required: v.required, now: v.Now}
 		if !v.live.Narrow(terms) {
 			return nil
 		}
 		return next.ServeHTTP(w, r)
 	}
-	v.admission = admission{guard: g, token: v.token, required: &g.required, now: v.Now}
+	v.admission = admission{guard: g, token: v.token, required: v.required, now: v.Now}
 	v.next = next
 	terms.Judge = &v.admission
 	// The deadlines of the connection itself: those of Caddy's idle timeouts are

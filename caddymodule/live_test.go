@@ -153,6 +153,40 @@ func TestStackedGuardsRegisterOnce(t *testing.T) {
 	g.awaitNoneLive()
 }
 
+// The requirements of every guard that was met go on counting, those in the
+// middle too.
+func TestTheGuardInTheMiddleCounts(t *testing.T) {
+	g := startStreaming(t, "@sensitive path /sse\n\tcurfew @sensitive {\n\t\tsensitive\n\t}\n"+
+		"\t@last path /sse\n\tcurfew @last")
+	s := openSSE(1)(t, g, "alice")
+	a := g.call(helpdesk, http.MethodPost, "/v1/step-ups", map[string]any{
+		"target": map[string]string{"iss": g.issuer.URL, "sub": "alice"}, "routes": "sensitive",
+	})
+	if a.StatusCode != 201 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	if got := s.end(t); got != "aborted" {
+		t.Errorf("it ended with %q", got)
+	}
+	g.awaitNoneLive()
+}
+
+// A trial in the middle ends nothing.
+func TestADryRunInTheMiddleDoesNotCount(t *testing.T) {
+	g := startStreaming(t, "@sensitive path /sse\n\tcurfew @sensitive {\n\t\tsensitive\n\t\tdry_run\n\t}\n"+
+		"\t@last path /sse\n\tcurfew @last")
+	openSSE(1)(t, g, "alice")
+	a := g.call(helpdesk, http.MethodPost, "/v1/step-ups", map[string]any{
+		"target": map[string]string{"iss": g.issuer.URL, "sub": "alice"}, "routes": "sensitive",
+	})
+	if a.StatusCode != 201 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	if n := g.preview("alice"); n != 1 {
+		t.Errorf("%d live requests after a step-up that no enforcing guard asks for", n)
+	}
+}
+
 // A connection ends with its token, or when it has lasted long enough.
 func TestConnectionsEndInTime(t *testing.T) {
 	for _, c := range []struct {
