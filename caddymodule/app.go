@@ -183,12 +183,10 @@ func choose(option string, value *string, of []string) error {
 	if *value == "" {
 		*value = of[0]
 	}
-	for _, v := range of {
-		if v == *value {
-			return nil
-		}
+	if !slices.Contains(of, *value) {
+		return fmt.Errorf("%s %q is unknown: want one of %q", option, *value, of)
 	}
-	return fmt.Errorf("%s %q is unknown: want one of %q", option, *value, of)
+	return nil
 }
 
 func digestOf(a *App) string {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -127,10 +128,9 @@ func decodeBut(path string, stays byte) string {
 	b := make([]byte, 0, len(path))
 	for i := 0; i < len(path); i++ {
 		if path[i] == '%' && i+2 < len(path) {
-			high, ok1 := unhex(path[i+1])
-			low, ok2 := unhex(path[i+2])
-			if c := high<<4 | low; ok1 && ok2 && (stays == 0 || c != stays) {
-				b = append(b, c)
+			var c [1]byte
+			if _, err := hex.Decode(c[:], []byte(path[i+1:i+3])); err == nil && (stays == 0 || c[0] != stays) {
+				b = append(b, c[0])
 				i += 2
 				continue
 			}
@@ -138,18 +138,6 @@ func decodeBut(path string, stays byte) string {
 		b = append(b, path[i])
 	}
 	return string(b)
-}
-
-func unhex(c byte) (byte, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10, true
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10, true
-	}
-	return 0, false
 }
 
 var overlongForms = strings.NewReplacer(

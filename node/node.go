@@ -387,7 +387,7 @@ type Written struct {
 // Submit makes records durable, applies them and returns. When it returns nil,
 // they survive kill -9 and this node refuses what they refuse. Errors are
 // those of [ledger.Ledger.Append]; a node that is not ready answers
-// [ledger.ErrUnavailable].
+// [ledger.ErrUnavailable], a damaged one [ledger.ErrIntegrity].
 func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledger.Idempotency) (Written, error) {
 	switch s := n.State(); s {
 	case Ready:
