@@ -52,7 +52,11 @@ func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
 	if len(r.URL.Path) > maxReadable && ambiguous(r.URL) {
 		return true, nil
 	}
-	for _, path := range readings(r.URL) {
+	others, few := readings(r.URL)
+	if !few {
+		return true, nil
+	}
+	for _, path := range others {
 		other := new(http.Request)
 		*other = *r
 		u := *r.URL
@@ -70,26 +74,34 @@ func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
 // taken to match.
 const maxReadable = 1 << 10
 
-// readings are the other ways to read a path that was decoded once. Almost
-// every path has none, which costs a look at its bytes.
-func readings(u *url.URL) []string {
+// maxReadings is how many ways to read one path are tried. A path that can be
+// read in more ways, which nobody writes by accident, is taken to match.
+const maxReadings = 256
+
+// readings are the other ways to read a path that was decoded once, unless
+// there are too many of them. Almost every path has none, which costs a look at
+// its bytes.
+func readings(u *url.URL) (others []string, few bool) {
 	if !ambiguous(u) {
-		return nil
+		return nil, true
 	}
 	all := []string{u.Path}
 	if literal := decodeBut(u.RawPath, '/'); u.RawPath != "" && literal != u.Path {
 		all = append(all, literal)
 	}
 	for _, read := range []func(string) string{
-		decode, decode, overlong, backslashes, withoutParameters, untilCut, withoutTails, withoutDots, withEmptyNames, withDotNames,
+		decode, decode, overlong, until("\x00"), until("?"), until("#"), backslashes, withoutParameters, withoutTails,
+		withoutDots, withEmptyNames, withDotNames,
 	} {
 		for _, p := range all {
 			if other := read(p); !slices.Contains(all, other) {
-				all = append(all, other)
+				if all = append(all, other); len(all) > maxReadings {
+					return nil, false
+				}
 			}
 		}
 	}
-	return all[1:]
+	return all[1:], true
 }
 
 // ambiguous reports whether a path has anything that servers read differently.
@@ -159,12 +171,13 @@ func withoutParameters(path string) string {
 	})
 }
 
-// untilCut ends the path where C, a query or a fragment would.
-func untilCut(path string) string {
-	if i := strings.IndexAny(path, "\x00?#"); i >= 0 {
-		return path[:i]
+// until ends the path where C, a query or a fragment would: who cuts at one of
+// them need not cut at the others.
+func until(end string) func(string) string {
+	return func(path string) string {
+		path, _, _ = strings.Cut(path, end)
+		return path
 	}
-	return path
 }
 
 // withoutTails drops the dots and spaces that Windows drops from names.
