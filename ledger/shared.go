@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// ErrReadOnly: this node may follow the ledger and may not append to it.
+// It is wrapped together with [ErrUnavailable].
+var ErrReadOnly = errors.New("this node may only follow the ledger")
+
+// Shared is a ledger that several nodes append to and follow (design, section
+// 4). Each keeps a replica, which Read, Get, Search and Head answer from.
+//
+// Open returns before the cluster was reached: a Shared that can't reach it
+// answers from its replica, and no tick arrives. Append returns only when the
+// entry was acknowledged by the replicas of the log and has come round to this
+// node's own [Follower].
+type Shared interface {
+	Ledger
+	// Follow gives f everything after a position, in order, without a gap, and
+	// all that arrives later, until ctx ends. It returns nil then, and an error
+	// that wraps [ErrIntegrity] once the log can't be trusted. There is one
+	// follower at a time. A position that the replica does not have is
+	// [ErrNotFound].
+	Follow(ctx context.Context, after revocation.Position, f Follower) error
+	// Tick appends a tick with these echoes. The ledger adds this node's head.
+	// The error is one of Append's.
+	Tick(ctx context.Context, echoes []Echo) error
+	// Say tells all nodes, this one too, how this one is. Nothing is durable,
+	// and what is said while nobody can be reached is lost.
+	Say(h Heartbeat) error
+	// Acknowledge tells the node that wrote something how far this node enforces.
+	Acknowledge(writer string, a Acknowledgement) error
+	// Ask asks all other nodes about a record and collects their answers until
+	// ctx ends or want of them came.
+	Ask(ctx context.Context, ref revocation.Ref, want int) []Answer
+	// Connection says how the cluster is, for people and metrics.
+	Connection() Connection
+}
+
+// Follower is what a node does with what comes. Calls come one at a time, in
+// the order of the log, from one goroutine, except Heard, Acknowledged and
+// Asked, which come from another. None may block for long.
+type Follower interface {
+	// Applied: an entry is durable in the log. writer is the node that wrote
+	// it, empty where the replica no longer knows.
+	Applied(e revocation.Entry, writer string)
+	// Ticked: a tick stands in the log here. Everything before was Applied.
+	Ticked(t Tick)
+	// Heard: a node said how it is.
+	Heard(h Heartbeat)
+	// Acknowledged: a node enforces what this node wrote.
+	Acknowledged(a Acknowledgement)
+	// Asked: another node wants to know about a record. False: no answer.
+	Asked(ref revocation.Ref) (Answer, bool)
+}
+
+// Echo is the newest nonce that a ticking node has heard from a node, with what
+// that node said of its own bound.
+type Echo struct {
+	Node         string        `json:"node"` // name/instance
+	Nonce        uint64        `json:"nonce"`
+	MaxStaleness time.Duration `json:"max_staleness"`
+	// Unbounded: that node serves when it is stale (on_stale allow).
+	Unbounded bool `json:"unbounded,omitempty"`
+}
+
+// Tick is a record of the log that proves freshness: who finds its own nonce in
+// it knows everything that was acknowledged before it sent that nonce.
+type Tick struct {
+	By     string `json:"by"` // name/instance
+	Echoes []Echo `json:"echoes"`
+}
+
+// Heartbeat is what a node says of itself every second.
+type Heartbeat struct {
+	Node string `json:"node"` // name/instance
+	// Nonce grows by one with each heartbeat of an instance, from 1.
+	Nonce        uint64              `json:"nonce"`
+	Position     revocation.Position `json:"position"` // applied
+	MaxStaleness time.Duration       `json:"max_staleness"`
+	Unbounded    bool                `json:"unbounded,omitempty"`
+	State        string              `json:"state"`
+	Why          string              `json:"why,omitempty"`
+	Staleness    time.Duration       `json:"staleness"`
+	Version      string              `json:"version,omitempty"`
+	ConfigDigest string              `json:"config_digest,omitempty"`
+	// Leaving: the node is shutting down and admits nothing any more.
+	Leaving bool `json:"leaving,omitempty"`
+}
+
+// Acknowledgement is what a node tells a writer.
+type Acknowledgement struct {
+	Node     string              `json:"node"`
+	Position revocation.Position `json:"position"` // enforced up to here
+	// Cut counts the live requests that records of the writer ended there,
+	// since the last acknowledgement.
+	Cut []CutCount `json:"cut,omitempty"`
+}
+
+// CutCount is how many live requests a record ended.
+type CutCount struct {
+	Ref   revocation.Ref `json:"ref"`
+	Count int            `json:"count"`
+}
+
+// Answer is what a node says of a record that it enforces.
+type Answer struct {
+	Node string `json:"node"`
+	// Since is when it began to, by its own clock; zero where it does not yet.
+	Since time.Time `json:"since"`
+	Cut   int       `json:"cut"`
+}
+
+// Connection is how a node stands to the cluster.
+type Connection struct {
+	// Problem says why nothing arrives or can be written; nil where all is well.
+	Problem error
+	// Offset is this node's clock minus that of the log's stamps; Measured
+	// says whether it is known yet.
+	Offset   time.Duration
+	Measured bool
+	// Verified: every server of the log was seen to sync before it
+	// acknowledges, and the log has the replicas it should have.
+	Verified bool
+	// ReadOnly: this node may not append.
+	ReadOnly bool
+}
