@@ -13,7 +13,10 @@ package ledger
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"curfew.dev/curfew/revocation"
@@ -78,6 +81,25 @@ type Head struct {
 	Position revocation.Position
 	// Chain is the hash over all entries up to Position.
 	Chain [32]byte
+}
+
+// MarshalText is `epoch.sequence:chain`, the chain in hexadecimal digits.
+func (h Head) MarshalText() ([]byte, error) {
+	return hex.AppendEncode(append([]byte(h.Position.String()), ':'), h.Chain[:]), nil
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (h *Head) UnmarshalText(text []byte) error {
+	position, chain, _ := strings.Cut(string(text), ":")
+	p, err := revocation.ParsePosition(position)
+	if err != nil {
+		return err
+	}
+	if n, err := hex.Decode(h.Chain[:], []byte(chain)[:min(len(chain), 2*len(h.Chain))]); err != nil || n != len(h.Chain) || len(chain) != 2*n {
+		return fmt.Errorf("%q is not a head: want epoch.sequence:chain", text)
+	}
+	h.Position = p
+	return nil
 }
 
 // Ledger is an open log. All methods may be called concurrently.

@@ -25,6 +25,9 @@ const (
 	tagLiftsItem
 	tagSensitive
 	tagTime
+	tagOriginEpoch
+	tagOriginSequence
+	tagOriginItem
 )
 
 // Tags from tagBytes on are followed by length-prefixed bytes; those of lists
@@ -94,6 +97,9 @@ func appendRecord(b []byte, r *Record) []byte {
 		number(tagSensitive, 1)
 	}
 	number(tagTime, uint64(r.Time))
+	number(tagOriginEpoch, r.Origin.Epoch)
+	number(tagOriginSequence, r.Origin.Sequence)
+	number(tagOriginItem, uint64(r.Origin.Item))
 	for i, m := range r.Target.members() {
 		text(tagTarget+byte(i), m.Value)
 	}
@@ -195,9 +201,9 @@ func (d *decoder) number(r *Record, tag byte, n uint64) {
 	switch tag {
 	case tagType, tagMode:
 		limit = math.MaxUint8
-	case tagLiftsItem:
+	case tagLiftsItem, tagOriginItem:
 		limit = math.MaxUint16
-	case tagLiftsEpoch, tagLiftsSequence:
+	case tagLiftsEpoch, tagLiftsSequence, tagOriginEpoch, tagOriginSequence:
 		limit = math.MaxUint64
 	case tagSensitive:
 		limit = 1
@@ -227,6 +233,12 @@ func (d *decoder) number(r *Record, tag byte, n uint64) {
 		r.Sensitive = true
 	case tagTime:
 		r.Time = int64(n)
+	case tagOriginEpoch:
+		r.Origin.Epoch = n
+	case tagOriginSequence:
+		r.Origin.Sequence = n
+	case tagOriginItem:
+		r.Origin.Item = uint16(n)
 	default:
 		d.bad = true
 	}

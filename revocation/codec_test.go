@@ -36,7 +36,8 @@ func samples() map[string]Record {
 			Type: StepUp, Target: Target{Issuer: "i", Subject: "s"}, At: 8500, Through: 9,
 			ACR: []string{"phr", "mfa"}, AMR: []string{"hwk", "otp"}, Sensitive: true,
 		},
-		"lift": {Type: Lift, Lifts: Ref{Position{7, 1042}, 3}, Source: "admin"},
+		"lift":     {Type: Lift, Lifts: Ref{Position{7, 1042}, 3}, Source: "admin"},
+		"restated": {Type: Block, Target: Target{Issuer: "i"}, Time: 5, Origin: Ref{Position{7, 1042}, 3}},
 	}
 }
 
@@ -47,7 +48,7 @@ func TestRecordsGolden(t *testing.T) {
 	if *update {
 		var out strings.Builder
 		for _, name := range []string{
-			"genesis", "cut", "cut_wide", "cut_app", "cut_sid", "cut_jti", "cut_jkt", "cut_x5t", "cut_kid", "block", "step_up", "lift",
+			"genesis", "cut", "cut_wide", "cut_app", "cut_sid", "cut_jti", "cut_jkt", "cut_x5t", "cut_kid", "block", "step_up", "lift", "restated",
 		} {
 			out.WriteString(name + " " + hex.EncodeToString(AppendRecords(nil, []Record{samples()[name]})) + "\n")
 		}
@@ -109,30 +110,31 @@ func TestEveryFieldIsEncoded(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	block := AppendRecords(nil, []Record{samples()["block"]})
 	for name, b := range map[string][]byte{
-		"nothing":               {},
-		"newer version":         append([]byte{2}, block[1:]...),
-		"version 0":             append([]byte{0}, block[1:]...),
-		"no count":              {1},
-		"no records":            {1, 0},
-		"too many":              {1, 0x81, 0x80, 0x04},
-		"fewer than it says":    {1, 2, 3, 1, 3, 1},
-		"cut off":               block[:len(block)-1],
-		"more after it":         append(bytes.Clone(block), 0),
-		"record cut off":        {1, 1, 9, 1, 3},
-		"unknown type":          {1, 1, 2, tagType, 9},
-		"no type":               {1, 1, 3, tagTarget, 1, 'i'},
-		"unknown number tag":    {1, 1, 4, tagType, byte(Lift), 31, 1},
-		"unknown bytes tag":     {1, 1, 6, tagType, byte(Lift), tagLiftsSequence, 1, 99, 0},
-		"tag 0":                 {1, 1, 2, 0, 1},
-		"zero value":            {1, 1, 6, tagType, byte(Block), tagAt, 0, tagTarget, 0},
-		"empty bytes":           {1, 1, 4, tagType, byte(Block), tagTarget, 0},
-		"tags descend":          {1, 1, 6, tagType, byte(Lift), tagLiftsSequence, 1, tagLiftsEpoch, 1},
-		"tag repeats":           {1, 1, 6, tagType, byte(Lift), tagLiftsEpoch, 1, tagLiftsEpoch, 1},
-		"padded count":          {1, 0x81, 0x00, 4, tagType, byte(Lift), tagLiftsEpoch, 1},
-		"padded number":         {1, 1, 5, tagType, byte(Lift), tagLiftsEpoch, 0x81, 0x00},
-		"number too large":      {1, 1, 6, tagType, byte(Lift), tagLiftsItem, 0x80, 0x80, 0x04},
-		"sensitive is not 1":    {1, 1, 4, tagType, byte(Genesis), tagSensitive, 2},
-		"length beyond the end": {1, 1, 4, tagType, byte(Block), tagTarget, 200},
+		"nothing":                 {},
+		"newer version":           append([]byte{2}, block[1:]...),
+		"version 0":               append([]byte{0}, block[1:]...),
+		"no count":                {1},
+		"no records":              {1, 0},
+		"too many":                {1, 0x81, 0x80, 0x04},
+		"fewer than it says":      {1, 2, 3, 1, 3, 1},
+		"cut off":                 block[:len(block)-1],
+		"more after it":           append(bytes.Clone(block), 0),
+		"record cut off":          {1, 1, 9, 1, 3},
+		"unknown type":            {1, 1, 2, tagType, 9},
+		"no type":                 {1, 1, 3, tagTarget, 1, 'i'},
+		"unknown number tag":      {1, 1, 4, tagType, byte(Lift), 31, 1},
+		"unknown bytes tag":       {1, 1, 6, tagType, byte(Lift), tagLiftsSequence, 1, 99, 0},
+		"tag 0":                   {1, 1, 2, 0, 1},
+		"zero value":              {1, 1, 6, tagType, byte(Block), tagAt, 0, tagTarget, 0},
+		"empty bytes":             {1, 1, 4, tagType, byte(Block), tagTarget, 0},
+		"tags descend":            {1, 1, 6, tagType, byte(Lift), tagLiftsSequence, 1, tagLiftsEpoch, 1},
+		"tag repeats":             {1, 1, 6, tagType, byte(Lift), tagLiftsEpoch, 1, tagLiftsEpoch, 1},
+		"padded count":            {1, 0x81, 0x00, 4, tagType, byte(Lift), tagLiftsEpoch, 1},
+		"padded number":           {1, 1, 5, tagType, byte(Lift), tagLiftsEpoch, 0x81, 0x00},
+		"number too large":        {1, 1, 6, tagType, byte(Lift), tagLiftsItem, 0x80, 0x80, 0x04},
+		"sensitive is not 1":      {1, 1, 4, tagType, byte(Genesis), tagSensitive, 2},
+		"origin's item too large": {1, 1, 6, tagType, byte(Genesis), tagOriginItem, 0x80, 0x80, 0x04},
+		"length beyond the end":   {1, 1, 4, tagType, byte(Block), tagTarget, 200},
 	} {
 		records, err := DecodeRecords(b)
 		if !errors.Is(err, ErrRecord) || records != nil {
@@ -216,6 +218,13 @@ func TestValidate(t *testing.T) {
 		"step-up to empty amr":       {Record{Type: StepUp, Target: user, Through: 1, AMR: []string{"a", ""}}, false},
 		"lift":                       {Record{Type: Lift, Lifts: Ref{Item: 1}}, true},
 		"lift of nothing":            {Record{Type: Lift}, false},
+		"restated cut":               {cut(func(r *Record) { r.Origin = Ref{Position{1, 1}, 0} }), true},
+		"restated from the last":     {cut(func(r *Record) { r.Origin = Ref{Position{MaxEpoch, 1 << 63}, 1<<16 - 1} }), true},
+		"restated from no epoch":     {cut(func(r *Record) { r.Origin = Ref{Position{0, 1}, 0} }), false},
+		"restated from no sequence":  {cut(func(r *Record) { r.Origin = Ref{Position{1, 0}, 1} }), false},
+		"restated from beyond":       {cut(func(r *Record) { r.Origin = Ref{Position{MaxEpoch + 1, 1}, 0} }), false},
+		"restated genesis":           {Record{Type: Genesis, Through: 1, Origin: Ref{Position{1, 1}, 0}}, true},
+		"restated lift":              {Record{Type: Lift, Lifts: Ref{Item: 1}, Origin: Ref{Position{1, 1}, 0}}, true},
 		"subject not UTF-8":          {cut(func(r *Record) { r.Target.Subject = "\xff" }), false},
 		"subject too long":           {cut(func(r *Record) { r.Target.Subject = strings.Repeat("a", MaxSubject+1) }), false},
 	} {

@@ -23,8 +23,10 @@ func (x *Index) Dump() string {
 	for ref := range x.lifted {
 		line("lifted %s", ref)
 	}
-	for ref, p := range x.where {
-		line("where %s %+v %x", ref, p.class.classID, p.key)
+	for ref, places := range x.where {
+		for _, p := range places {
+			line("where %s %+v %x", ref, p.class.classID, p.key)
+		}
 	}
 	for k := range x.counts {
 		line("count %s %d", Kind(k), x.counts[k].Load())

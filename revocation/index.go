@@ -20,7 +20,7 @@ type Index struct {
 	// as their one writer.
 	mu     sync.Mutex
 	active map[subjectOf][]Ref // blocks and step-ups in force, sorted
-	where  map[Ref]place       // where each of them stands
+	where  map[Ref][]place     // where each of them stands
 	lifted map[Ref]struct{}
 	counts [numKinds]atomic.Int64
 }
@@ -70,7 +70,9 @@ type subjectOf struct {
 	key   Key
 }
 
-// place is where a block or step-up stands in the index, and what it demands.
+// place is where a block or step-up stands in the index, and what it demands. A
+// ref has more than one when a ledger lost its tail, wrote another record under
+// the same ref, and both were restated since: then both hold.
 type place struct {
 	subjectOf
 	demand *Demand
@@ -226,7 +228,8 @@ func (x *Index) Apply(e Entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := range e.Records {
-		x.apply(&e.Records[i], Ref{e.Position, uint16(i)})
+		r := &e.Records[i]
+		x.apply(r, r.RefAt(Ref{e.Position, uint16(i)}))
 	}
 	// After the tables: who reads the new generation finds the records.
 	x.generation.Add(1)
@@ -266,12 +269,6 @@ func (x *Index) cut(cl *class, t Target, through int64, ref Ref) {
 
 // hold puts a block or a step-up in force, unless it was lifted already.
 func (x *Index) hold(r *Record, ref Ref) {
-	if _, done := x.where[ref]; done {
-		return
-	}
-	if x.where == nil {
-		x.where, x.active = make(map[Ref]place), make(map[subjectOf][]Ref)
-	}
 	kind, _ := r.Target.Kind()
 	cl := x.class(r, kind, 0)
 	if _, lifted := x.lifted[ref]; lifted {
@@ -281,12 +278,35 @@ func (x *Index) hold(r *Record, ref Ref) {
 	if r.Type == StepUp {
 		p.demand = &Demand{Ref: ref, Through: r.Through, ACR: r.ACR, AMR: r.AMR, Sensitive: r.Sensitive}
 	}
-	x.where[ref] = p
+	if slices.ContainsFunc(x.where[ref], p.same) {
+		return
+	}
+	if x.where == nil {
+		x.where, x.active = make(map[Ref][]place), make(map[subjectOf][]Ref)
+	}
+	x.where[ref] = append(x.where[ref], p)
 	refs := x.active[p.subjectOf]
-	at, _ := slices.BinarySearchFunc(refs, ref, Ref.Compare)
-	x.active[p.subjectOf] = slices.Insert(refs, at, ref)
+	if at, found := slices.BinarySearchFunc(refs, ref, Ref.Compare); !found {
+		x.active[p.subjectOf] = slices.Insert(refs, at, ref)
+	}
 	x.counts[kind].Add(1)
 	x.publish(p.subjectOf)
+}
+
+func (p place) same(q place) bool {
+	return p.subjectOf == q.subjectOf && (p.demand == nil || p.demand.compare(q.demand) == 0)
+}
+
+// compare orders demands by ref; of one ref, by what they demand.
+func (d *Demand) compare(e *Demand) int {
+	sensitive := func(d *Demand) int {
+		if d.Sensitive {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(d.Ref.Compare(e.Ref), cmp.Compare(d.Through, e.Through), slices.Compare(d.ACR, e.ACR),
+		slices.Compare(d.AMR, e.AMR), sensitive(d)-sensitive(e))
 }
 
 func (x *Index) lift(ref Ref) {
@@ -297,20 +317,27 @@ func (x *Index) lift(ref Ref) {
 		x.lifted = make(map[Ref]struct{})
 	}
 	x.lifted[ref] = struct{}{}
-	p, held := x.where[ref]
-	if !held {
+	places := x.where[ref]
+	delete(x.where, ref)
+	for _, p := range places {
+		x.release(p.subjectOf, ref)
+		x.counts[p.class.kind].Add(-1)
+	}
+}
+
+// release takes a ref out of what is in force for one target.
+func (x *Index) release(s subjectOf, ref Ref) {
+	refs := x.active[s]
+	at, found := slices.BinarySearchFunc(refs, ref, Ref.Compare)
+	if !found {
 		return
 	}
-	delete(x.where, ref)
-	refs := x.active[p.subjectOf]
-	at, _ := slices.BinarySearchFunc(refs, ref, Ref.Compare)
 	if refs = slices.Delete(refs, at, at+1); len(refs) == 0 {
-		delete(x.active, p.subjectOf)
+		delete(x.active, s)
 	} else {
-		x.active[p.subjectOf] = refs
+		x.active[s] = refs
 	}
-	x.counts[p.class.kind].Add(-1)
-	x.publish(p.subjectOf)
+	x.publish(s)
 }
 
 // publish writes what is in force for one target where readers see it.
@@ -324,10 +351,15 @@ func (x *Index) publish(s subjectOf) {
 		s.class.table.put(s.key, a, b)
 		return
 	}
-	list := make([]*Demand, len(refs))
-	for i, ref := range refs {
-		list[i] = x.where[ref].demand
+	list := make([]*Demand, 0, len(refs))
+	for _, ref := range refs {
+		for _, p := range x.where[ref] {
+			if p.subjectOf == s {
+				list = append(list, p.demand)
+			}
+		}
 	}
+	slices.SortFunc(list, (*Demand).compare)
 	if _, b, ok := s.class.table.get(s.key); ok {
 		(*x.slots.Load())[b].Store(&list)
 		return

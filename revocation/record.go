@@ -191,6 +191,12 @@ type Record struct {
 	AMR       []string
 	Sensitive bool
 
+	// Origin is the ref under which the record was first written; zero: this
+	// is the first time. A record is restated when its entry is about to be
+	// trimmed, or when a ledger is repaired. It is known by its Origin from
+	// then on, see [Record.RefAt]; a restated Genesis begins no epoch.
+	Origin Ref
+
 	// Who, why, when, from where: the audit.
 	Source     string // "admin", "cli", the name of a sender, "genesis"
 	Actor      string
@@ -200,6 +206,15 @@ type Record struct {
 	RequestID  string   //
 	Time       int64    // accepted, Unix milliseconds
 	Limits     []string // what the record can't do, as told in its receipt
+}
+
+// RefAt is what a record that stands at a ref is known by: its Origin, where it
+// has one.
+func (r *Record) RefAt(at Ref) Ref {
+	if r.Origin.IsZero() {
+		return at
+	}
+	return r.Origin
 }
 
 // ErrRecord is wrapped by every error about a record or its encoding.
@@ -250,6 +265,9 @@ func (r *Record) validateType() error {
 func (r *Record) validateFields() error {
 	if r.Through < 0 || r.Through > maxInstant || r.Keep < 0 || r.Keep > maxInstant || r.At < 0 || r.Time < 0 {
 		return errors.New("an instant is out of range: it must lie between 1970 and 2106")
+	}
+	if o := r.Origin; !o.IsZero() && (o.Epoch == 0 || o.Epoch > MaxEpoch || o.Sequence == 0) {
+		return fmt.Errorf("the origin %s is nowhere in a ledger", o)
 	}
 	for i, client := range r.ExemptClients {
 		if i > 0 && r.ExemptClients[i-1] >= client {

@@ -34,7 +34,7 @@ func Adopt(o Options) (Report, error) {
 	}
 	prefix := findPrefix(filepath.Join(o.Dir, fileLog))
 	seen, _ := readWitness(o.Witness) // one that can't be read is set aside too
-	aside := ".damaged-" + o.now().UTC().Format("20060102T150405.000Z")
+	aside := asideSuffix(o.now())
 	err = installation{
 		dir:      o.Dir,
 		epoch:    prefix.newestEpoch(o) + 1,

@@ -2,14 +2,9 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"sync/atomic"
-	"syscall"
-
-	bolt "go.etcd.io/bbolt"
 
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/revocation"
@@ -26,12 +21,11 @@ const (
 
 // request is an append on its way through the appender.
 type request struct {
-	payload  []byte
-	mentions []mention
-	key      ledger.Idempotency
-	state    atomic.Uint32
-	answer   chan answer
-	next     answer // the appender's, until the commit has succeeded
+	draft
+	key    ledger.Idempotency
+	state  atomic.Uint32
+	answer chan answer
+	next   answer // the appender's, until the commit has succeeded
 }
 
 type answer struct {
@@ -73,22 +67,18 @@ func notTaken(ctx context.Context) error {
 }
 
 func newRequest(records []revocation.Record, key ledger.Idempotency) (*request, error) {
-	payload := revocation.AppendRecords(nil, records)
-	if len(payload) > MaxEntry {
-		return nil, fmt.Errorf("%w: an entry of %d bytes, the limit is %d: append fewer records at once", revocation.ErrRecord, len(payload), MaxEntry)
-	}
-	// What can't be read back would stop the next start.
-	if _, err := revocation.DecodeRecords(payload); err != nil {
+	d, err := newDraft(records)
+	if err != nil {
 		return nil, err
 	}
-	return &request{payload: payload, mentions: mentionsOf(records), key: key, answer: make(chan answer, 1)}, nil
+	return &request{draft: d, key: key, answer: make(chan answer, 1)}, nil
 }
 
 func (l *Ledger) send(ctx context.Context, r *request) error {
 	l.gate.RLock()
 	defer l.gate.RUnlock()
 	if l.closed {
-		return fmt.Errorf("%w: it is closed", ledger.ErrUnavailable)
+		return errClosed
 	}
 	if ctx.Err() != nil {
 		return notTaken(ctx)
@@ -160,93 +150,22 @@ func (l *Ledger) commit(batch []*request) {
 	}
 }
 
-// errUnchanged ends a transaction in which there was nothing to write.
-var errUnchanged = errors.New("nothing to write")
-
 func (l *Ledger) write(batch []*request) error {
-	var head ledger.Head
-	err := l.store.update(func(tx *bolt.Tx) error {
-		t, now := newTransaction(tx, l.Head(), &l.chain), l.options.now()
+	err := l.files.write(func(t *transaction) error {
+		now := l.options.now()
 		for _, r := range batch {
 			var err error
 			if r.next, err = t.append(r, now); err != nil {
 				return err
 			}
 		}
-		head = t.head
-		if head == l.Head() {
+		if t.head == l.Head() {
 			return errUnchanged
 		}
-		return errors.Join(t.forget(now, 2*len(batch)), t.putHead())
+		return t.forget(now, 2*len(batch))
 	})
-	switch {
-	case errors.Is(err, errUnchanged):
-		return nil
-	case err != nil:
-		return l.commitFailed(err, head)
-	}
-	if err := l.position.write(head); err != nil {
-		l.suspect = err
-		return fmt.Errorf("%w: %w", ledger.ErrOutcomeUnknown, err)
-	}
-	if err := l.inPlace(); err != nil {
-		l.suspect = err
-		return l.fail(fmt.Errorf("%w: %w", ledger.ErrOutcomeUnknown, err))
-	}
-	l.head.Store(&head)
-	l.witness.see(head)
-	return nil
-}
-
-// commitFailed says what became of a transaction that failed: it is unknown
-// only when its meta page was written, which bbolt does last, and not synced.
-func (l *Ledger) commitFailed(err error, head ledger.Head) error {
-	if errors.Is(err, ledger.ErrIntegrity) {
-		return l.fail(err)
-	}
-	if !outOfSpace(err) {
-		l.suspect = err
-	}
-	written, readErr := l.store.has(head)
-	if written || readErr != nil {
-		l.suspect = err
-		return fmt.Errorf("%w: %w", ledger.ErrOutcomeUnknown, err)
-	}
-	return fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
-}
-
-// outOfSpace reports whether a write, and not a sync, found no space. Then the
-// file is as it was, and the next append may find some.
-func outOfSpace(err error) bool {
-	var failed *os.PathError
-	return errors.As(err, &failed) && failed.Op == "write" &&
-		(errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
-}
-
-// revive opens the files anew after a failure that leaves open what is on the
-// disk, verifies them against what was acknowledged, and seals them. Until that
-// has succeeded nothing is acknowledged.
-func (l *Ledger) revive() error {
-	if err := l.Err(); err != nil {
-		return err
-	}
-	if l.suspect == nil {
-		return nil
-	}
-	l.handle.Lock()
-	defer l.handle.Unlock()
-	l.closeFiles() // its errors are those that led here
-	head, err := l.openFiles(l.Head())
 	if err == nil {
-		err = l.seal(head)
+		l.witness.see(l.Head())
 	}
-	if errors.Is(err, ledger.ErrIntegrity) {
-		return l.fail(err)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w (after: %w)", ledger.ErrUnavailable, err, l.suspect)
-	}
-	l.suspect = nil
-	l.head.Store(&head)
-	return nil
+	return err
 }

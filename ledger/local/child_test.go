@@ -23,12 +23,18 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// childDir makes the test binary a writer on a directory instead of a test.
-const childDir = "CURFEW_LOCAL_CHILD"
+// These make the test binary a writer on a directory instead of a test.
+const (
+	childDir   = "CURFEW_LOCAL_CHILD"
+	replicaDir = "CURFEW_LOCAL_REPLICA"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(child(dir))
+	}
+	if dir := os.Getenv(replicaDir); dir != "" {
+		os.Exit(replicaChild(dir))
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -115,6 +121,11 @@ type writer struct {
 // startWriter runs a child on dir, under the command wrap where there is one.
 func startWriter(t *testing.T, dir string, wrap ...string) *writer {
 	t.Helper()
+	return startChild(t, childDir, dir, wrap...)
+}
+
+func startChild(t *testing.T, kind, dir string, wrap ...string) *writer {
+	t.Helper()
 	args := append(wrap, os.Args[0])
 	w := &writer{
 		cmd:    exec.Command(args[0], args[1:]...),
@@ -122,7 +133,7 @@ func startWriter(t *testing.T, dir string, wrap ...string) *writer {
 		acked:  map[revocation.Position]string{},
 		errors: map[string]int{},
 	}
-	w.cmd.Env = append(os.Environ(), childDir+"="+dir)
+	w.cmd.Env = append(os.Environ(), kind+"="+dir)
 	w.cmd.Stderr = os.Stderr
 	out, err := w.cmd.StdoutPipe()
 	if err != nil {

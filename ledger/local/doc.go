@@ -1,4 +1,5 @@
-// Package local keeps the ledger of a single gateway in one bbolt file.
+// Package local keeps the ledger of a single gateway in one bbolt file, and in
+// a cluster each node's [Replica] of the shared one.
 //
 // # Files
 //
@@ -12,6 +13,15 @@
 // the chain of hashes runs through all epochs. A witness outside the
 // directory, where one is configured, makes a directory that was lost or
 // swapped for an older copy look like what it is.
+//
+// # Replicas
+//
+// A replica lies in the same files and is held to the same checks. It begins
+// empty and wherever its node came in, so its chain is its own and says nothing
+// of other nodes' replicas; a mark that its owner gives it is committed with
+// each batch. Records that were written again are found under the ref they
+// first had, each once. A replica that is damaged is set aside, never deleted,
+// and built again from the shared ledger.
 //
 // # What is verified when
 //

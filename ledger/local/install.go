@@ -64,7 +64,8 @@ func begin(o Options, seen ledger.Head, witnessErr error) error {
 
 // installation is a new log on its way into a directory.
 type installation struct {
-	dir   string
+	dir string
+	// epoch begins in the new log; 0 is a replica's log, where none does.
 	epoch uint64
 	// succeeds is what the witness says, so that it doesn't take the new log
 	// for a wrong one.
@@ -129,6 +130,9 @@ func (i installation) fill(s *store) (head ledger.Head, err error) {
 	}
 	if err := w.begin(); err != nil {
 		return head, err
+	}
+	if i.epoch == 0 {
+		return head, errors.Join(w.log.putMark(nil), w.flush())
 	}
 	if err := w.log.putSucceeds(i.succeeds); err != nil {
 		return head, err
@@ -280,7 +284,7 @@ func (w *logWriter) add(p revocation.Position, payload []byte, records []revocat
 	if err := w.begin(); err != nil {
 		return err
 	}
-	if err := w.log.put(p, payload, mentionsOf(records)); err != nil {
+	if err := w.log.put(p, draftOf(payload, records)); err != nil {
 		return err
 	}
 	w.head = w.log.head

@@ -20,10 +20,10 @@ const (
 // Read calls yield for every entry after a position, oldest first, and verifies
 // each. See [ledger.Ledger]. A position that isn't in the log is
 // [ledger.ErrNotFound].
-func (l *Ledger) Read(ctx context.Context, after revocation.Position, yield func(revocation.Entry) error) error {
-	r := reader{until: l.Head().Position}
+func (f *files) Read(ctx context.Context, after revocation.Position, yield func(revocation.Entry) error) error {
+	r := reader{until: f.Head().Position}
 	if after != (revocation.Position{}) {
-		if err := l.view(func(tx *bolt.Tx) error { return r.start(tx, after) }); err != nil {
+		if err := f.view(func(tx *bolt.Tx) error { return r.start(tx, after) }); err != nil {
 			return err
 		}
 	}
@@ -31,7 +31,7 @@ func (l *Ledger) Read(ctx context.Context, after revocation.Position, yield func
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := l.view(r.chunk); err != nil {
+		if err := f.view(r.chunk); err != nil {
 			return err
 		}
 		for _, e := range r.entries {

@@ -22,14 +22,16 @@ const (
 // The buckets of ledger.db.
 var (
 	bucketLog      = []byte("log")      // position -> chain, payload
-	bucketHead     = []byte("head")     // keyHead, keySucceeds -> version, position, chain
-	bucketHistory  = []byte("history")  // subject, position, item -> nothing
+	bucketHead     = []byte("head")     // keyHead, keySucceeds -> version, position, chain; keyMark -> version, mark
+	bucketHistory  = []byte("history")  // subject, ref -> nothing
 	bucketKeys     = []byte("keys")     // idempotency key -> request, position, expiry
 	bucketExpiries = []byte("expiries") // expiry, idempotency key -> nothing
+	bucketOrigins  = []byte("origins")  // origin, ref -> nothing; only where something was restated
 
 	buckets     = [][]byte{bucketLog, bucketHead, bucketHistory, bucketKeys, bucketExpiries}
 	keyHead     = []byte("head")
 	keySucceeds = []byte("succeeds")
+	keyMark     = []byte("mark") // in replicas only
 )
 
 // formatVersion is the layout of the buckets.
@@ -41,6 +43,7 @@ const (
 	sizeHead     = 1 + sizePosition + sizeChain
 	sizeKey      = 32
 	sizeMemory   = sizeKey + sizePosition + 8
+	sizeRef      = sizePosition + 2
 )
 
 func appendPosition(b []byte, p revocation.Position) []byte {
@@ -60,6 +63,15 @@ func follows(p, q revocation.Position) bool {
 		return q.Sequence == p.Sequence+1
 	}
 	return q.Epoch > p.Epoch && q.Sequence == 1
+}
+
+func appendRef(b []byte, r revocation.Ref) []byte {
+	return binary.BigEndian.AppendUint16(appendPosition(b, r.Position), r.Item)
+}
+
+// refOf reads what appendRef wrote; b is long enough.
+func refOf(b []byte) revocation.Ref {
+	return revocation.Ref{Position: positionOf(b), Item: binary.BigEndian.Uint16(b[sizePosition:])}
 }
 
 // chainer computes the hash of each entry over the one before it.
@@ -103,18 +115,13 @@ func subjectOf(issuer, sub string) subject {
 	return subject(sum[:])
 }
 
-const sizeMention = len(subject{}) + sizePosition + 2
+const sizeMention = len(subject{}) + sizeRef
 
 func appendMention(b []byte, s subject, r revocation.Ref) []byte {
-	b = append(b, s[:]...)
-	b = appendPosition(b, r.Position)
-	return binary.BigEndian.AppendUint16(b, r.Item)
+	return appendRef(append(b, s[:]...), r)
 }
 
-func refOf(mention []byte) revocation.Ref {
-	b := mention[len(subject{}):]
-	return revocation.Ref{Position: positionOf(b), Item: binary.BigEndian.Uint16(b[sizePosition:])}
-}
+func mentioned(mention []byte) revocation.Ref { return refOf(mention[len(subject{}):]) }
 
 // memory is what is kept of an idempotency key.
 type memory struct {

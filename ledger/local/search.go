@@ -3,7 +3,6 @@ package local
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -17,8 +16,9 @@ import (
 const DefaultLimit = 100
 
 // Search returns records newest first. See [ledger.Ledger]. A limit of zero is
-// [DefaultLimit]. A lift belongs to the account of what it lifts.
-func (l *Ledger) Search(ctx context.Context, page ledger.Page) ([]ledger.Located, error) {
+// [DefaultLimit]. A lift belongs to the account of what it lifts. A restated
+// record is found once, by its Origin.
+func (f *files) Search(ctx context.Context, page ledger.Page) ([]ledger.Located, error) {
 	s := searcher{page: page, at: page.Before}
 	if s.page.Limit <= 0 {
 		s.page.Limit = DefaultLimit
@@ -34,7 +34,7 @@ func (l *Ledger) Search(ctx context.Context, page ledger.Page) ([]ledger.Located
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := l.view(step); err != nil {
+		if err := f.view(step); err != nil {
 			return nil, fmt.Errorf("searching the history: %w", err)
 		}
 	}
@@ -49,76 +49,70 @@ type searcher struct {
 	done  bool
 }
 
-// log looks at the next older entries of the whole log.
+// log looks at the next older records of the whole log.
 func (s *searcher) log(tx *bolt.Tx) error {
 	l := newLookup(tx)
+	if s.at.Item > 0 {
+		if err := s.position(l, s.at.Position); err != nil {
+			return err
+		}
+	}
 	for range chunkEntries {
-		e, ok, err := s.older(l)
+		if s.done {
+			return nil
+		}
+		p, ok, err := l.before(s.at.Position)
 		if err != nil || !ok {
 			s.done = true
 			return err
 		}
-		records, err := e.records()
-		if err != nil {
+		if err := s.position(l, p); err != nil {
 			return err
-		}
-		if s.entry(l, e.Position, records) {
-			s.done = true
-			return nil
 		}
 	}
 	return nil
 }
 
-// older returns the entry that at stands in, or else the one before it.
-func (s *searcher) older(l lookup) (entry, bool, error) {
-	if s.at.Item > 0 {
-		if e, err := l.entry(s.at.Position); !errors.Is(err, ledger.ErrNotFound) {
-			return e, err == nil, err
-		}
+// position looks at the records of a position that are older than at.
+func (s *searcher) position(l *lookup, p revocation.Position) error {
+	known, err := l.knownAt(p)
+	if err != nil {
+		return err
 	}
-	return l.before(s.at.Position)
-}
-
-// entry looks at the records of an entry that are older than at, and reports
-// whether the page is full.
-func (s *searcher) entry(l lookup, p revocation.Position, records []revocation.Record) bool {
-	end := len(records)
-	if p == s.at.Position {
-		end = min(end, int(s.at.Item))
-	}
-	for i := end - 1; i >= 0; i-- {
-		s.at = revocation.Ref{Position: p, Item: uint16(i)}
-		if s.wanted(l, &records[i]) && s.take(records[i]) {
-			return true
+	for _, k := range slices.Backward(known) {
+		if k.Ref.Compare(s.at) < 0 {
+			s.look(l, k)
 		}
 	}
 	s.at = revocation.Ref{Position: p}
-	return false
+	return nil
 }
 
-func (s *searcher) take(r revocation.Record) (full bool) {
-	s.found = append(s.found, ledger.Located{Ref: s.at, Record: r})
-	return len(s.found) >= s.page.Limit
+// look takes a record if it is wanted.
+func (s *searcher) look(l *lookup, k ledger.Located) {
+	if s.done || !s.wanted(l, &k.Record) {
+		return
+	}
+	s.found = append(s.found, k)
+	s.done = len(s.found) >= s.page.Limit
 }
 
-func (s *searcher) wanted(l lookup, r *revocation.Record) bool {
+func (s *searcher) wanted(l *lookup, r *revocation.Record) bool {
 	if len(s.page.Types) > 0 && !slices.Contains(s.page.Types, r.Type) {
 		return false
 	}
 	if s.page.Issuer == "" && s.page.Subject == "" {
 		return true
 	}
-	target := r.Target
-	if r.Type == revocation.Lift {
-		lifted, err := l.record(r.Lifts)
-		if err != nil {
-			return false
-		}
-		target = lifted.Target
+	if r.Type != revocation.Lift {
+		return s.hits(r.Target)
 	}
-	return (s.page.Issuer == "" || target.Issuer == s.page.Issuer) &&
-		(s.page.Subject == "" || target.Subject == s.page.Subject)
+	lifted, err := l.known(r.Lifts)
+	return err == nil && slices.ContainsFunc(lifted, func(k ledger.Located) bool { return s.hits(k.Record.Target) })
+}
+
+func (s *searcher) hits(t revocation.Target) bool {
+	return (s.page.Issuer == "" || t.Issuer == s.page.Issuer) && (s.page.Subject == "" || t.Subject == s.page.Subject)
 }
 
 // history looks at the next older records of one account.
@@ -132,13 +126,15 @@ func (s *searcher) history(tx *bolt.Tx) error {
 			s.done = true
 			return nil
 		}
-		s.at = refOf(k)
-		r, err := l.record(s.at)
+		s.at = mentioned(k)
+		known, err := l.known(s.at)
 		if err != nil {
 			return damaged("the history names %s: %w", s.at, err)
 		}
-		if s.wanted(l, &r) && s.take(r) {
-			s.done = true
+		for _, k := range slices.Backward(known) {
+			s.look(l, k)
+		}
+		if s.done {
 			return nil
 		}
 		k, _ = c.Prev()

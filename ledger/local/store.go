@@ -136,6 +136,9 @@ func (s *store) head() (h ledger.Head, err error) {
 			return damaged("%w", err)
 		}
 		k, v := tx.Bucket(bucketLog).Cursor().Last()
+		if k == nil && h == (ledger.Head{}) && ofReplica(tx) {
+			return nil // it begins empty
+		}
 		if !bytes.Equal(k, appendPosition(nil, h.Position)) || !bytes.HasPrefix(v, h.Chain[:]) {
 			return damaged("the head says the last entry is %s, and it isn't", h.Position)
 		}
@@ -147,6 +150,10 @@ func (s *store) head() (h ledger.Head, err error) {
 // has reports whether h was once the head of this log.
 func (s *store) has(h ledger.Head) (ok bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
+		if h == (ledger.Head{}) && ofReplica(tx) {
+			ok = true // it began empty
+			return nil
+		}
 		ok = bytes.HasPrefix(tx.Bucket(bucketLog).Get(appendPosition(nil, h.Position)), h.Chain[:])
 		return nil
 	})
@@ -168,6 +175,40 @@ func (s *store) contains(seen ledger.Head, who string) error {
 		err = damaged("the entry at %s is not the one that %s saw: this is another ledger", seen.Position, who)
 	}
 	return err
+}
+
+// ofReplica reports whether the log is a node's copy of a shared one.
+func ofReplica(tx *bolt.Tx) bool { return tx.Bucket(bucketHead).Get(keyMark) != nil }
+
+// isReplica checks that the log is what its directory is configured for.
+func (s *store) isReplica(want bool) error {
+	return s.view(func(tx *bolt.Tx) error {
+		if tx.Bucket(bucketHead) == nil {
+			return nil // which is for head to say
+		}
+		switch is := ofReplica(tx); {
+		case is && !want:
+			return fmt.Errorf("opening %s: it is a node's replica of a shared ledger; give the ledger of a single gateway a directory of its own", s.file.Name())
+		case want && !is:
+			return fmt.Errorf("opening %s: it is the ledger of a single gateway; give the replica of a shared one a directory of its own", s.file.Name())
+		}
+		return nil
+	})
+}
+
+// mark returns the mark of a replica's last commit.
+func (s *store) mark() (mark []byte, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketHead).Get(keyMark)
+		if len(v) == 0 || v[0] != formatVersion {
+			return damaged("the mark can't be read: a newer Curfew wrote it, upgrade this node")
+		}
+		if len(v) > 1 {
+			mark = bytes.Clone(v[1:])
+		}
+		return nil
+	})
+	return mark, err
 }
 
 // succeeds returns the head of the ledger that this one knowingly replaced,
@@ -214,9 +255,10 @@ func entryOf(k, v []byte) (entry, error) {
 }
 
 // verify checks that e is what comes after prev; the zero prev is the beginning
-// of the log.
+// of the log. A replica begins wherever its node came in: what tells that this
+// is the beginning is the chain.
 func (e entry) verify(prev ledger.Head, c *chainer) error {
-	if !follows(prev.Position, e.Position) {
+	if prev != (ledger.Head{}) && !follows(prev.Position, e.Position) {
 		return damaged("gap in the log: %s comes after %s", e.Position, prev.Position)
 	}
 	if c.next(prev.Chain, e.Position, e.payload) != e.Chain {

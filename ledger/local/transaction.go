@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -13,39 +12,19 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// mention says in whose history a record belongs: its target's, or that of the
-// record that it lifts.
-type mention struct {
-	item    uint16
-	subject subject
-	lifts   revocation.Ref
-}
-
-func mentionsOf(records []revocation.Record) []mention {
-	var mentions []mention
-	for i := range records {
-		r := &records[i]
-		switch {
-		case r.Type == revocation.Lift:
-			mentions = append(mentions, mention{item: uint16(i), lifts: r.Lifts})
-		case r.Target.Issuer != "" && r.Target.Subject != "":
-			mentions = append(mentions, mention{item: uint16(i), subject: subjectOf(r.Target.Issuer, r.Target.Subject)})
-		}
-	}
-	return mentions
-}
-
 // transaction adds entries to the log within a bbolt transaction.
 type transaction struct {
+	tx                                  *bolt.Tx
 	log, heads, history, keys, expiries *bolt.Bucket
 
-	lookup lookup
+	lookup *lookup
 	chain  *chainer
 	head   ledger.Head
 }
 
 func newTransaction(tx *bolt.Tx, head ledger.Head, c *chainer) *transaction {
 	t := &transaction{
+		tx:       tx,
 		log:      tx.Bucket(bucketLog),
 		heads:    tx.Bucket(bucketHead),
 		history:  tx.Bucket(bucketHistory),
@@ -73,7 +52,7 @@ func (t *transaction) append(r *request, now time.Time) (answer, error) {
 	}
 	p := t.head.Position
 	p.Sequence++
-	if err := t.put(p, r.payload, r.mentions); err != nil {
+	if err := t.put(p, r.draft); err != nil {
 		return answer{}, err
 	}
 	if !r.key.IsZero() {
@@ -84,16 +63,51 @@ func (t *transaction) append(r *request, now time.Time) (answer, error) {
 	return answer{position: p}, nil
 }
 
+// copy adds an entry of a shared ledger, unless it is there already.
+func (t *transaction) copy(c Copy, d draft, now time.Time) error {
+	if c.Position.Compare(t.head.Position) <= 0 {
+		return t.same(c.Position, d.payload)
+	}
+	first := t.head == ledger.Head{} && c.Position.Sequence > 0
+	if c.Position.Epoch > revocation.MaxEpoch || !first && !follows(t.head.Position, c.Position) {
+		return damaged("entry %s of the shared ledger can't come after %s", c.Position, t.head.Position)
+	}
+	if err := t.put(c.Position, d); err != nil {
+		return err
+	}
+	if c.Key.IsZero() {
+		return nil
+	}
+	if _, used := t.remembered(c.Key.Key, now); used {
+		return nil // the first use counts
+	}
+	return t.remember(c.Key, c.Position)
+}
+
+// same checks that an entry that is in the log already is the one it should be.
+func (t *transaction) same(p revocation.Position, payload []byte) error {
+	e, err := t.lookup.entry(p)
+	if err == nil && bytes.Equal(e.payload, payload) {
+		return nil
+	}
+	return damaged("the entry %s of the shared ledger is not the one that this node has", p)
+}
+
 // put adds an entry at p, which follows the head.
-func (t *transaction) put(p revocation.Position, payload []byte, mentions []mention) error {
-	chain := t.chain.next(t.head.Chain, p, payload)
-	value := make([]byte, 0, sizeChain+len(payload))
-	value = append(append(value, chain[:]...), payload...)
+func (t *transaction) put(p revocation.Position, d draft) error {
+	chain := t.chain.next(t.head.Chain, p, d.payload)
+	value := make([]byte, 0, sizeChain+len(d.payload))
+	value = append(append(value, chain[:]...), d.payload...)
 	if err := t.log.Put(appendPosition(nil, p), value); err != nil {
 		return fmt.Errorf("writing entry %s: %w", p, err)
 	}
 	t.head = ledger.Head{Position: p, Chain: chain}
-	for _, m := range mentions {
+	for _, r := range d.restated {
+		if err := t.restate(r.record, revocation.Ref{Position: p, Item: r.item}); err != nil {
+			return err
+		}
+	}
+	for _, m := range d.mentions {
 		if err := t.mention(p, m); err != nil {
 			return err
 		}
@@ -102,15 +116,30 @@ func (t *transaction) put(p revocation.Position, payload []byte, mentions []ment
 }
 
 func (t *transaction) mention(p revocation.Position, m mention) error {
-	if !m.lifts.IsZero() {
-		lifted, err := t.lookup.record(m.lifts)
-		if err != nil || lifted.Target.Subject == "" {
-			return nil // a lift of what isn't here, or is nobody's alone
-		}
-		m.subject = subjectOf(lifted.Target.Issuer, lifted.Target.Subject)
+	ref := m.origin
+	if ref.IsZero() {
+		ref = revocation.Ref{Position: p, Item: m.item}
 	}
-	ref := revocation.Ref{Position: p, Item: m.item}
-	if err := t.history.Put(appendMention(nil, m.subject, ref), nil); err != nil {
+	if m.lifts.IsZero() {
+		return t.putMention(m.subject, ref)
+	}
+	lifted, err := t.lookup.known(m.lifts)
+	if err != nil {
+		return nil // a lift of what isn't here
+	}
+	for _, l := range lifted {
+		if l.Record.Target.Subject == "" {
+			continue // of what is nobody's alone
+		}
+		if err := t.putMention(subjectOf(l.Record.Target.Issuer, l.Record.Target.Subject), ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *transaction) putMention(s subject, ref revocation.Ref) error {
+	if err := t.history.Put(appendMention(nil, s, ref), nil); err != nil {
 		return fmt.Errorf("writing the history of %s: %w", ref, err)
 	}
 	return nil
@@ -119,6 +148,14 @@ func (t *transaction) mention(p revocation.Position, m mention) error {
 func (t *transaction) putHead() error {
 	if err := t.heads.Put(keyHead, appendHead(nil, t.head)); err != nil {
 		return fmt.Errorf("writing the head: %w", err)
+	}
+	return nil
+}
+
+// putMark notes the mark of a replica's owner.
+func (t *transaction) putMark(mark []byte) error {
+	if err := t.heads.Put(keyMark, append([]byte{formatVersion}, mark...)); err != nil {
+		return fmt.Errorf("writing the mark: %w", err)
 	}
 	return nil
 }
@@ -175,83 +212,4 @@ func (t *transaction) forgetKey(expiry []byte) error {
 		}
 	}
 	return t.expiries.Delete(expiry)
-}
-
-// lookup finds single entries of the log and verifies each against the one
-// before it.
-type lookup struct {
-	cursor *bolt.Cursor
-	chain  *chainer
-}
-
-func newLookup(tx *bolt.Tx) lookup {
-	return lookup{tx.Bucket(bucketLog).Cursor(), &chainer{}}
-}
-
-// entry returns the entry at p, or [ledger.ErrNotFound].
-func (l lookup) entry(p revocation.Position) (entry, error) {
-	key := appendPosition(nil, p)
-	k, v := l.cursor.Seek(key)
-	if !bytes.Equal(k, key) {
-		return entry{}, fmt.Errorf("%w: no entry %s", ledger.ErrNotFound, p)
-	}
-	return l.verified(k, v)
-}
-
-// before returns the last entry that is older than p; ok is false where there
-// is none.
-func (l lookup) before(p revocation.Position) (e entry, ok bool, err error) {
-	k, v := stepBack(l.cursor, appendPosition(nil, p))
-	if k == nil {
-		return entry{}, false, nil
-	}
-	e, err = l.verified(k, v)
-	return e, err == nil, err
-}
-
-// stepBack moves a cursor to the last key below one.
-func stepBack(c *bolt.Cursor, key []byte) (k, v []byte) {
-	if k, _ = c.Seek(key); k == nil {
-		return c.Last()
-	}
-	return c.Prev()
-}
-
-// verified reads the entry under the cursor, which then stands before it.
-func (l lookup) verified(k, v []byte) (entry, error) {
-	e, err := entryOf(k, v)
-	if err != nil {
-		return entry{}, err
-	}
-	k, v = l.cursor.Prev()
-	if k == nil {
-		return e, e.verify(ledger.Head{}, l.chain)
-	}
-	prev, err := entryOf(k, v)
-	if err != nil {
-		return entry{}, err
-	}
-	return e, e.verify(prev.Head, l.chain)
-}
-
-// record returns the record at ref, or [ledger.ErrNotFound].
-func (l lookup) record(ref revocation.Ref) (revocation.Record, error) {
-	e, err := l.entry(ref.Position)
-	if err != nil {
-		return revocation.Record{}, err
-	}
-	records, err := e.records()
-	if err != nil {
-		return revocation.Record{}, err
-	}
-	if int(ref.Item) >= len(records) {
-		return revocation.Record{}, fmt.Errorf("%w: entry %s has %d records", ledger.ErrNotFound, ref.Position, len(records))
-	}
-	return records[ref.Item], nil
-}
-
-// newest is above every ref.
-var newest = revocation.Ref{
-	Position: revocation.Position{Epoch: math.MaxUint64, Sequence: math.MaxUint64},
-	Item:     math.MaxUint16,
 }

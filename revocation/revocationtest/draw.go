@@ -135,3 +135,25 @@ func History(t *rapid.T) []revocation.Entry {
 	}
 	return entries
 }
+
+// Restated draws entries of a later epoch that state records of a history
+// again: any of them, in any order, any number of times, by the ref they first
+// had.
+func Restated(t *rapid.T, history []revocation.Entry) []revocation.Entry {
+	var all []revocation.Record
+	for _, e := range history {
+		for i, r := range e.Records {
+			r.Origin = r.RefAt(revocation.Ref{Position: e.Position, Item: uint16(i)})
+			all = append(all, r)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	entries := make([]revocation.Entry, rapid.IntRange(0, 8).Draw(t, "restated"))
+	for i := range entries {
+		entries[i].Position = revocation.Position{Epoch: 2, Sequence: uint64(i + 1)}
+		entries[i].Records = rapid.SliceOfN(rapid.SampledFrom(all), 1, 4).Draw(t, "restated records")
+	}
+	return entries
+}

@@ -1,6 +1,7 @@
 package revocationtest
 
 import (
+	"reflect"
 	"slices"
 
 	"curfew.dev/curfew/revocation"
@@ -14,17 +15,21 @@ type Located struct {
 
 // Model is a history that forgets nothing. The zero value is empty.
 type Model struct {
-	records map[revocation.Ref]revocation.Record
+	records map[revocation.Ref][]revocation.Record // what was ever written under a ref
 	lifted  map[revocation.Ref]bool
 }
 
 // Apply notes an entry.
 func (m *Model) Apply(e revocation.Entry) {
 	if m.records == nil {
-		m.records, m.lifted = make(map[revocation.Ref]revocation.Record), make(map[revocation.Ref]bool)
+		m.records, m.lifted = make(map[revocation.Ref][]revocation.Record), make(map[revocation.Ref]bool)
 	}
 	for i, r := range e.Records {
-		m.records[revocation.Ref{Position: e.Position, Item: uint16(i)}] = r
+		ref := r.RefAt(revocation.Ref{Position: e.Position, Item: uint16(i)})
+		r.Origin = revocation.Ref{} // restated, it is the same record
+		if !slices.ContainsFunc(m.records[ref], func(s revocation.Record) bool { return reflect.DeepEqual(r, s) }) {
+			m.records[ref] = append(m.records[ref], r)
+		}
 		if r.Type == revocation.Lift {
 			m.lifted[r.Lifts] = true
 		}
@@ -35,12 +40,14 @@ func (m *Model) Apply(e revocation.Entry) {
 // the order of the ledger.
 func (m *Model) Matching(c *revocation.Credential) []Located {
 	var found []Located
-	for ref, r := range m.records {
-		held := r.Type == revocation.Block || r.Type == revocation.StepUp
-		if held && m.lifted[ref] || !Hits(&r, c) {
-			continue
+	for ref, records := range m.records {
+		for _, r := range records {
+			held := r.Type == revocation.Block || r.Type == revocation.StepUp
+			if held && m.lifted[ref] || !Hits(&r, c) {
+				continue
+			}
+			found = append(found, Located{ref, r})
 		}
-		found = append(found, Located{ref, r})
 	}
 	slices.SortFunc(found, func(a, b Located) int { return a.Ref.Compare(b.Ref) })
 	return found

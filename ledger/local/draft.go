@@ -1,0 +1,63 @@
+package local
+
+import (
+	"fmt"
+
+	"curfew.dev/curfew/revocation"
+)
+
+// draft is an entry that has no place in the log yet.
+type draft struct {
+	payload  []byte
+	mentions []mention
+	restated []restated
+}
+
+// mention says in whose history a record belongs: its target's, or that of the
+// record that it lifts.
+type mention struct {
+	item    uint16
+	origin  revocation.Ref
+	subject subject
+	lifts   revocation.Ref
+}
+
+// restated is a record of the draft that was first written elsewhere.
+type restated struct {
+	item   uint16
+	record revocation.Record
+}
+
+// newDraft encodes records. What can't be read back would stop the next start,
+// so it is refused with [revocation.ErrRecord].
+func newDraft(records []revocation.Record) (draft, error) {
+	payload := revocation.AppendRecords(nil, records)
+	if len(payload) > MaxEntry {
+		return draft{}, fmt.Errorf("%w: an entry of %d bytes, the limit is %d: append fewer records at once", revocation.ErrRecord, len(payload), MaxEntry)
+	}
+	if _, err := revocation.DecodeRecords(payload); err != nil {
+		return draft{}, err
+	}
+	return draftOf(payload, records), nil
+}
+
+// draftOf is the draft of records and their encoding.
+func draftOf(payload []byte, records []revocation.Record) draft {
+	d := draft{payload: payload}
+	for i := range records {
+		d.note(&records[i], uint16(i))
+	}
+	return d
+}
+
+func (d *draft) note(r *revocation.Record, item uint16) {
+	switch {
+	case r.Type == revocation.Lift:
+		d.mentions = append(d.mentions, mention{item: item, origin: r.Origin, lifts: r.Lifts})
+	case r.Target.Issuer != "" && r.Target.Subject != "":
+		d.mentions = append(d.mentions, mention{item: item, origin: r.Origin, subject: subjectOf(r.Target.Issuer, r.Target.Subject)})
+	}
+	if !r.Origin.IsZero() {
+		d.restated = append(d.restated, restated{item, *r})
+	}
+}

@@ -1,0 +1,123 @@
+package nats
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// How soon a connection that is only half there is noticed.
+const (
+	pingEvery  = 1500 * time.Millisecond
+	pingsLost  = 2
+	dialWithin = 2 * time.Second
+)
+
+// connect begins to reach the cluster, and goes on for as long as it lasts.
+// Nothing is written while there is no connection: an append that waits in a
+// buffer would be written after its caller was told that it was not.
+func (o Options) connect(name, credentials string, more ...nats.Option) (*nats.Conn, error) {
+	options := []nats.Option{
+		nats.Name(name),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(200 * time.Millisecond),
+		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		nats.ReconnectBufSize(-1),
+		nats.PingInterval(pingEvery),
+		nats.MaxPingsOutstanding(pingsLost),
+		nats.Timeout(dialWithin),
+		nats.IgnoreAuthErrorAbort(),
+	}
+	identified, err := identify(credentials)
+	if err != nil {
+		return nil, err
+	}
+	secured, err := o.secure()
+	if err != nil {
+		return nil, err
+	}
+	options = append(append(append(options, identified...), secured...), more...)
+	conn, err := nats.Connect(strings.Join(o.URLs, ","), options...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to NATS: %w", withoutURL(err))
+	}
+	return conn, nil
+}
+
+// identify reads who this node is to the servers.
+func identify(path string) ([]nats.Option, error) {
+	if path == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the NATS credentials: %w", err)
+	}
+	if content = bytes.TrimSpace(content); len(content) == 0 {
+		return nil, fmt.Errorf("reading the NATS credentials: %s is empty", path)
+	}
+	if !bytes.HasPrefix(content, []byte("SU")) {
+		return []nats.Option{nats.UserCredentials(path)}, nil
+	}
+	nkey, err := nats.NkeyOptionFromSeed(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the NKEY seed in %s: %w", path, err)
+	}
+	return []nats.Option{nkey}, nil
+}
+
+// secure asks for TLS wherever a server is not on this machine, whatever it or
+// its neighbours announce.
+func (o Options) secure() ([]nats.Option, error) {
+	var options []nats.Option
+	plain := o.TLSCA == "" && o.TLSCert == ""
+	for _, raw := range o.URLs {
+		u, err := url.Parse(raw)
+		if err != nil {
+			return nil, fmt.Errorf("reading the URL of a NATS server: %w", withoutURL(err))
+		}
+		plain = plain && u.Scheme == "nats" && loopback(u.Hostname())
+	}
+	if plain {
+		// What its neighbours announce may be elsewhere.
+		return append(options, nats.IgnoreDiscoveredServers()), nil
+	}
+	options = append(options, nats.Secure())
+	if o.TLSCA != "" {
+		options = append(options, nats.RootCAs(o.TLSCA))
+	}
+	if o.TLSCert != "" {
+		options = append(options, nats.ClientCert(o.TLSCert, o.TLSKey))
+	}
+	return options, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// withoutURL drops what an error quotes of a URL, which may hold a password.
+func withoutURL(err error) error {
+	var quoted *url.Error
+	if errors.As(err, &quoted) {
+		return quoted.Err
+	}
+	return err
+}
+
+// token is a name as one token of a subject: names may hold dots and wildcards.
+func token(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:8])
+}

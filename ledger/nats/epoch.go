@@ -1,0 +1,397 @@
+package nats
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/revocation"
+)
+
+// The names of files in the directory of the replica by which an operator tells
+// a gateway what to do.
+const (
+	// MarkerInit begins a ledger where on_empty says refuse.
+	MarkerInit = "init"
+	// MarkerAdopt accepts the stream as it is and begins a new epoch in it,
+	// with everything that the nodes' replicas have.
+	MarkerAdopt = "adopt"
+)
+
+// absentTimes is how often in a row a stream that this node has seen must be
+// missing before that is believed: a server that has just started may not know.
+const absentTimes = 5
+
+// prepare finds the stream, begins it where that is wanted, and checks it.
+func (l *Ledger) prepare() (jetstream.Stream, error) {
+	if !l.conn.IsConnected() {
+		if err := l.conn.LastError(); err != nil {
+			return nil, fmt.Errorf("connecting to NATS: %w", withoutURL(err))
+		}
+		return nil, errors.New("connecting to NATS: no server answers")
+	}
+	s, info, err := streamInfo(l.ctx, l.js, l.options.Stream)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, l.begin(true)
+	case err != nil:
+		return nil, fmt.Errorf("asking for the stream %s: %w", l.options.Stream, err)
+	}
+	if err := l.options.checkSettings(info.Config); err != nil {
+		return nil, err
+	}
+	if info.State.LastSeq == 0 {
+		return nil, l.begin(false)
+	}
+	l.absent = 0
+	if l.marked(MarkerAdopt) {
+		if err := l.adopt(s); err != nil {
+			return nil, err
+		}
+	}
+	if l.sequence() == 0 {
+		if err := l.enter(s); err != nil {
+			return nil, err
+		}
+	}
+	verified, err := l.options.syncs(l.ctx, info)
+	if err != nil {
+		l.log.Warn("the servers' settings can't be seen: receipts say unverified", "error", err)
+	}
+	l.mu.Lock()
+	l.connection.Verified = verified
+	l.mu.Unlock()
+	return s, nil
+}
+
+func (l *Ledger) marked(name string) bool {
+	_, err := os.Stat(filepath.Join(l.options.Dir, name))
+	return err == nil
+}
+
+func (l *Ledger) unmark(name string) error {
+	err := os.Remove(filepath.Join(l.options.Dir, name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// begin makes the stream and its genesis, where this is a first start: a ledger
+// that this node has seen is not begun anew without an operator.
+func (l *Ledger) begin(create bool) error {
+	l.mu.Lock()
+	seen := l.fold.Sequence > 0 || l.fold.Owes != (revocation.Position{})
+	l.mu.Unlock()
+	adopt := l.marked(MarkerAdopt)
+	if seen && !adopt {
+		if l.absent++; l.absent < absentTimes {
+			return fmt.Errorf("the stream %s is missing or empty, and this node has seen its ledger", l.options.Stream)
+		}
+		return fmt.Errorf("%w: the stream %s is missing or empty, and this node has seen its ledger: restore it, or run `caddy curfew adopt`", errSuspect, l.options.Stream)
+	}
+	if !adopt && l.options.OnEmpty == local.Refuse && !l.marked(MarkerInit) {
+		return fmt.Errorf("%w: the stream %s is empty; restore it, or run `caddy curfew init`", ledger.ErrUninitialised, l.options.Stream)
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
+	defer cancel()
+	if create {
+		if _, err := l.js.CreateStream(ctx, l.options.streamConfig()); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return fmt.Errorf("creating the stream %s (or let an operator create it, see deploy/nats): %w", l.options.Stream, err)
+		}
+	}
+	if adopt {
+		return errAgain // adopting begins it
+	}
+	g := l.genesis(1)
+	g.Ledger = newIdentity()
+	_, err := l.publishGenesis(ctx, &g, jetstream.WithExpectLastSequence(0))
+	if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) && refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		return errAgain // another node was first
+	}
+	if err != nil {
+		return fmt.Errorf("beginning the ledger: %w", err)
+	}
+	if err := l.unmark(MarkerInit); err != nil {
+		l.log.Warn("the marker of init can't be removed", "error", err)
+	}
+	return errAgain
+}
+
+func newIdentity() (id [16]byte) {
+	_, _ = rand.Read(id[:]) // never fails, says crypto/rand
+	return id
+}
+
+// genesis begins an epoch, and signs everybody out who was signed in before,
+// unless the configuration trusts what exists.
+func (l *Ledger) genesis(epoch uint64) genesis {
+	now := l.options.Now()
+	r := revocation.Record{Type: revocation.Genesis, Time: now.UnixMilli(), Source: "genesis", Actor: l.options.Node}
+	if l.options.OnEmpty != local.Start {
+		r.Through = revocation.ThroughOf(now, l.options.Skew)
+	}
+	return genesis{Epoch: epoch, Records: revocation.AppendRecords(nil, []revocation.Record{r})}
+}
+
+func (l *Ledger) publishGenesis(ctx context.Context, g *genesis, more ...jetstream.PublishOpt) (uint64, error) {
+	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: l.options.subject("log." + kindGenesis), Data: g.encode()},
+		append(more, jetstream.WithExpectStream(l.options.Stream), jetstream.WithRetryAttempts(0))...)
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// lastOf finds the newest message of a kind; nil where there is none.
+func (l *Ledger) lastOf(s jetstream.Stream, kind string) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, askWithin)
+	defer cancel()
+	m, err := s.GetLastMsgForSubject(ctx, l.options.subject("log."+kind))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the last %s of the stream: %w", kind, err)
+	}
+	return m, nil
+}
+
+// newest finds the last genesis and what it says.
+func (l *Ledger) newest(s jetstream.Stream) (g genesis, sequence uint64, err error) {
+	m, err := l.lastOf(s, kindGenesis)
+	if m == nil || err != nil {
+		return g, 0, err
+	}
+	g, err = decodeGenesis(m.Data)
+	return g, m.Sequence, err
+}
+
+// enter finds where a node begins to read that has nothing: at the last genesis
+// or, where what came after was trimmed, behind the trim. An answer from the past
+// makes it read more, or finds a gap.
+func (l *Ledger) enter(s jetstream.Stream) error {
+	_, at, err := l.newest(s)
+	if err != nil {
+		return err
+	}
+	if at == 0 {
+		return fmt.Errorf("the stream %s has messages and no genesis", l.options.Stream)
+	}
+	from := mark{Sequence: at - 1}
+	m, err := l.lastOf(s, kindTrim)
+	if err != nil {
+		return err
+	}
+	if m != nil && m.Sequence > at {
+		var t trim
+		if err := decodeJSON(m.Data, &t); err != nil {
+			return fmt.Errorf("%w: %w", errSuspect, err)
+		}
+		from = mark{Sequence: t.Through, Head: t.Head}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	from.Owes = l.fold.Owes
+	l.fold.mark = from
+	return nil
+}
+
+// adopt accepts the stream as an operator has asked: a new epoch begins in it,
+// greater than all that were seen.
+func (l *Ledger) adopt(s jetstream.Stream) error {
+	last, _, err := l.newest(s)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	head := l.fold.Head
+	owed := l.fold.Owes.Epoch
+	l.mu.Unlock()
+	g := l.genesis(max(last.Epoch, head.Position.Epoch, owed) + 1)
+	if g.Ledger = last.Ledger; last.Epoch == 0 {
+		g.Ledger = newIdentity()
+	}
+	g.Adopted = head
+	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
+	defer cancel()
+	sequence, err := l.publishGenesis(ctx, &g)
+	if err != nil {
+		return fmt.Errorf("adopting the stream: %w", err)
+	}
+	l.log.Warn("the stream was adopted: a new epoch begins", "epoch", g.Epoch, "sequence", sequence)
+	l.jump(sequence)
+	return l.unmark(MarkerAdopt)
+}
+
+// jump goes on at a genesis, with everything that is known.
+func (l *Ledger) jump(genesis uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fold.Sequence, l.fold.Hash, l.fold.Owes = genesis-1, text32{}, revocation.Position{}
+	l.contribute = true
+}
+
+// forgive goes on in a newer epoch, where somebody has adopted the stream since
+// this node found it suspicious.
+func (l *Ledger) forgive(suspicion error) error {
+	s, _, err := streamInfo(l.ctx, l.js, l.options.Stream)
+	if err != nil {
+		return suspicion
+	}
+	if l.marked(MarkerAdopt) {
+		if err := l.adopt(s); err != nil {
+			return errors.Join(suspicion, err)
+		}
+		return errAgain
+	}
+	g, at, err := l.newest(s)
+	l.mu.Lock()
+	epoch := l.fold.Head.Position.Epoch
+	l.mu.Unlock()
+	if err == nil && g.Epoch > epoch {
+		l.log.Warn("going on in a newer epoch", "epoch", g.Epoch, "after", suspicion)
+		l.jump(at)
+		return errAgain
+	}
+	return l.trimmed(s, suspicion)
+}
+
+// trimmed explains a gap by a trim that passed this node while it was away. The
+// replica is set aside, and the next one begins behind the trim.
+func (l *Ledger) trimmed(s jetstream.Stream, suspicion error) error {
+	m, err := l.lastOf(s, kindTrim)
+	if m == nil || err != nil {
+		return suspicion
+	}
+	var t trim
+	if err := decodeJSON(m.Data, &t); err != nil || t.Through < l.sequence() || t.Head.Position.Epoch != l.Head().Position.Epoch {
+		return suspicion
+	}
+	l.replica.outdated.Store(true)
+	return fmt.Errorf("%w: this node was away while the log was trimmed up to %s; its replica is set aside and read anew", errSuspect, t.Head.Position)
+}
+
+// contributeAfter is how long a node waits before it writes what a new epoch
+// lacks, for others who do the same.
+const contributeAfter = 2 * time.Second
+
+// adopted follows a new epoch. What this node has and who began it had not is
+// written again: everything merges, nothing is lost.
+func (l *Ledger) adopted(s *step) {
+	l.mu.Lock()
+	missing := l.contribute || s.before.Position.Epoch > 0 && s.genesis.Adopted != s.before
+	l.contribute = false
+	l.mu.Unlock()
+	if !missing {
+		return
+	}
+	epoch := s.genesis.Epoch
+	l.done.Go(func() {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-time.After(contributeAfter):
+		}
+		if err := l.restate(epoch); err != nil {
+			l.log.Error("what this node's replica has could not all be written into the new epoch", "epoch", epoch, "error", err)
+		}
+	})
+}
+
+// restate writes every record of older epochs that still matters and that the
+// new one does not have.
+func (l *Ledger) restate(epoch uint64) error {
+	have := make(map[revocation.Ref]string)
+	err := l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
+		for i := range e.Records {
+			if r := &e.Records[i]; e.Position.Epoch >= epoch && !r.Origin.IsZero() {
+				have[r.Origin] = fingerprint(r)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w := restater{ledger: l}
+	err = l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
+		if e.Position.Epoch >= epoch {
+			return nil
+		}
+		for i := range e.Records {
+			r := restated(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
+			if have[r.Origin] == fingerprint(&r) || expired(&r, l.options.Now()) {
+				continue
+			}
+			if err := w.add(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return errors.Join(err, w.flush())
+}
+
+// restated is a record on its way into the log a second time.
+func restated(r *revocation.Record, ref revocation.Ref) revocation.Record {
+	again := *r
+	if again.Origin.IsZero() {
+		again.Origin = ref
+	}
+	return again
+}
+
+func fingerprint(r *revocation.Record) string {
+	return string(revocation.AppendRecords(nil, []revocation.Record{*r}))
+}
+
+func expired(r *revocation.Record, now time.Time) bool {
+	end, ends := r.Expires()
+	return ends && end < now.Unix()
+}
+
+// restater appends records in chunks, on the bulk lane.
+type restater struct {
+	ledger  *Ledger
+	records []revocation.Record
+}
+
+// restateChunk is how many records go at once.
+const restateChunk = 500
+
+func (w *restater) add(r revocation.Record) error {
+	if w.records = append(w.records, r); len(w.records) < restateChunk {
+		return nil
+	}
+	return w.flush()
+}
+
+func (w *restater) flush() error {
+	for len(w.records) > 0 {
+		ctx, cancel := context.WithTimeout(w.ledger.ctx, answerWithin)
+		_, _, err := w.ledger.Append(ctx, w.records, ledger.Idempotency{})
+		cancel()
+		switch {
+		case err == nil:
+			w.records = nil
+		case w.ledger.ctx.Err() != nil, errors.Is(err, ledger.ErrIntegrity), errors.Is(err, ledger.ErrReadOnly), errors.Is(err, revocation.ErrRecord):
+			return err
+		default: // written twice does no harm
+			select {
+			case <-w.ledger.ctx.Done():
+			case <-time.After(sessionRetry):
+			}
+		}
+	}
+	return nil
+}

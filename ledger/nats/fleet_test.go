@@ -1,0 +1,193 @@
+package nats_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/nats/natstest"
+	"curfew.dev/curfew/revocation"
+)
+
+// What one node writes all apply, in one order, at the same positions; who
+// joins later reads the same.
+func TestFleet(t *testing.T) {
+	c := natstest.Run(t, 3)
+	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
+	var wg sync.WaitGroup
+	for i := range 20 {
+		for _, e := range []*edge{a, b} {
+			wg.Go(func() { e.write(fmt.Sprint(e.options.Node, i)) })
+		}
+	}
+	wg.Wait()
+	late := join(t, fleetOptions(t, c, "late"))
+	want := revocation.Position{Epoch: 1, Sequence: 41}
+	for _, e := range []*edge{a, b, late} {
+		e.reaches(want)
+	}
+	if a.Head() != b.Head() || a.Head() != late.Head() {
+		t.Errorf("heads differ: %v, %v, %v", a.Head(), b.Head(), late.Head())
+	}
+	for _, e := range []*edge{a, b, late} {
+		until(t, "the follower was told", func() bool { return len(e.reasons()) == 41 })
+	}
+	if !slices.Equal(a.reasons(), b.reasons()) || !slices.Equal(a.reasons(), late.reasons()) {
+		t.Error("nodes applied different entries")
+	}
+}
+
+// An idempotency key is the fleet's: of all who use it at once, one writes.
+func TestIdempotencyOfTheFleet(t *testing.T) {
+	c := natstest.Run(t, 1)
+	edges := []*edge{join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b")), join(t, fleetOptions(t, c, "c"))}
+	key := ledger.Idempotency{Key: [32]byte{1}, Request: [32]byte{2}, Expires: time.Now().Add(time.Hour)}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	positions, writers := make(map[revocation.Position]bool), 0
+	for i := range 30 {
+		wg.Go(func() {
+			p, replayed, err := edges[i%3].Append(t.Context(), []revocation.Record{block("alice", "once")}, key)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Error(err)
+			}
+			if positions[p] = true; !replayed {
+				writers++
+			}
+		})
+	}
+	wg.Wait()
+	if len(positions) != 1 || writers != 1 {
+		t.Fatalf("%d positions, %d writers", len(positions), writers)
+	}
+	for _, e := range edges {
+		e.reaches(revocation.Position{Epoch: 1, Sequence: 2})
+		if got := e.Head().Position.Sequence; got != 2 {
+			t.Errorf("%s has %d entries", e.options.Node, got)
+		}
+		other := key
+		other.Request = [32]byte{3}
+		if _, _, err := e.Append(t.Context(), []revocation.Record{block("alice", "another")}, other); !errors.Is(err, ledger.ErrKeyReused) {
+			t.Errorf("%s: another request with the key: %v", e.options.Node, err)
+		}
+	}
+	// Also on a node that has it from its replica.
+	edges[0].leave()
+	again := join(t, edges[0].options)
+	following(t, again.Ledger)
+	if _, replayed, err := again.Append(t.Context(), []revocation.Record{block("alice", "once")}, key); err != nil || !replayed {
+		t.Errorf("after a restart: replayed %t, %v", replayed, err)
+	}
+}
+
+// Ticks stand in the log: who hears one has all that was written before.
+func TestTicks(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
+	following(t, a.Ledger)
+	following(t, b.Ledger)
+	p := a.write("before")
+	if err := b.tick(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a tick comes", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return len(a.ticks) > 0 })
+	if got := a.ticks[0]; got.By != "b/1" || len(got.Echoes) != 1 || got.Echoes[0].Nonce != 1 || got.Echoes[0].MaxStaleness != time.Minute {
+		t.Errorf("got %+v", got)
+	}
+	if a.Head().Position != p {
+		t.Errorf("a tick took a position: %s", a.Head().Position)
+	}
+	until(t, "the clock is compared", func() bool { return b.Connection().Measured })
+	if off := b.Connection().Offset; off.Abs() > 200*time.Millisecond {
+		t.Errorf("one machine's clock is off by %s", off)
+	}
+}
+
+func TestFleetTalks(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
+	following(t, a.Ledger)
+	following(t, b.Ledger)
+	ref := revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: 7}}
+	if err := a.Say(ledger.Heartbeat{Node: "a/1", Nonce: 9}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Acknowledge("a/1", ledger.Acknowledgement{Node: "b/1", Position: ref.Position, Cut: []ledger.CutCount{{Ref: ref, Count: 3}}}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "both hear the heartbeat", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(a.beats) == 1 && len(b.beats) == 1 && b.beats[0].Nonce == 9
+	})
+	until(t, "only the writer hears the acknowledgement", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return len(a.acks) == 1 && a.acks[0].Cut[0].Count == 3 && a.acks[0].Position == ref.Position
+	})
+	if len(b.acks) != 0 {
+		t.Error("an acknowledgement went to its sender")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if got := a.Ask(ctx, ref, 1); len(got) != 1 || got[0].Node != "asked" || got[0].Cut != 7 {
+		t.Errorf("asking: %+v", got)
+	}
+}
+
+// A node goes on from its replica, and reads again what a crash lost of it.
+func TestRestart(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
+	a.write("one")
+	b.reaches(revocation.Position{Epoch: 1, Sequence: 2})
+	b.leave()
+	last := a.write("two")
+	b = join(t, b.options)
+	b.reaches(last)
+	if a.Head() != b.Head() {
+		t.Errorf("heads differ: %v, %v", a.Head(), b.Head())
+	}
+	until(t, "the follower was told", func() bool { return slices.Equal(b.reasons(), []string{"", "one", "two"}) })
+}
+
+// Servers come and go; a ledger says so, writes nothing meanwhile, and goes on.
+func TestServersRestart(t *testing.T) {
+	c := natstest.Run(t, 3)
+	a := join(t, fleetOptions(t, c, "a"))
+	a.write("before")
+	for i := range 3 {
+		c.Stop(i)
+	}
+	until(t, "the loss is noticed", func() bool { return a.Connection().Problem != nil })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, _, err := a.Append(ctx, []revocation.Record{cut("alice", "lost")}, ledger.Idempotency{}); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Fatalf("appending without servers: %v", err)
+	}
+	for i := range 3 {
+		c.Start(i)
+	}
+	c.Await()
+	until(t, "appending works again", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, _, err := a.Append(ctx, []revocation.Record{cut("alice", "after")}, ledger.Idempotency{})
+		return err == nil
+	})
+	if err := a.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(a.reasons(), "lost") {
+		t.Error("what was refused was written")
+	}
+}

@@ -1,0 +1,260 @@
+package nats
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/revocation"
+)
+
+// The kinds of messages: the last tokens of their subjects.
+const (
+	kindGenesis = "genesis"
+	kindEntry   = "entry"
+	kindTick    = "tick"
+	kindTrim    = "trim"
+)
+
+// message is one of the stream.
+type message struct {
+	kind     string
+	sequence uint64    // in the stream
+	stamp    time.Time // the stream's
+	data     []byte
+}
+
+func (m *message) hash() (sum [sha256.Size]byte) {
+	h := sha256.New()
+	h.Write([]byte(m.kind))
+	h.Write(m.data)
+	h.Sum(sum[:0])
+	return sum
+}
+
+// mark is how far a node has followed the stream. The replica keeps it.
+type mark struct {
+	// Ledger is the identity in the stream's genesis.
+	Ledger text16 `json:"ledger"`
+	// Sequence is the last message that was folded, Hash its hash; an unknown
+	// one is zero.
+	Sequence uint64 `json:"sequence"`
+	Hash     text32 `json:"hash"`
+	// Head is where the log stood after it.
+	Head ledger.Head `json:"head"`
+	// Owes is what an earlier replica of this node had reached, while this one
+	// has not.
+	Owes revocation.Position `json:"owes"`
+}
+
+type (
+	text16 [16]byte
+	text32 [32]byte
+)
+
+func (t text16) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
+func (t text32) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
+
+func (t *text16) UnmarshalText(b []byte) error { return unhex(t[:], b) }
+func (t *text32) UnmarshalText(b []byte) error { return unhex(t[:], b) }
+
+func unhex(to, digits []byte) error {
+	if len(digits) != 2*len(to) {
+		return errors.New("wrong length")
+	}
+	_, err := hex.Decode(to, digits)
+	return err
+}
+
+func (m *mark) encode() []byte {
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // of arrays and numbers: it can't
+	}
+	return b
+}
+
+func decodeMark(b []byte) (m mark, err error) {
+	if len(b) > 0 {
+		err = json.Unmarshal(b, &m)
+	}
+	return m, err
+}
+
+// memory is what is known of an idempotency key.
+type memory struct {
+	request  [32]byte
+	position revocation.Position
+	expires  time.Time
+}
+
+// fold turns messages into entries and their positions. All nodes come to the
+// same, from the messages alone: stamps are the stream's, and no clock of a
+// node is asked.
+type fold struct {
+	mark
+	recent [1 << 13]ledger.Head // by sequence; ticks are compared with it
+	// remembered finds a key that was used in this epoch.
+	remembered func(key [32]byte) (memory, bool)
+}
+
+// step is what a message comes to.
+type step struct {
+	entries []folded
+	// writer, number and outcomes answer a batch: one outcome for each entry.
+	writer   string
+	number   uint64
+	outcomes []outcome
+
+	genesis *genesis
+	before  ledger.Head // the head before a genesis
+	tick    *ledger.Tick
+	trim    *trim
+}
+
+// folded is an entry that counts.
+type folded struct {
+	copy local.Copy
+	mem  memory
+}
+
+// outcome is what became of an entry.
+type outcome struct {
+	position revocation.Position
+	replayed bool
+	err      error
+}
+
+// next folds the message after the last one. After an error nothing has changed,
+// and the stream can't be trusted or understood.
+func (f *fold) next(m *message) (s step, err error) {
+	if f.Sequence != 0 && m.sequence != f.Sequence+1 {
+		return s, fmt.Errorf("message %d comes after %d: what is between is gone", m.sequence, f.Sequence)
+	}
+	after := f.mark
+	switch m.kind {
+	case kindGenesis:
+		s, err = f.begin(m, &after)
+	case kindEntry:
+		s, err = f.batch(m, &after)
+	case kindTick:
+		s.tick, err = f.tick(m)
+	case kindTrim:
+		s.trim = new(trim)
+		err = decodeJSON(m.data, s.trim)
+	default:
+		err = fmt.Errorf("%w: its subject ends in %q", errMessage, m.kind)
+	}
+	if err != nil {
+		return step{}, fmt.Errorf("message %d of the stream: %w", m.sequence, err)
+	}
+	after.Sequence, after.Hash = m.sequence, m.hash()
+	if after.Head.Position.Compare(after.Owes) >= 0 {
+		after.Owes = revocation.Position{}
+	}
+	f.mark = after
+	return s, nil
+}
+
+// begin takes a genesis. One for an epoch that has begun came second, and is
+// none.
+func (f *fold) begin(m *message, to *mark) (s step, err error) {
+	g, err := decodeGenesis(m.data)
+	if err != nil {
+		return s, err
+	}
+	if g.Epoch <= to.Head.Position.Epoch {
+		return s, nil
+	}
+	s.genesis, s.before = &g, to.Head
+	to.Ledger = g.Ledger
+	s.entries, err = f.add(nil, &entry{Records: g.Records}, to, revocation.Position{Epoch: g.Epoch, Sequence: 1})
+	return s, err
+}
+
+func (f *fold) batch(m *message, to *mark) (s step, err error) {
+	b, err := decodeBatch(m.data)
+	if err != nil {
+		return s, err
+	}
+	if to.Head.Position.Epoch == 0 {
+		return s, fmt.Errorf("%w: entries before any genesis", errMessage)
+	}
+	s.writer, s.number = b.Writer, b.Number
+	s.outcomes = make([]outcome, len(b.Entries))
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		if done, twice := f.used(&s, e, m.stamp); twice {
+			s.outcomes[i] = done
+			continue
+		}
+		p := to.Head.Position
+		p.Sequence++
+		if s.entries, err = f.add(s.entries, e, to, p); err != nil {
+			return s, err
+		}
+		s.outcomes[i] = outcome{position: p}
+	}
+	return s, nil
+}
+
+// used finds the entry for which the key of e was used first, in this epoch.
+func (f *fold) used(s *step, e *entry, stamp time.Time) (outcome, bool) {
+	if e.Key.IsZero() {
+		return outcome{}, false
+	}
+	m, known := memory{}, false
+	for i := range s.entries {
+		if s.entries[i].copy.Key.Key == e.Key.Key {
+			m, known = s.entries[i].mem, true
+		}
+	}
+	if !known {
+		m, known = f.remembered(e.Key.Key)
+	}
+	switch {
+	case !known || m.position.Epoch != f.Head.Position.Epoch || !stamp.Before(m.expires):
+		return outcome{}, false
+	case m.request != e.Key.Request:
+		return outcome{position: m.position, err: ledger.ErrKeyReused}, true
+	}
+	return outcome{position: m.position, replayed: true}, true
+}
+
+func (f *fold) add(to []folded, e *entry, m *mark, p revocation.Position) ([]folded, error) {
+	records, err := revocation.DecodeRecords(e.Records)
+	if err != nil {
+		return to, err
+	}
+	m.Head = after(m.Head, p, e.Records)
+	f.recent[p.Sequence%uint64(len(f.recent))] = m.Head
+	return append(to, folded{
+		copy: local.Copy{Position: p, Records: records, Key: e.Key},
+		mem:  memory{request: e.Key.Request, position: p, expires: e.Key.Expires},
+	}), nil
+}
+
+// tick compares where its writer stood with where this node stood there.
+func (f *fold) tick(m *message) (*ledger.Tick, error) {
+	var t tick
+	if err := decodeJSON(m.data, &t); err != nil {
+		return nil, err
+	}
+	p := t.Head.Position
+	if p.Compare(f.Head.Position) > 0 {
+		return nil, fmt.Errorf("%s knows the log up to %s and it ends at %s: its tail was lost", t.By, p, f.Head.Position)
+	}
+	here := f.Head
+	if p != here.Position {
+		here = f.recent[p.Sequence%uint64(len(f.recent))]
+	}
+	if here.Position == p && here.Chain != t.Head.Chain {
+		return nil, fmt.Errorf("%s read something else than this node up to %s", t.By, p)
+	}
+	return &t.Tick, nil
+}

@@ -1,0 +1,245 @@
+package nats_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/ledger/nats"
+	"curfew.dev/curfew/ledger/nats/natstest"
+	"curfew.dev/curfew/revocation"
+)
+
+// What can't be read is never skipped, and says who can read it (F-21, F-23).
+func TestUnreadableMessages(t *testing.T) {
+	for name, tt := range map[string]struct {
+		subject, data, why string
+	}{
+		"garbage":          {"entry", "\x01\xff\xff", "malformed"},
+		"json":             {"entry", `{"sub":"alice"}`, "newer Curfew"},
+		"a newer message":  {"entry", "\x02anything", "newer Curfew"},
+		"newer records":    {"entry", "\x01\x01w\x01\x01\x00\x02\x09\x09", "newer Curfew"},
+		"an unknown kind":  {"other", "\x01", "subject"},
+		"a megabyte":       {"entry", "\x01" + strings.Repeat("x", 1<<20-2), "malformed"},
+		"nothing":          {"entry", "", "empty"},
+		"a tick of no use": {"tick", "\x01{", "unreadable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := natstest.Run(t, 1)
+			a := join(t, fleetOptions(t, c, "a"))
+			a.write("good")
+			if _, err := raw(t, c).Publish(t.Context(), "CURFEW.log."+tt.subject, []byte(tt.data)); err != nil {
+				t.Fatal(err)
+			}
+			a.breaks(tt.why)
+			// Opening it again doesn't help, and doesn't crash.
+			a.leave()
+			again := join(t, a.options)
+			again.breaks(tt.why)
+			if got := again.reasons(); !slices.Contains(got, "good") {
+				t.Errorf("what was good is gone: %q", got)
+			}
+		})
+	}
+}
+
+// A stream that was lost, or begun anew by somebody who had nothing, is not
+// taken for the ledger; adopting it brings everything into a new epoch.
+func TestLostStream(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a := join(t, fleetOptions(t, c, "a"))
+	b := join(t, fleetOptions(t, c, "b"))
+	a.write("one")
+	last := b.write("two")
+	a.reaches(last)
+	a.leave()
+	b.leave()
+	if err := raw(t, c).DeleteStream(t.Context(), "CURFEW"); err != nil {
+		t.Fatal(err)
+	}
+	a, b = join(t, a.options), join(t, b.options)
+	a.breaks("missing or empty")
+	b.breaks("missing or empty")
+
+	// A newcomer begins a first epoch: the others still refuse it.
+	fresh := join(t, fleetOptions(t, c, "fresh"))
+	following(t, fresh.Ledger)
+	fresh.write("three")
+	a.leave()
+	a = join(t, a.options)
+	until(t, "a node's ticks tell it", func() bool { return a.tick() != nil && a.Err() != nil })
+	a.breaks("tail was lost")
+	fresh.breaks("tail was lost") // and everybody else
+
+	a.leave()
+	b.leave()
+	fresh.leave()
+	mark(t, a, nats.MarkerAdopt)
+	a = join(t, a.options)
+	a.reaches(revocation.Position{Epoch: 2, Sequence: 1})
+	b, fresh = join(t, b.options), join(t, fresh.options)
+	epoch := revocation.Position{Epoch: 2, Sequence: 1}
+	a.reaches(epoch)
+	b.reaches(epoch)
+	fresh.reaches(epoch)
+	until(t, "everybody has everything", func() bool {
+		for _, e := range []*edge{a, b, fresh} {
+			for _, want := range []string{"one", "two", "three"} {
+				if e.Err() != nil {
+					t.Fatal(e.Err())
+				}
+				if !slices.Contains(e.reasons(), want) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	// Under the names that they had.
+	found, err := fresh.Search(t.Context(), ledger.Page{Limit: 100})
+	if err != nil || !slices.ContainsFunc(found, func(l ledger.Located) bool { return l.Ref.Position == last && l.Record.Reason == "two" }) {
+		t.Errorf("%v, %v", found, err)
+	}
+	newcomer := join(t, fleetOptions(t, c, "newcomer"))
+	until(t, "who joins later has all of it too", func() bool {
+		got := newcomer.reasons()
+		return slices.Contains(got, "one") && slices.Contains(got, "two") && slices.Contains(got, "three")
+	})
+	if _, err := newcomer.Get(t.Context(), revocation.Ref{Position: last}); err != nil {
+		t.Errorf("by its first name: %v", err)
+	}
+	if fresh.Err() != nil || newcomer.Err() != nil {
+		t.Error(fresh.Err(), newcomer.Err())
+	}
+}
+
+// A stream that lost its tail hands out the same sequences again. The one that
+// knew the tail notices when it writes, and everybody when it ticks.
+func TestLostTail(t *testing.T) {
+	for name, notice := range map[string]func(*testing.T, *edge, jetstream.JetStream){
+		"by its own write": func(t *testing.T, e *edge, _ jetstream.JetStream) {
+			_, _, _ = e.Append(t.Context(), []revocation.Record{cut("alice", "x")}, ledger.Idempotency{})
+		},
+		"by its own tick": func(_ *testing.T, e *edge, _ jetstream.JetStream) { _ = e.tick() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := natstest.Run(t, 1)
+			a := join(t, fleetOptions(t, c, "a"))
+			for _, reason := range []string{"one", "two", "three", "four"} {
+				a.write(reason)
+			}
+			js := raw(t, c)
+			loseTail(t, c, js, 3)
+			until(t, "it is noticed", func() bool { notice(t, a, js); return a.Err() != nil })
+			a.breaks("tail was lost")
+		})
+	}
+	t.Run("after a restart", func(t *testing.T) {
+		c := natstest.Run(t, 1)
+		a := join(t, fleetOptions(t, c, "a"))
+		for _, reason := range []string{"one", "two", "three", "four"} {
+			a.write(reason)
+		}
+		a.leave()
+		js := raw(t, c)
+		loseTail(t, c, js, 3)
+		b := join(t, fleetOptions(t, c, "b"))
+		for _, reason := range []string{"five", "six", "seven"} {
+			b.write(reason)
+		}
+		a = join(t, a.options)
+		a.breaks("another stream")
+	})
+}
+
+// loseTail rewinds the stream as damage does: what was after keep messages is
+// gone, and their sequences are handed out again.
+func loseTail(t *testing.T, c *natstest.Cluster, js jetstream.JetStream, keep uint64) {
+	t.Helper()
+	s, err := js.Stream(t.Context(), "CURFEW")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []*jetstream.RawStreamMsg
+	for n := uint64(1); n <= keep; n++ {
+		m, err := s.GetMsg(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, m)
+	}
+	config := s.CachedInfo().Config
+	if err := js.DeleteStream(t.Context(), "CURFEW"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range kept {
+		if _, err := js.Publish(t.Context(), m.Subject, m.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Two nodes that read different things find out by their ticks.
+func TestDifferentChains(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a := join(t, fleetOptions(t, c, "a"))
+	a.write("one")
+	js := raw(t, c)
+	if _, err := js.Publish(t.Context(), "CURFEW.log.tick", []byte("\x01"+
+		`{"by":"b/1","echoes":[],"head":"1.2:`+strings.Repeat("00", 32)+`"}`)); err != nil {
+		t.Fatal(err)
+	}
+	a.breaks("read something else")
+}
+
+// A node that may begin nothing waits.
+func TestRefuse(t *testing.T) {
+	c := natstest.Run(t, 1)
+	o := fleetOptions(t, c, "a")
+	o.OnEmpty = local.Refuse
+	a := join(t, o)
+	until(t, "it says so", func() bool {
+		p := a.Connection().Problem
+		return p != nil && strings.Contains(p.Error(), "caddy curfew init")
+	})
+	mark(t, a, nats.MarkerInit)
+	following(t, a.Ledger)
+	a.write("one")
+}
+
+// A replica that is damaged is read anew, and has to reach what the old one had.
+func TestDamagedReplica(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a := join(t, fleetOptions(t, c, "a"))
+	last := a.write("one")
+	a.leave()
+	damage(t, a.options.Dir)
+	a = join(t, a.options)
+	a.reaches(last)
+	until(t, "the follower was told", func() bool { return slices.Contains(a.reasons(), "one") })
+}
+
+func damage(t *testing.T, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, "ledger.db")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range b {
+		b[i] ^= 0x5a
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

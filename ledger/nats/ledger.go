@@ -1,0 +1,238 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// Ledger is a node's end of the ledger of a cluster. See [ledger.Shared] for its
+// contract.
+type Ledger struct {
+	options Options
+	log     *slog.Logger
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	replica *replica
+
+	urgent, bulk *lane
+
+	ctx     context.Context // ends with the ledger
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+	failure atomic.Pointer[error]
+	failed  chan struct{} // closed with failure
+
+	// delivering is held while the follower is told what came, and by who
+	// wants to become the follower.
+	delivering sync.Mutex
+	follower   ledger.Follower
+
+	mu         sync.Mutex
+	fold       fold
+	flights    map[uint64]*flight // own batches under way, by number
+	acked      map[uint64]*flight // those of them that were acknowledged, by sequence
+	settled    uint64             // the last message whose batch was answered
+	number     uint64             // of the last own batch
+	tickSent   time.Time          // when the own tick under way was
+	connection ledger.Connection
+	absent     int  // how often the stream was found missing or empty
+	contribute bool // what this replica has may be missing in the new epoch
+	followed   bool // the stream was reached once
+	closed     bool
+}
+
+var _ ledger.Shared = (*Ledger)(nil)
+
+// Open opens this node's replica and begins to follow the stream, as soon as it
+// can be reached. It fails where the options can't work at all, and with
+// [ledger.ErrLocked] where another process has the replica.
+func Open(o Options) (*Ledger, error) {
+	o = o.withDefaults()
+	r, err := openReplica(o)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{
+		options: o, log: o.Log, replica: r, failed: make(chan struct{}),
+		urgent: newLane(urgentFlights), bulk: newLane(bulkFlights),
+		flights: make(map[uint64]*flight), acked: make(map[uint64]*flight),
+	}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	l.connection.Problem = errors.New("connecting to NATS")
+	l.fold.mark = r.begun
+	l.fold.remembered = r.remembered
+	l.number = uint64(time.Now().UnixNano()) // an earlier process of this name may have batches under way
+	if l.conn, err = o.connect("curfew "+o.Node, o.Credentials, l.handlers()...); err != nil {
+		l.stop()
+		return nil, errors.Join(err, r.close(o))
+	}
+	if l.js, err = jetstream.New(l.conn); err != nil {
+		l.stop()
+		l.conn.Close()
+		return nil, errors.Join(fmt.Errorf("using JetStream: %w", err), r.close(o))
+	}
+	l.done.Go(l.run)
+	l.done.Go(func() { l.replica.keepFlushing(l.ctx) })
+	for _, n := range []*lane{l.urgent, l.bulk} {
+		n.landed.Go(func() { l.fly(n) })
+	}
+	l.done.Go(l.listen)
+	return l, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Stream == "" {
+		o.Stream = DefaultStream
+	}
+	if o.Replicas == 0 {
+		o.Replicas = DefaultReplicas
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// handlers note how the connection is.
+func (l *Ledger) handlers() []nats.Option {
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err == nil {
+				err = errors.New("closed")
+			}
+			l.problem(fmt.Errorf("the connection to NATS is lost: %w", withoutURL(err)))
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { l.readOnly(false) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.complained(err) }),
+	}
+}
+
+// problem notes why nothing comes or goes; nil: it does.
+func (l *Ledger) problem(err error) {
+	l.mu.Lock()
+	before := l.connection.Problem
+	l.connection.Problem = err
+	l.followed = l.followed || err == nil
+	l.mu.Unlock()
+	switch {
+	case err != nil && fmt.Sprint(before) != err.Error():
+		l.log.Warn("the ledger of the cluster can't be followed", "error", err)
+	case err == nil && before != nil:
+		l.log.Info("following the ledger of the cluster", "stream", l.options.Stream)
+	}
+}
+
+func (l *Ledger) everFollowed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.followed
+}
+
+func (l *Ledger) readOnly(is bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.connection.ReadOnly = is
+}
+
+// Connection says how the cluster is.
+func (l *Ledger) Connection() ledger.Connection {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.connection
+}
+
+// Head is the last entry that came, which the replicas of the log have.
+func (l *Ledger) Head() ledger.Head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fold.Head
+}
+
+// Read gives what this node has of the log. See [ledger.Ledger].
+func (l *Ledger) Read(ctx context.Context, after revocation.Position, yield func(revocation.Entry) error) error {
+	if err := l.flush(); err != nil {
+		return err
+	}
+	return l.replica.Read(ctx, after, yield)
+}
+
+// Get returns one record, or [ledger.ErrNotFound].
+func (l *Ledger) Get(ctx context.Context, ref revocation.Ref) (revocation.Record, error) {
+	if err := l.flush(); err != nil {
+		return revocation.Record{}, err
+	}
+	return l.replica.Get(ctx, ref)
+}
+
+// Search returns records newest first.
+func (l *Ledger) Search(ctx context.Context, page ledger.Page) ([]ledger.Located, error) {
+	if err := l.flush(); err != nil {
+		return nil, err
+	}
+	return l.replica.Search(ctx, page)
+}
+
+// flush brings the replica to where the log is.
+func (l *Ledger) flush() error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if err := l.replica.flush(); err != nil {
+		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// Err is nil while the log is sound.
+func (l *Ledger) Err() error {
+	if err := l.failure.Load(); err != nil {
+		return *err
+	}
+	return l.replica.Err()
+}
+
+// fail remembers that the log can't be trusted, for good.
+func (l *Ledger) fail(err error) error {
+	if !errors.Is(err, ledger.ErrIntegrity) {
+		err = fmt.Errorf("%w: %w; `caddy curfew doctor` says what can be done", ledger.ErrIntegrity, err)
+	}
+	if l.failure.CompareAndSwap(nil, &err) {
+		l.log.Error("the ledger of the cluster can't be trusted", "error", err)
+		close(l.failed)
+	}
+	return l.Err()
+}
+
+// Close stops following, waits for what is under way and closes the replica.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	first := !l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if !first {
+		l.done.Wait()
+		return nil
+	}
+	l.urgent.close()
+	l.bulk.close()
+	l.urgent.landed.Wait()
+	l.bulk.landed.Wait()
+	l.stop()
+	l.done.Wait()
+	l.conn.Close()
+	return l.replica.close(l.options)
+}

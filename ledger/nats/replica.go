@@ -1,0 +1,149 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
+)
+
+// How long what came may wait to be written to the replica: a crash costs no
+// more than reading it again from the stream. A mark alone has more time.
+const (
+	flushEvery = 100 * time.Millisecond
+	markEvery  = 15 * time.Second
+)
+
+// replica is the node's copy of the log, with what still has to be written to it.
+type replica struct {
+	*local.Replica
+	begun mark         // as it was opened
+	stamp atomic.Int64 // of the stream's last message, Unix nanoseconds
+
+	outdated atomic.Bool // to be set aside when it is closed
+
+	writing sync.Mutex // held by who writes
+
+	mu      sync.Mutex
+	waiting []local.Copy
+	keys    map[[32]byte]memory // of those that wait
+	mark    mark
+	dirty   bool // the mark went on
+	written time.Time
+}
+
+// openReplica opens the copy in o.Dir. A damaged one is set aside and read anew
+// from the stream, which must then reach what the old one had reached.
+func openReplica(o Options) (*replica, error) {
+	r := &replica{keys: make(map[[32]byte]memory)}
+	options := local.Options{Dir: o.Dir, Now: func() time.Time { return time.Unix(0, r.stamp.Load()) }}
+	opened, err := local.OpenReplica(options)
+	var lost ledger.Head
+	if errors.Is(err, ledger.ErrIntegrity) {
+		o.Log.Error("the replica is damaged; it is set aside and read anew", "dir", o.Dir, "error", err)
+		if lost, err = local.SetAside(o.Dir, o.Now()); err == nil {
+			opened, err = local.OpenReplica(options)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the replica: %w", err)
+	}
+	r.Replica = opened
+	if r.begun, err = decodeMark(opened.Mark()); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: the mark of the replica in %s: %w", ledger.ErrIntegrity, o.Dir, err), opened.Close())
+	}
+	if lost.Position.Compare(r.begun.Owes) > 0 {
+		r.begun.Owes = lost.Position
+	}
+	r.mark = r.begun
+	return r, nil
+}
+
+// add takes what came. It is written later.
+func (r *replica) add(entries []folded, m mark, stamp time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range entries {
+		r.waiting = append(r.waiting, entries[i].copy)
+		if key := entries[i].copy.Key; !key.IsZero() {
+			r.keys[key.Key] = entries[i].mem
+		}
+	}
+	r.mark, r.dirty = m, true
+	r.stamp.Store(stamp.UnixNano())
+}
+
+// remembered finds an idempotency key that was used, lately or long ago.
+func (r *replica) remembered(key [32]byte) (memory, bool) {
+	r.mu.Lock()
+	m, ok := r.keys[key]
+	r.mu.Unlock()
+	if ok {
+		return m, true
+	}
+	m.request, m.position, m.expires, ok = r.Remembered(key)
+	return m, ok
+}
+
+// keepFlushing writes what waits until ctx ends.
+func (r *replica) keepFlushing(ctx context.Context) {
+	every := time.NewTicker(flushEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		if r.due() {
+			_ = r.flush() // who reads is told; what waits is tried again
+		}
+	}
+}
+
+func (r *replica) due() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting) > 0 || r.dirty && time.Since(r.written) > markEvery
+}
+
+// flush writes all that came before it was called, and the mark after it.
+func (r *replica) flush() error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.mu.Lock()
+	copies, m, idle := r.waiting, r.mark, len(r.waiting) == 0 && !r.dirty
+	r.mu.Unlock()
+	if idle {
+		return nil
+	}
+	if err := r.Commit(copies, m.encode()); err != nil {
+		return fmt.Errorf("writing the replica: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range copies {
+		if key := copies[i].Key; !key.IsZero() && r.keys[key.Key].position == copies[i].Position {
+			delete(r.keys, key.Key)
+		}
+	}
+	if r.waiting = r.waiting[len(copies):]; len(r.waiting) == 0 {
+		r.waiting = nil
+	}
+	r.dirty, r.written = r.mark != m, time.Now()
+	return nil
+}
+
+func (r *replica) close(o Options) error {
+	err := errors.Join(r.flush(), r.Close())
+	if r.outdated.Load() {
+		_, lost := local.SetAside(o.Dir, o.Now())
+		err = errors.Join(err, lost)
+	}
+	return err
+}

@@ -1,0 +1,162 @@
+package nats
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// errSettings: the stream is set up in a way that endangers what is promised.
+var errSettings = errors.New("unsafe stream")
+
+// streamConfig is how a stream must be. Nothing in it may go by age, count or
+// size, nothing may be deleted from its middle, and what is acknowledged must
+// have been stored.
+func (o Options) streamConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              o.Stream,
+		Description:       "Curfew's ledger of revocations",
+		Subjects:          []string{o.subject("log.>")},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardNew,
+		Storage:           jetstream.FileStorage,
+		Replicas:          o.Replicas,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxMsgsPerSubject: -1,
+		MaxConsumers:      -1,
+		MaxMsgSize:        -1,
+		DenyDelete:        true,
+	}
+}
+
+func (o Options) subject(name string) string { return o.Stream + "." + name }
+
+// checkSettings refuses what endangers the promises and names the mend.
+func (o Options) checkSettings(c jetstream.StreamConfig) error {
+	var wrong []error
+	for _, check := range []struct {
+		bad  bool
+		mend string
+	}{
+		{c.Storage != jetstream.FileStorage, "storage must be file: what is in memory is gone with its server"},
+		{c.Replicas < o.Replicas, fmt.Sprintf("num_replicas is %d and must be at least %d", c.Replicas, o.Replicas)},
+		{c.Retention != jetstream.LimitsPolicy, "retention must be limits"},
+		{c.MaxAge != 0, "max_age must be 0: revocations don't go by age"},
+		{c.MaxMsgs > 0, "max_msgs must be -1"},
+		{c.MaxMsgsPerSubject > 0, "max_msgs_per_subject must be -1"},
+		{c.MaxBytes > 0 && c.Discard != jetstream.DiscardNew, "max_bytes must be -1, or discard new"},
+		{c.AllowMsgTTL || c.SubjectDeleteMarkerTTL != 0, "allow_msg_ttl must be off: it leaves gaps that nobody reports"},
+		{c.AllowMsgSchedules, "allow_msg_schedules must be off"},
+		{c.AllowMsgCounter, "allow_msg_counter must be off"},
+		{c.AllowRollup, "allow_rollup_hdrs must be off: a rollup deletes what was before it"},
+		{!c.DenyDelete, "deny_delete must be on: a sequence that is missing must mean damage"},
+		{c.NoAck, "no_ack must be off"},
+		{c.Sealed, "it is sealed, and nothing can be appended"},
+		{c.PersistMode == jetstream.AsyncPersistMode, "persist_mode must not be async: it acknowledges before it stores"},
+		{c.Mirror != nil || len(c.Sources) > 0, "it must not be filled from another stream"},
+		{c.SubjectTransform != nil, "it must not transform subjects"},
+		{!slices.Equal(c.Subjects, []string{o.subject("log.>")}), "its subjects must be " + o.subject("log.>") + " and nothing else"},
+	} {
+		if check.bad {
+			wrong = append(wrong, errors.New(check.mend))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w %s: %w; see deploy/nats", errSettings, o.Stream, errors.Join(wrong...))
+}
+
+// streamInfo asks for the stream. It is told by [jetstream.ErrStreamNotFound]
+// where there is none.
+func streamInfo(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, *jetstream.StreamInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.CachedInfo(), nil
+}
+
+// askWithin bounds a question to the servers.
+const askWithin = 3 * time.Second
+
+// syncs reports whether every server that holds the stream syncs before it
+// acknowledges. Only the system account can see that.
+func (o Options) syncs(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
+	if o.SystemCredentials == "" || info.Config.Replicas < 3 && o.Replicas >= 3 {
+		return false, nil
+	}
+	conn, err := o.connect("curfew "+o.Node+" (settings)", o.SystemCredentials)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	wanted := []string{info.Cluster.Leader}
+	for _, peer := range info.Cluster.Replicas {
+		wanted = append(wanted, peer.Name)
+	}
+	return allSync(ctx, conn, wanted)
+}
+
+// varz is the part of a server's answer that counts.
+type varz struct {
+	Server struct {
+		Name string `json:"name"`
+	} `json:"server"`
+	Data struct {
+		JetStream struct {
+			Config *struct {
+				SyncAlways bool `json:"sync_always"`
+			} `json:"config"`
+		} `json:"jetstream"`
+	} `json:"data"`
+}
+
+// allSync asks all servers and waits for the wanted ones.
+func allSync(ctx context.Context, conn *nats.Conn, wanted []string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	for !conn.IsConnected() {
+		select {
+		case <-ctx.Done():
+			return false, fmt.Errorf("asking the servers for their settings: %w", ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	inbox := conn.NewInbox()
+	answers, err := conn.SubscribeSync(inbox)
+	if err != nil {
+		return false, fmt.Errorf("asking the servers for their settings: %w", err)
+	}
+	if err := conn.PublishRequest("$SYS.REQ.SERVER.PING.VARZ", inbox, nil); err != nil {
+		return false, fmt.Errorf("asking the servers for their settings: %w", err)
+	}
+	for len(wanted) > 0 {
+		msg, err := answers.NextMsgWithContext(ctx)
+		if err != nil {
+			return false, fmt.Errorf("asking the servers for their settings: %v did not answer: %w", wanted, err)
+		}
+		var v varz
+		if err := json.Unmarshal(msg.Data, &v); err != nil {
+			continue
+		}
+		at := slices.Index(wanted, v.Server.Name)
+		if at < 0 {
+			continue
+		}
+		if v.Data.JetStream.Config == nil || !v.Data.JetStream.Config.SyncAlways {
+			return false, fmt.Errorf("server %s acknowledges before it syncs: set `sync_interval: always` in its jetstream block", v.Server.Name)
+		}
+		wanted = slices.Delete(wanted, at, at+1)
+	}
+	return true, nil
+}
