@@ -27,17 +27,55 @@ func (f *files) Read(ctx context.Context, after revocation.Position, yield func(
 			return err
 		}
 	}
-	for r.last.Position.Compare(r.until) < 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := f.view(r.chunk); err != nil {
-			return err
-		}
-		for _, e := range r.entries {
+	return f.ahead(ctx, &r, func(entries []revocation.Entry) error {
+		for _, e := range entries {
 			if err := yield(e); err != nil {
 				return err
 			}
+		}
+		return nil
+	})
+}
+
+// chunksAhead is how many chunks are read before they are asked for.
+const chunksAhead = 2
+
+// ahead reads chunk after chunk in a goroutine of its own, so that one core
+// verifies while another one applies, and gives them to yield in order.
+func (f *files) ahead(ctx context.Context, r *reader, yield func([]revocation.Entry) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	chunks := make(chan []revocation.Entry, chunksAhead)
+	done := make(chan error, 1)
+	go func() {
+		defer close(chunks)
+		done <- f.chunks(ctx, r, chunks)
+	}()
+	defer func() {
+		cancel()
+		for range chunks { // until the goroutine has ended
+		}
+	}()
+	for entries := range chunks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := yield(entries); err != nil {
+			return err
+		}
+	}
+	return <-done
+}
+
+// chunks sends what r reads.
+func (f *files) chunks(ctx context.Context, r *reader, to chan<- []revocation.Entry) error {
+	for r.last.Position.Compare(r.until) < 0 {
+		if err := f.view(r.chunk); err != nil {
+			return err
+		}
+		select {
+		case to <- r.entries:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -176,6 +176,18 @@ func (l *Ledger) newest(s jetstream.Stream) (g genesis, sequence uint64, err err
 	return g, m.Sequence, err
 }
 
+// newestTrim finds the last trim and what it says.
+func (l *Ledger) newestTrim(s jetstream.Stream) (t trim, sequence uint64, err error) {
+	m, err := l.lastOf(s, kindTrim)
+	if m == nil || err != nil {
+		return t, 0, err
+	}
+	if err := decodeJSON(m.Data, &t); err != nil {
+		return t, 0, fmt.Errorf("%w: %w", errSuspect, err)
+	}
+	return t, m.Sequence, nil
+}
+
 // enter finds where a node begins to read that has nothing: at the last genesis
 // or, where what came after was trimmed, behind the trim. An answer from the past
 // makes it read more, or finds a gap.
@@ -184,20 +196,17 @@ func (l *Ledger) enter(s jetstream.Stream) error {
 	if err != nil {
 		return err
 	}
-	if at == 0 {
-		return fmt.Errorf("the stream %s has messages and no genesis", l.options.Stream)
-	}
-	from := mark{Sequence: at - 1}
-	m, err := l.lastOf(s, kindTrim)
-	if err != nil {
+	t, trimmedAt, err := l.newestTrim(s)
+	var from mark
+	switch {
+	case err != nil:
 		return err
-	}
-	if m != nil && m.Sequence > at {
-		var t trim
-		if err := decodeJSON(m.Data, &t); err != nil {
-			return fmt.Errorf("%w: %w", errSuspect, err)
-		}
+	case trimmedAt > at:
 		from = mark{Sequence: t.Through, Head: t.Head}
+	case at > 0:
+		from = mark{Sequence: at - 1}
+	default:
+		return fmt.Errorf("the stream %s has messages and no genesis: it is not a ledger of Curfew", l.options.Stream)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -217,7 +226,11 @@ func (l *Ledger) adopt(s jetstream.Stream) error {
 	head := l.fold.Head
 	owed := l.fold.Owes.Epoch
 	l.mu.Unlock()
-	g := l.genesis(max(last.Epoch, head.Position.Epoch, owed) + 1)
+	t, _, err := l.newestTrim(s)
+	if err != nil && !errors.Is(err, errSuspect) {
+		return err
+	}
+	g := l.genesis(max(last.Epoch, t.Head.Position.Epoch, head.Position.Epoch, owed) + 1)
 	if g.Ledger = last.Ledger; last.Epoch == 0 {
 		g.Ledger = newIdentity()
 	}
@@ -269,12 +282,8 @@ func (l *Ledger) forgive(suspicion error) error {
 // trimmed explains a gap by a trim that passed this node while it was away. The
 // replica is set aside, and the next one begins behind the trim.
 func (l *Ledger) trimmed(s jetstream.Stream, suspicion error) error {
-	m, err := l.lastOf(s, kindTrim)
-	if m == nil || err != nil {
-		return suspicion
-	}
-	var t trim
-	if err := decodeJSON(m.Data, &t); err != nil || t.Through < l.sequence() || t.Head.Position.Epoch != l.Head().Position.Epoch {
+	t, at, err := l.newestTrim(s)
+	if err != nil || at == 0 || t.Through < l.sequence() || t.Head.Position.Epoch != l.Head().Position.Epoch {
 		return suspicion
 	}
 	l.replica.outdated.Store(true)
@@ -330,7 +339,7 @@ func (l *Ledger) restate(epoch uint64) error {
 		}
 		for i := range e.Records {
 			r := restated(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
-			if have[r.Origin] == fingerprint(&r) || expired(&r, l.options.Now()) {
+			if have[r.Origin] == fingerprint(&r) || expired(&r, l.lately()) {
 				continue
 			}
 			if err := w.add(r); err != nil {

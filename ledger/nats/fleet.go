@@ -26,7 +26,7 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo) error {
 		return err
 	}
 	l.mu.Lock()
-	c, t, followed := l.connection, tick{Tick: ledger.Tick{By: l.options.Node, Echoes: echoes}, Head: l.fold.Head}, l.fold.Sequence
+	c, t := l.connection, tick{Tick: ledger.Tick{By: l.options.Node, Echoes: echoes}, Followed: l.fold.Sequence, Head: l.fold.Head}
 	l.tickSent = l.options.Now()
 	l.mu.Unlock()
 	if c.Problem != nil {
@@ -47,8 +47,8 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo) error {
 		}
 		return fmt.Errorf("%w: %w", ledger.ErrOutcomeUnknown, err)
 	}
-	if ack.Sequence <= followed {
-		return l.fail(fmt.Errorf("the stream gave sequence %d to a new tick, and this node has followed it up to %d: its tail was lost", ack.Sequence, followed))
+	if ack.Sequence <= t.Followed {
+		return l.fail(fmt.Errorf("the stream gave sequence %d to a new tick, and this node has followed it up to %d: its tail was lost", ack.Sequence, t.Followed))
 	}
 	return nil
 }

@@ -88,6 +88,7 @@ func Open(o Options) (*Ledger, error) {
 		n.landed.Go(func() { l.fly(n) })
 	}
 	l.done.Go(l.listen)
+	l.done.Go(l.keepTrimming)
 	return l, nil
 }
 

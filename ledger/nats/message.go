@@ -48,10 +48,12 @@ type entry struct {
 	Records []byte // their encoding
 }
 
-// tick is a [ledger.Tick] and where its writer stands.
+// tick is a [ledger.Tick] and where its writer stands: Head is where the log
+// stood for it after the message Followed.
 type tick struct {
 	ledger.Tick
-	Head ledger.Head `json:"head"`
+	Followed uint64      `json:"followed"`
+	Head     ledger.Head `json:"head"`
 }
 
 // trim names what is not needed any more: everything up to a message of the

@@ -136,6 +136,11 @@ func until(t testing.TB, what string, reached func() bool) {
 
 func (e *edge) reaches(p revocation.Position) {
 	e.t.Helper()
+	defer func() {
+		if e.t.Failed() {
+			e.t.Logf("%s: head %s, %v, %v", e.options.Node, e.Head().Position, e.Err(), e.Connection().Problem)
+		}
+	}()
 	until(e.t, fmt.Sprintf("%s reaches %s", e.options.Node, p), func() bool { return e.Head().Position.Compare(p) >= 0 })
 }
 

@@ -22,8 +22,9 @@ type Cluster struct {
 }
 
 // Run starts n servers, which sync before they acknowledge, and stops them with
-// the test.
-func Run(t testing.TB, n int) *Cluster {
+// the test. Each setting may change what a server, counted from 0, is started
+// with: its accounts, say.
+func Run(t testing.TB, n int, settings ...func(i int, o *server.Options)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, servers: make([]*server.Server, n)}
 	dir := t.TempDir()
@@ -42,6 +43,9 @@ func Run(t testing.TB, n int) *Cluster {
 		if n > 1 {
 			o.Cluster = server.ClusterOpts{Name: "curfew", Host: "127.0.0.1", Port: routes[i]}
 			o.Routes = peers
+		}
+		for _, set := range settings {
+			set(i, o)
 		}
 		c.options = append(c.options, o)
 		c.Start(i)

@@ -1,0 +1,250 @@
+package nats_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	client "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/nats"
+	"curfew.dev/curfew/ledger/nats/natstest"
+	"curfew.dev/curfew/revocation"
+)
+
+// roles are the users of deploy/nats/accounts.conf: each one's file with a seed.
+type roles struct{ owner, node, edge, system string }
+
+// guarded runs a server with the accounts that operators are given.
+func guarded(t *testing.T, n int, settings ...func(int, *server.Options)) (*natstest.Cluster, roles) {
+	t.Helper()
+	var is roles
+	for variable, path := range map[string]*string{
+		"CURFEW_OWNER_NKEY": &is.owner, "CURFEW_NODE_NKEY": &is.node,
+		"CURFEW_EDGE_NKEY": &is.edge, "CURFEW_SYSTEM_NKEY": &is.system,
+	} {
+		public, file := user(t)
+		t.Setenv(variable, public)
+		*path = file
+	}
+	withAccounts := func(_ int, o *server.Options) {
+		read, err := server.ProcessConfigFile("../../deploy/nats/accounts.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Accounts, o.Nkeys, o.SystemAccount = read.Accounts, read.Nkeys, read.SystemAccount
+	}
+	return natstest.Run(t, n, append([]func(int, *server.Options){withAccounts}, settings...)...), is
+}
+
+// user makes a key pair: the public half, and a file with the seed.
+func user(t *testing.T) (public, file string) {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if public, err = pair.PublicKey(); err != nil {
+		t.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "seed")
+	if err := os.WriteFile(file, append(seed, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return public, file
+}
+
+func joinAs(t *testing.T, c *natstest.Cluster, name, credentials string) *edge {
+	t.Helper()
+	o := fleetOptions(t, c, name)
+	o.Credentials = credentials
+	return join(t, o)
+}
+
+// An edge that may only follow still enforces: everything comes to it, and it
+// tells the others. What it may not do, the server refuses, and it says so.
+func TestEdgeMayOnlyFollow(t *testing.T) {
+	c, is := guarded(t, 1)
+	owner := joinAs(t, c, "owner", is.owner)
+	following(t, owner.Ledger)
+	node := joinAs(t, c, "node", is.node)
+	follower := joinAs(t, c, "edge", is.edge)
+	following(t, node.Ledger)
+	following(t, follower.Ledger)
+
+	began := time.Now()
+	_, _, err := follower.Append(t.Context(), []revocation.Record{cut("alice", "an edge's")}, ledger.Idempotency{})
+	if !errors.Is(err, ledger.ErrReadOnly) || !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("an edge that appends is told %v", err)
+	}
+	t.Logf("after %s: %v", time.Since(began), err)
+	if !follower.Connection().ReadOnly {
+		t.Error("its connection does not say that it may only follow")
+	}
+	if err := follower.tick(); !errors.Is(err, ledger.ErrReadOnly) {
+		t.Errorf("an edge that ticks is told %v", err)
+	}
+
+	last := node.write("a node's")
+	if err := node.tick(); err != nil {
+		t.Fatal(err)
+	}
+	follower.reaches(last)
+	owner.reaches(last)
+	if err := node.Say(ledger.Heartbeat{Node: "node/1", Nonce: 7}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "entries, ticks and heartbeats come to the edge", func() bool {
+		follower.mu.Lock()
+		defer follower.mu.Unlock()
+		return len(follower.entries) == 2 && len(follower.ticks) == 1 && len(follower.beats) == 1
+	})
+	if err := follower.Say(ledger.Heartbeat{Node: "edge/1", Nonce: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := follower.Acknowledge("node/1", ledger.Acknowledgement{Node: "edge/1", Position: last}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the edge is heard", func() bool {
+		node.mu.Lock()
+		defer node.mu.Unlock()
+		return len(node.beats) == 2 && len(node.acks) == 1
+	})
+	for _, e := range []*edge{owner, node, follower} {
+		if got := len(e.Ask(t.Context(), revocation.Ref{Position: last}, 2)); got != 2 {
+			t.Errorf("%s asked, and %d answered", e.options.Node, got)
+		}
+	}
+}
+
+// asRole is a client with a role's key, and what the server complains of.
+func asRole(t *testing.T, c *natstest.Cluster, seed string) (jetstream.JetStream, <-chan error) {
+	t.Helper()
+	identity, err := client.NkeyOptionFromSeed(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	complaints := make(chan error, 16)
+	conn, err := client.Connect(c.URLs()[0], identity, client.ErrorHandler(func(_ *client.Conn, _ *client.Subscription, err error) {
+		complaints <- err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js, complaints
+}
+
+// What each role may not do is refused by the server, whatever runs there.
+func TestRolesAreRefused(t *testing.T) {
+	c, is := guarded(t, 1)
+	owner := joinAs(t, c, "owner", is.owner)
+	following(t, owner.Ledger)
+	owner.write("kept")
+
+	const log = "CURFEW.log."
+	edges := []string{
+		log + "entry", log + "tick", log + "genesis", log + "trim", log + "other",
+		"$JS.API.STREAM.CREATE.CURFEW", "$JS.API.STREAM.UPDATE.CURFEW", "$JS.API.STREAM.DELETE.CURFEW",
+		"$JS.API.STREAM.PURGE.CURFEW", "$JS.API.STREAM.MSG.DELETE.CURFEW", "$JS.API.STREAM.SNAPSHOT.CURFEW", "$JS.API.STREAM.RESTORE.CURFEW",
+		"$JS.API.STREAM.LEADER.STEPDOWN.CURFEW", "$JS.API.STREAM.PEER.REMOVE.CURFEW",
+		"$JS.API.STREAM.CREATE.OTHER", "$JS.API.STREAM.INFO.OTHER", "$JS.API.STREAM.LIST",
+		"$JS.API.CONSUMER.DELETE.CURFEW.other", "$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.API.CONSUMER.CREATE.CURFEW.x.CURFEW.log.entry",
+		"_INBOX.somebody", "anything",
+	}
+	nodes := edges[2:]
+	owners := append([]string{log + "other"}, edges[6:8]...)
+	owners = append(owners, edges[9:]...)
+	for role, tt := range map[string]struct {
+		seed             string
+		publish, hearing []string
+	}{
+		"edge":   {is.edge, edges, []string{log + ">", log + "entry", "$JS.API.>", ">", "CURFEW.>", "$JS.EVENT.>"}},
+		"node":   {is.node, nodes, []string{log + ">", log + "entry", "$JS.API.>", ">", "CURFEW.>", "$JS.EVENT.>"}},
+		"owner":  {is.owner, owners, []string{log + ">", log + "entry", "$JS.API.>", ">", "CURFEW.>", "$JS.EVENT.>"}},
+		"system": {is.system, []string{log + "entry", "$SYS.REQ.SERVER.x.RELOAD", "$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.ACCOUNT.CURFEW.JSZ"}, []string{log + ">", "$SYS.>", ">"}},
+	} {
+		t.Run(role, func(t *testing.T) {
+			js, complaints := asRole(t, c, tt.seed)
+			refused := func(what string) {
+				t.Helper()
+				select {
+				case err := <-complaints:
+					if !errors.Is(err, client.ErrPermissionViolation) {
+						t.Errorf("%s: %v", what, err)
+					}
+				case <-time.After(5 * time.Second):
+					t.Errorf("%s is not refused", what)
+				}
+			}
+			for _, subject := range tt.publish {
+				if err := js.Conn().Publish(subject, []byte("{}")); err != nil {
+					t.Fatal(err)
+				}
+				refused("publishing to " + subject)
+			}
+			for _, subject := range tt.hearing {
+				if _, err := js.Conn().SubscribeSync(subject); err != nil {
+					t.Fatal(err)
+				}
+				refused("hearing " + subject)
+			}
+		})
+	}
+	if owner.Err() != nil {
+		t.Error(owner.Err())
+	}
+}
+
+// Who has no credentials is nobody.
+func TestNobodyElse(t *testing.T) {
+	c, is := guarded(t, 1)
+	owner := joinAs(t, c, "owner", is.owner)
+	following(t, owner.Ledger)
+	if conn, err := client.Connect(c.URLs()[0]); !errors.Is(err, client.ErrAuthorization) {
+		conn.Close()
+		t.Errorf("without credentials: %v", err)
+	}
+	_, stranger := user(t)
+	for name, credentials := range map[string]string{"without": "", "of another": stranger} {
+		e := joinAs(t, c, "stranger", credentials)
+		until(t, name+" credentials it says so", func() bool {
+			p := e.Connection().Problem
+			return p != nil && errors.Is(p, client.ErrAuthorization)
+		})
+		if (e.Head() != ledger.Head{}) {
+			t.Errorf("%s credentials it has %v", name, e.Head())
+		}
+	}
+}
+
+// The stream of an operator who lets no node create it.
+func TestFirstStartNeedsTheOwner(t *testing.T) {
+	c, is := guarded(t, 1)
+	node := joinAs(t, c, "node", is.node)
+	follower := joinAs(t, c, "edge", is.edge)
+	time.Sleep(8 * time.Second)
+	t.Logf("%v", node.Connection().Problem)
+	t.Logf("%v", follower.Connection().Problem)
+	owner := joinAs(t, c, "owner", is.owner)
+	following(t, owner.Ledger)
+	following(t, node.Ledger)
+	following(t, follower.Ledger)
+	node.write("goes on")
+}
+
+var _ = nats.MarkerAdopt
