@@ -124,3 +124,32 @@ func TestFoldIsAFunctionOfTheStream(t *testing.T) {
 		}
 	})
 }
+
+// What is in a stream must be read by later builds, and by the one before.
+func TestFormatStays(t *testing.T) {
+	b := batch{Writer: "a/1", Number: 7, Entries: []entry{
+		{Records: []byte("R")},
+		{Key: ledger.Idempotency{Key: [32]byte{0xaa}, Request: [32]byte{0xbb}, Expires: time.Unix(1_800_000_000, 0)}, Records: []byte("S")},
+	}}
+	g := genesis{Ledger: [16]byte{1}, Epoch: 3, Adopted: ledger.Head{Position: revocation.Position{Epoch: 2, Sequence: 300}, Chain: [32]byte{0xcc}}, Records: []byte("R")}
+	tk, err := appendJSON(&tick{Tick: ledger.Tick{By: "a/1", Echoes: []ledger.Echo{{Node: "b/2", Nonce: 3, MaxStaleness: time.Second}}}, Followed: 9, Head: g.Adopted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := appendJSON(&trim{Through: 9, Head: g.Adopted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := func(n int) string { return string(bytes.Repeat([]byte{0}, n)) }
+	head := `"head":"2.300:cc` + string(bytes.Repeat([]byte("0"), 62)) + `"`
+	for name, tt := range map[string]struct{ got, want string }{
+		"batch":   {string(b.encode()), "\x01\x03a/1\x07\x02\x00\x01R\x01\xaa" + zeros(31) + "\xbb" + zeros(31) + "\x80\xa0\xf1\xc2\xb1\x34\x01S"},
+		"genesis": {string(g.encode()), "\x01\x01" + zeros(15) + "\x03\x02\xac\x02\xcc" + zeros(31) + "R"},
+		"tick":    {string(tk), "\x01" + `{"by":"a/1","echoes":[{"node":"b/2","nonce":3,"max_staleness":1000000000}],"followed":9,` + head + `}`},
+		"trim":    {string(tr), "\x01" + `{"through":9,` + head + `}`},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: got\n%q\nwant\n%q", name, tt.got, tt.want)
+		}
+	}
+}

@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"curfew.dev/curfew/ledger"
-	"curfew.dev/curfew/ledger/nats"
 	"curfew.dev/curfew/ledger/nats/natstest"
 	"curfew.dev/curfew/revocation"
 )
@@ -246,5 +245,3 @@ func TestFirstStartNeedsTheOwner(t *testing.T) {
 	following(t, follower.Ledger)
 	node.write("goes on")
 }
-
-var _ = nats.MarkerAdopt

@@ -95,7 +95,13 @@ func (o Options) syncs(ctx context.Context, info *jetstream.StreamInfo) (bool, e
 	if o.SystemCredentials == "" || info.Config.Replicas < 3 && o.Replicas >= 3 {
 		return false, nil
 	}
-	conn, err := o.connect("curfew "+o.Node+" (settings)", o.SystemCredentials)
+	if info.Cluster == nil {
+		return false, fmt.Errorf("the server does not say who holds the stream %s", o.Stream)
+	}
+	ctx, refused := context.WithCancelCause(ctx)
+	defer refused(nil)
+	conn, err := o.connect("curfew "+o.Node+" (settings)", o.SystemCredentials,
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused(err) }))
 	if err != nil {
 		return false, err
 	}
@@ -104,7 +110,11 @@ func (o Options) syncs(ctx context.Context, info *jetstream.StreamInfo) (bool, e
 	for _, peer := range info.Cluster.Replicas {
 		wanted = append(wanted, peer.Name)
 	}
-	return allSync(ctx, conn, wanted)
+	all, err := allSync(ctx, conn, wanted)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	return all, err
 }
 
 // varz is the part of a server's answer that counts.
