@@ -126,21 +126,23 @@ func DecodeRecords(b []byte) ([]Record, error) {
 		return nil, fmt.Errorf("%w: version %d, this build understands %d: a newer Curfew wrote it, upgrade this node",
 			ErrRecord, b[0], codecVersion)
 	}
-	d := decoder{b: b[1:]}
+	d := decoder[[]byte]{b: b[1:]}
 	n := d.uvarint()
-	if n == 0 || n > MaxRecords || n > uint64(len(d.b)) {
+	if n == 0 || n > MaxRecords || n > uint64(d.left()) {
 		return nil, fmt.Errorf("%w: %d records", ErrRecord, n)
 	}
 	records := make([]Record, n)
 	for i := range records {
-		field := decoder{b: d.bytes()}
-		field.record(&records[i])
-		if field.bad || d.bad {
+		// One string holds all texts of a record: a copy for each would be most
+		// of what decoding costs.
+		f := fields{decoder[string]{b: string(d.bytes())}}
+		f.record(&records[i])
+		if f.bad || d.bad {
 			return nil, fmt.Errorf("%w: record %d is malformed", ErrRecord, i)
 		}
 	}
-	if len(d.b) != 0 {
-		return nil, fmt.Errorf("%w: %d bytes after the last record", ErrRecord, len(d.b))
+	if d.left() != 0 {
+		return nil, fmt.Errorf("%w: %d bytes after the last record", ErrRecord, d.left())
 	}
 	if err := ValidateRecords(records); err != nil {
 		return nil, err
@@ -148,55 +150,74 @@ func DecodeRecords(b []byte) ([]Record, error) {
 	return records, nil
 }
 
-type decoder struct {
-	b   []byte
+// decoder takes values off the front of b. It counts, and doesn't cut b: that
+// would be a write of a pointer for each value, which the collector watches.
+type decoder[T string | []byte] struct {
+	b   T
+	at  int // what is left begins here
 	bad bool
 }
 
-func (d *decoder) uvarint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 || size > 1 && d.b[size-1] == 0 { // cut off, too long, or padded
-		d.bad, d.b = true, nil
-		return 0
+// left is how many bytes there are still; none after an error.
+func (d *decoder[T]) left() int { return len(d.b) - d.at }
+
+func (d *decoder[T]) uvarint() uint64 {
+	var n uint64
+	for i := 0; i < min(d.left(), binary.MaxVarintLen64); i++ {
+		c := d.b[d.at+i]
+		n |= uint64(c&0x7f) << (7 * i)
+		if c >= 0x80 {
+			continue
+		}
+		if i > 0 && c == 0 || i == binary.MaxVarintLen64-1 && c > 1 { // padded, or beyond 64 bits
+			break
+		}
+		d.at += i + 1
+		return n
 	}
-	d.b = d.b[size:]
-	return n
+	d.fail()
+	return 0
 }
 
-func (d *decoder) bytes() []byte {
+func (d *decoder[T]) bytes() (v T) {
 	n := d.uvarint()
-	if n > uint64(len(d.b)) {
-		d.bad, d.b = true, nil
-		return nil
+	if n > uint64(d.left()) {
+		d.fail()
+		return v
 	}
-	v := d.b[:n]
-	d.b = d.b[n:]
+	v = d.b[d.at : d.at+int(n)]
+	d.at += int(n)
 	return v
 }
 
-func (d *decoder) record(r *Record) {
+func (d *decoder[T]) fail() { d.bad, d.at = true, len(d.b) }
+
+// fields are those of one record.
+type fields struct{ decoder[string] }
+
+func (f *fields) record(r *Record) {
 	last := byte(0)
-	for len(d.b) > 0 {
-		tag := d.b[0]
-		d.b = d.b[1:]
+	for f.left() > 0 {
+		tag := f.b[f.at]
+		f.at++
 		repeats := tag == tagExempt || tag == tagACR || tag == tagAMR || tag == tagLimit
 		if tag < last || tag == last && !repeats {
-			d.bad = true
+			f.bad = true
 			return
 		}
 		last = tag
 		if tag < tagBytes {
-			d.number(r, tag, d.uvarint())
+			f.number(r, tag, f.uvarint())
 		} else {
-			d.text(r, tag, string(d.bytes()))
+			f.text(r, tag, f.bytes())
 		}
-		if d.bad {
+		if f.bad {
 			return
 		}
 	}
 }
 
-func (d *decoder) number(r *Record, tag byte, n uint64) {
+func (f *fields) number(r *Record, tag byte, n uint64) {
 	limit := uint64(math.MaxInt64)
 	switch tag {
 	case tagType, tagMode:
@@ -209,7 +230,7 @@ func (d *decoder) number(r *Record, tag byte, n uint64) {
 		limit = 1
 	}
 	if n == 0 || n > limit {
-		d.bad = true
+		f.bad = true
 		return
 	}
 	switch tag {
@@ -240,13 +261,13 @@ func (d *decoder) number(r *Record, tag byte, n uint64) {
 	case tagOriginItem:
 		r.Origin.Item = uint16(n)
 	default:
-		d.bad = true
+		f.bad = true
 	}
 }
 
-func (d *decoder) text(r *Record, tag byte, s string) {
+func (f *fields) text(r *Record, tag byte, s string) {
 	if s == "" {
-		d.bad = true
+		f.bad = true
 		return
 	}
 	if tag >= tagTarget && tag < tagExempt {
@@ -275,6 +296,6 @@ func (d *decoder) text(r *Record, tag byte, s string) {
 	case tagLimit:
 		r.Limits = append(r.Limits, s)
 	default:
-		d.bad = true
+		f.bad = true
 	}
 }

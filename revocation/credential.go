@@ -52,7 +52,7 @@ func (c *Credential) Seal() {
 	shape := t.shape()
 	for k := KindSubject; k < numKinds; k++ {
 		if want := shapes[k]; want&shape == want {
-			c.keys[k] = keyOf(k, t)
+			c.keys[k] = keyOf(k, &t)
 			c.present |= 1 << k
 		}
 	}
@@ -65,7 +65,7 @@ func (t Target) Matcher() func(*Credential) bool {
 	if err != nil {
 		return func(*Credential) bool { return false }
 	}
-	want := keyOf(kind, t)
+	want := keyOf(kind, &t)
 	return func(c *Credential) bool {
 		key, ok := c.key(kind)
 		return ok && key == want
@@ -82,19 +82,19 @@ func (t Target) Hash() (hash uint64, ok bool) {
 	if t.Issuer == "" || t.Subject == "" {
 		return 0, false
 	}
-	return keyOf(KindSubject, t)[0], true
+	return keyOf(KindSubject, &t)[0], true
 }
 
 func (c *Credential) key(k Kind) (Key, bool) { return c.keys[k], c.present&(1<<k) != 0 }
 
 // keyOf is the key of a target of kind k. Members outside the kind are ignored.
-func keyOf(k Kind, t Target) Key {
+func keyOf(k Kind, t *Target) Key {
 	buf := make([]byte, 0, 256)
 	buf = append(buf, byte(k))
-	for i, m := range t.members() {
+	for i, value := range t.values() {
 		if shapes[k]&(1<<i) != 0 {
-			buf = binary.AppendUvarint(buf, uint64(len(m.Value)))
-			buf = append(buf, m.Value...)
+			buf = binary.AppendUvarint(buf, uint64(len(*value)))
+			buf = append(buf, *value...)
 		}
 	}
 	sum := sha256.Sum256(buf)

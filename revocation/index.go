@@ -23,6 +23,7 @@ type Index struct {
 	where  map[Ref][]place     // where each of them stands
 	lifted map[Ref]struct{}
 	counts [numKinds]atomic.Int64
+	recent *class // of the last record: most often it is the next one's too
 }
 
 // A class is the records that differ only in whom they hit. There are few: the
@@ -239,11 +240,11 @@ func (x *Index) apply(r *Record, ref Ref) {
 	switch r.Type {
 	case Genesis:
 		if r.Through > 0 {
-			x.cut(x.class(r, KindEveryone, SignIn), Target{}, r.Through, ref)
+			x.cut(x.class(r, KindEveryone, SignIn), &r.Target, r.Through, ref)
 		}
 	case Cut:
 		kind, _ := r.Target.Kind()
-		x.cut(x.class(r, kind, r.Mode), r.Target, r.keptFrom(), ref)
+		x.cut(x.class(r, kind, r.Mode), &r.Target, r.keptFrom(), ref)
 	case Block, StepUp:
 		x.hold(r, ref)
 	case Lift:
@@ -253,18 +254,20 @@ func (x *Index) apply(r *Record, ref Ref) {
 
 // cut keeps the latest instant; of two records with the same one, the earlier
 // record.
-func (x *Index) cut(cl *class, t Target, through int64, ref Ref) {
+func (x *Index) cut(cl *class, t *Target, through int64, ref Ref) {
 	cl.latest = max(cl.latest, through)
-	key := keyOf(cl.kind, t)
-	if a, b, ok := cl.table.get(key); ok {
-		if old, first := unpack(a, b); through < old || through == old && ref.Compare(first) >= 0 {
-			return
-		}
-	}
 	a, b := pack(through, ref)
-	if cl.table.put(key, a, b) {
+	if cl.table.replace(keyOf(cl.kind, t), a, b, earlier) {
 		x.counts[cl.kind].Add(1)
 	}
+}
+
+// earlier says what a cut replaces: one with an earlier instant; of two with
+// the same one, the later record.
+func earlier(oldA, oldB, a, b uint64) bool {
+	old, first := unpack(oldA, oldB)
+	through, ref := unpack(a, b)
+	return through > old || through == old && ref.Compare(first) < 0
 }
 
 // hold puts a block or a step-up in force, unless it was lifted already.
@@ -274,7 +277,7 @@ func (x *Index) hold(r *Record, ref Ref) {
 	if _, lifted := x.lifted[ref]; lifted {
 		return
 	}
-	p := place{subjectOf: subjectOf{cl, keyOf(kind, r.Target)}}
+	p := place{subjectOf: subjectOf{cl, keyOf(kind, &r.Target)}}
 	if r.Type == StepUp {
 		p.demand = &Demand{Ref: ref, Through: r.Through, ACR: r.ACR, AMR: r.AMR, Sensitive: r.Sensitive}
 	}
@@ -386,13 +389,20 @@ func (x *Index) class(r *Record, kind Kind, mode Mode) *class {
 	for _, client := range r.ExemptClients {
 		id.exempt += strconv.Quote(client)
 	}
+	if x.recent == nil || x.recent.classID != id {
+		x.recent = x.classOf(id, r.ExemptClients)
+	}
+	return x.recent
+}
+
+func (x *Index) classOf(id classID, exempt []string) *class {
 	old := x.classes.Load()
 	if old != nil {
 		if cl := old.all[id]; cl != nil {
 			return cl
 		}
 	}
-	cl := &class{classID: id, exemptClients: slices.Clone(r.ExemptClients)}
+	cl := &class{classID: id, exemptClients: slices.Clone(exempt)}
 	x.classes.Store(old.with(cl))
 	return cl
 }

@@ -175,7 +175,7 @@ func TestKeysDontCollideByConcatenation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := keyOf(kind, target)
+		key := keyOf(kind, &target)
 		if other, ok := seen[key]; ok {
 			t.Errorf("%v and %v share a key", target.Members(), other.Members())
 		}

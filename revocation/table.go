@@ -45,19 +45,19 @@ func split(k Key) (shard int, k0, k1 uint64) {
 }
 
 func (c *cells) find(k0, k1 uint64) (int, bool) {
-	n := uint64(len(c.probe))
-	start, _ := bits.Mul64(k0, n)
-	for i := start; ; {
-		switch atomic.LoadUint64(&c.probe[i]) {
+	probe := c.probe // in registers: an atomic load has them read anew otherwise
+	start, _ := bits.Mul64(k0, uint64(len(probe)))
+	for i := int(start); ; i++ {
+		if i >= len(probe) {
+			i = 0
+		}
+		switch atomic.LoadUint64(&probe[i]) {
 		case 0:
-			return int(i), false
+			return i, false
 		case k0:
 			if atomic.LoadUint64(&c.rest[i].key1) == k1 {
-				return int(i), true
+				return i, true
 			}
-		}
-		if i++; i == n {
-			i = 0
 		}
 	}
 }
@@ -79,6 +79,12 @@ func (t *table) get(k Key) (a, b uint64, ok bool) {
 // put sets the value of a key and reports whether the key is new. For the
 // writer only.
 func (t *table) put(k Key, a, b uint64) (added bool) {
+	return t.replace(k, a, b, nil)
+}
+
+// replace is put, unless the key has a value that is not worse than this one. A
+// nil worse replaces any.
+func (t *table) replace(k Key, a, b uint64, worse func(oldA, oldB, a, b uint64) bool) (added bool) {
 	shard, k0, k1 := split(k)
 	c := t.shards[shard].Load()
 	if c == nil || float64(c.used+1)*16 > maxLoad*float64(len(c.probe)) {
@@ -86,16 +92,20 @@ func (t *table) put(k Key, a, b uint64) (added bool) {
 		t.shards[shard].Store(c)
 	}
 	i, found := c.find(k0, k1)
-	cell := &c.rest[i]
-	// b before a: a reader that sees the new instant sees its reference too.
-	atomic.StoreUint64(&cell.b, b)
-	atomic.StoreUint64(&cell.a, a)
+	at := &c.rest[i]
 	if !found {
-		atomic.StoreUint64(&cell.key1, k1)
+		// No reader looks at the cell before its probe word is there.
+		*at = cell{k1, a, b}
 		atomic.StoreUint64(&c.probe[i], k0)
 		c.used++
+		return true
 	}
-	return !found
+	if worse == nil || worse(at.a, at.b, a, b) {
+		// b before a: a reader that sees the new instant sees its reference too.
+		atomic.StoreUint64(&at.b, b)
+		atomic.StoreUint64(&at.a, a)
+	}
+	return false
 }
 
 func (c *cells) len() int {

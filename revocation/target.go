@@ -140,24 +140,32 @@ func (t Target) members() (all [len(memberNames)]Member) {
 	return all
 }
 
-func (t Target) shape() uint16 {
+func (t *Target) shape() uint16 {
 	var shape uint16
-	for i, m := range t.members() {
-		if m.Value != "" {
+	for i, value := range t.values() {
+		if *value != "" {
 			shape |= 1 << i
 		}
 	}
 	return shape
 }
 
+// kindOf is shapes the other way round.
+var kindOf = func() (kinds [1 << len(memberNames)]Kind) {
+	for k, shape := range shapes {
+		if shape != 0 {
+			kinds[shape] = Kind(k)
+		}
+	}
+	return kinds
+}()
+
 // Kind tells which combination of members the target has. The error wraps
 // [ErrTarget] and says what may be combined.
 func (t Target) Kind() (Kind, error) {
 	shape := t.shape()
-	for k, want := range shapes {
-		if want != 0 && want == shape {
-			return Kind(k), nil
-		}
+	if kind := kindOf[shape]; kind != KindInvalid {
+		return kind, nil
 	}
 	if shape == 0 {
 		return KindInvalid, fmt.Errorf("%w: it names nobody; the widest target is {\"iss\"}", ErrTarget)
@@ -204,16 +212,16 @@ func (t Target) Validate() error {
 	if _, err := t.Kind(); err != nil {
 		return err
 	}
-	for _, m := range t.Members() {
+	for i, value := range t.values() {
 		limit := MaxID
-		if m.Name == "sub" {
+		if value == &t.Subject {
 			limit = MaxSubject
 		}
-		if len(m.Value) > limit {
-			return fmt.Errorf("%w: %s is %d bytes long, the limit is %d", ErrTarget, m.Name, len(m.Value), limit)
+		if len(*value) > limit {
+			return fmt.Errorf("%w: %s is %d bytes long, the limit is %d", ErrTarget, memberNames[i], len(*value), limit)
 		}
-		if !utf8.ValidString(m.Value) {
-			return fmt.Errorf("%w: %s is not UTF-8", ErrTarget, m.Name)
+		if !utf8.ValidString(*value) {
+			return fmt.Errorf("%w: %s is not UTF-8", ErrTarget, memberNames[i])
 		}
 	}
 	return nil

@@ -8,6 +8,9 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 // bbolt trusts the pages of its file: a damaged one makes it panic, read beyond
@@ -60,7 +63,7 @@ type pageChecker struct {
 	size     uint64
 	pageSize uint64
 	high     uint64   // pages in use have smaller ids
-	seen     []uint64 // bitmap by id
+	seen     []uint64 // bitmap by id; several goroutines set its bits
 
 	// visit is called for the elements of the bucket named only, in order;
 	// nil looks at structure alone.
@@ -182,10 +185,10 @@ func (c *pageChecker) mark(id uint64) error {
 	if id < 2 || id >= c.high {
 		return fmt.Errorf("page %d does not exist", id)
 	}
-	if c.seen[id/64]&(1<<(id%64)) != 0 {
+	bit := uint64(1) << (id % 64)
+	if atomic.OrUint64(&c.seen[id/64], bit)&bit != 0 {
 		return fmt.Errorf("page %d is used twice", id)
 	}
-	c.seen[id/64] |= 1 << (id % 64)
 	return nil
 }
 
@@ -228,10 +231,37 @@ func (c *pageChecker) branch(p boltPage, body []byte, root bool, depth int) erro
 	if int(p.count)*elementSize > len(body) {
 		return fmt.Errorf("page %d has %d elements", p.id, p.count)
 	}
+	child := func(i int) error {
+		return c.tree(binary.NativeEndian.Uint64(body[i*elementSize+8:]), root, depth+1)
+	}
+	if c.visit == nil && depth == 0 {
+		return onAllCores(int(p.count), child)
+	}
 	for i := range int(p.count) {
-		if err := c.tree(binary.NativeEndian.Uint64(body[i*elementSize+8:]), root, depth+1); err != nil {
+		if err := child(i); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// onAllCores calls fn with 0 to n-1, until one fails.
+func onAllCores(n int, fn func(int) error) error {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n) && failed.Load() == nil; i = next.Add(1) - 1 {
+				if err := fn(int(i)); err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
 	}
 	return nil
 }

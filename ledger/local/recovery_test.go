@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"math"
 	"os"
@@ -295,4 +296,65 @@ func TestSearchAgainstModel(t *testing.T) {
 			rt.Fatalf("found %v after the last, %v", found, err)
 		}
 	})
+}
+
+// Reading runs ahead of yield; whoever stops early leaves nothing running, and
+// the ledger can be closed at once.
+func TestReadStopsEarly(t *testing.T) {
+	o := Options{Dir: t.TempDir()}
+	l := mustOpen(t, o)
+	mustAppend(t, l, 1)
+	var records []revocation.Record
+	for range 4 {
+		records = append(records, cut("r")[0])
+	}
+	for range 20 * chunksAhead { // of some chunks each
+		if err := appendMany(t, l, records, chunkEntries/4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := errors.New("enough")
+	for _, stop := range []int{1, 2, chunkEntries, chunkEntries + 1, 4 * chunkEntries} {
+		n := 0
+		err := l.Read(t.Context(), revocation.Position{}, func(revocation.Entry) error {
+			if n++; n == stop {
+				return want
+			}
+			return nil
+		})
+		if !errors.Is(err, want) || n != stop {
+			t.Errorf("stopped after %d of %d: %v", n, stop, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	err := l.Read(ctx, revocation.Position{}, func(revocation.Entry) error {
+		n++
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || n > chunkEntries {
+		t.Errorf("cancelled after %d: %v", n, err)
+	}
+	err = l.Read(t.Context(), revocation.Position{}, func(revocation.Entry) error { return l.Close() })
+	if err != nil && !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("closed while it was read: %v", err)
+	}
+}
+
+// appendMany appends n entries from as many callers, which share the commits.
+func appendMany(t *testing.T, l *Ledger, records []revocation.Record, n int) error {
+	t.Helper()
+	errs := make(chan error, n)
+	for range n {
+		go func() {
+			_, _, err := l.Append(t.Context(), records, ledger.Idempotency{})
+			errs <- err
+		}()
+	}
+	var err error
+	for range n {
+		err = errors.Join(err, <-errs)
+	}
+	return err
 }

@@ -2,15 +2,14 @@ package nats_test
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	client "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/nats/natstest"
@@ -28,7 +27,7 @@ func guarded(t *testing.T, n int, settings ...func(int, *server.Options)) (*nats
 		"CURFEW_OWNER_NKEY": &is.owner, "CURFEW_NODE_NKEY": &is.node,
 		"CURFEW_EDGE_NKEY": &is.edge, "CURFEW_SYSTEM_NKEY": &is.system,
 	} {
-		public, file := user(t)
+		public, file := natstest.User(t)
 		t.Setenv(variable, public)
 		*path = file
 	}
@@ -40,27 +39,6 @@ func guarded(t *testing.T, n int, settings ...func(int, *server.Options)) (*nats
 		o.Accounts, o.Nkeys, o.SystemAccount = read.Accounts, read.Nkeys, read.SystemAccount
 	}
 	return natstest.Run(t, n, append([]func(int, *server.Options){withAccounts}, settings...)...), is
-}
-
-// user makes a key pair: the public half, and a file with the seed.
-func user(t *testing.T) (public, file string) {
-	t.Helper()
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if public, err = pair.PublicKey(); err != nil {
-		t.Fatal(err)
-	}
-	seed, err := pair.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file = filepath.Join(t.TempDir(), "seed")
-	if err := os.WriteFile(file, append(seed, '\n'), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return public, file
 }
 
 func joinAs(t *testing.T, c *natstest.Cluster, name, credentials string) *edge {
@@ -81,12 +59,10 @@ func TestEdgeMayOnlyFollow(t *testing.T) {
 	following(t, node.Ledger)
 	following(t, follower.Ledger)
 
-	began := time.Now()
 	_, _, err := follower.Append(t.Context(), []revocation.Record{cut("alice", "an edge's")}, ledger.Idempotency{})
 	if !errors.Is(err, ledger.ErrReadOnly) || !errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("an edge that appends is told %v", err)
 	}
-	t.Logf("after %s: %v", time.Since(began), err)
 	if !follower.Connection().ReadOnly {
 		t.Error("its connection does not say that it may only follow")
 	}
@@ -155,27 +131,28 @@ func TestRolesAreRefused(t *testing.T) {
 	following(t, owner.Ledger)
 	owner.write("kept")
 
-	const log = "CURFEW.log."
-	edges := []string{
-		log + "entry", log + "tick", log + "genesis", log + "trim", log + "other",
-		"$JS.API.STREAM.CREATE.CURFEW", "$JS.API.STREAM.UPDATE.CURFEW", "$JS.API.STREAM.DELETE.CURFEW",
-		"$JS.API.STREAM.PURGE.CURFEW", "$JS.API.STREAM.MSG.DELETE.CURFEW", "$JS.API.STREAM.SNAPSHOT.CURFEW", "$JS.API.STREAM.RESTORE.CURFEW",
+	reading := []string{"CURFEW.log.>", "CURFEW.log.entry", "CURFEW.>", "$JS.API.>", "$JS.EVENT.>", ">"}
+	// What nobody may do, what only the owner may, and what a node may besides.
+	nobody := []string{
+		"CURFEW.log.other", "CURFEW.other", "_INBOX.somebody", "anything",
+		"$JS.API.STREAM.UPDATE.CURFEW", "$JS.API.STREAM.DELETE.CURFEW", "$JS.API.STREAM.MSG.DELETE.CURFEW",
+		"$JS.API.STREAM.SNAPSHOT.CURFEW", "$JS.API.STREAM.RESTORE.CURFEW",
 		"$JS.API.STREAM.LEADER.STEPDOWN.CURFEW", "$JS.API.STREAM.PEER.REMOVE.CURFEW",
 		"$JS.API.STREAM.CREATE.OTHER", "$JS.API.STREAM.INFO.OTHER", "$JS.API.STREAM.LIST",
-		"$JS.API.CONSUMER.DELETE.CURFEW.other", "$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.API.CONSUMER.CREATE.CURFEW.x.CURFEW.log.entry",
-		"_INBOX.somebody", "anything",
+		"$JS.API.CONSUMER.DELETE.CURFEW.x", "$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.API.CONSUMER.CREATE.CURFEW.x.CURFEW.log.entry",
 	}
-	nodes := edges[2:]
-	owners := append([]string{log + "other"}, edges[6:8]...)
-	owners = append(owners, edges[9:]...)
+	owners := []string{"$JS.API.STREAM.CREATE.CURFEW", "$JS.API.STREAM.PURGE.CURFEW", "CURFEW.log.genesis", "CURFEW.log.trim"}
+	nodes := []string{"CURFEW.log.entry", "CURFEW.log.tick"}
 	for role, tt := range map[string]struct {
 		seed             string
 		publish, hearing []string
 	}{
-		"edge":   {is.edge, edges, []string{log + ">", log + "entry", "$JS.API.>", ">", "CURFEW.>", "$JS.EVENT.>"}},
-		"node":   {is.node, nodes, []string{log + ">", log + "entry", "$JS.API.>", ">", "CURFEW.>", "$JS.EVENT.>"}},
-		"owner":  {is.owner, owners, []string{log + ">", log + "entry", "$JS.API.>", ">", "CURFEW.>", "$JS.EVENT.>"}},
-		"system": {is.system, []string{log + "entry", "$SYS.REQ.SERVER.x.RELOAD", "$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.ACCOUNT.CURFEW.JSZ"}, []string{log + ">", "$SYS.>", ">"}},
+		"edge":  {is.edge, slices.Concat(nobody, owners, nodes), reading},
+		"node":  {is.node, slices.Concat(nobody, owners), reading},
+		"owner": {is.owner, nobody, reading},
+		"system": {is.system, slices.Concat(nobody, owners, nodes, []string{
+			"$SYS.REQ.SERVER.x.RELOAD", "$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.ACCOUNT.CURFEW.JSZ",
+		}), append(reading, "$SYS.>")},
 	} {
 		t.Run(role, func(t *testing.T) {
 			js, complaints := asRole(t, c, tt.seed)
@@ -218,7 +195,7 @@ func TestNobodyElse(t *testing.T) {
 		conn.Close()
 		t.Errorf("without credentials: %v", err)
 	}
-	_, stranger := user(t)
+	_, stranger := natstest.User(t)
 	for name, credentials := range map[string]string{"without": "", "of another": stranger} {
 		e := joinAs(t, c, "stranger", credentials)
 		until(t, name+" credentials it says so", func() bool {
@@ -231,17 +208,20 @@ func TestNobodyElse(t *testing.T) {
 	}
 }
 
-// The stream of an operator who lets no node create it.
+// Only the owner begins a ledger: the others wait for it, and say so.
 func TestFirstStartNeedsTheOwner(t *testing.T) {
 	c, is := guarded(t, 1)
-	node := joinAs(t, c, "node", is.node)
-	follower := joinAs(t, c, "edge", is.edge)
-	time.Sleep(8 * time.Second)
-	t.Logf("%v", node.Connection().Problem)
-	t.Logf("%v", follower.Connection().Problem)
+	waiting := []*edge{joinAs(t, c, "node", is.node), joinAs(t, c, "edge", is.edge)}
+	for _, e := range waiting {
+		until(t, "it says what it lacks", func() bool {
+			p := e.Connection().Problem
+			return p != nil && strings.Contains(p.Error(), "creating the stream CURFEW (or let an operator create it, see deploy/nats)")
+		})
+	}
 	owner := joinAs(t, c, "owner", is.owner)
 	following(t, owner.Ledger)
-	following(t, node.Ledger)
-	following(t, follower.Ledger)
-	node.write("goes on")
+	for _, e := range waiting {
+		following(t, e.Ledger)
+	}
+	waiting[0].write("goes on")
 }

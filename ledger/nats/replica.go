@@ -59,6 +59,9 @@ func openReplica(o Options) (*replica, error) {
 	}
 	if lost.Position.Compare(r.begun.Owes) > 0 {
 		r.begun.Owes = lost.Position
+		if err := opened.Commit(nil, r.begun.encode()); err != nil { // a second crash must not forget it
+			return nil, errors.Join(fmt.Errorf("beginning the replica anew: %w", err), opened.Close())
+		}
 	}
 	r.mark = r.begun
 	return r, nil

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,7 +139,7 @@ func allSync(ctx context.Context, conn *nats.Conn, wanted []string) (bool, error
 	for !conn.IsConnected() {
 		select {
 		case <-ctx.Done():
-			return false, fmt.Errorf("asking the servers for their settings: %w", ctx.Err())
+			return false, fmt.Errorf("asking the servers for their settings: %w", cmp.Or(withoutURL(conn.LastError()), ctx.Err()))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

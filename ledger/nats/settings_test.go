@@ -41,6 +41,20 @@ func sound(t *testing.T) jetstream.StreamConfig {
 	return c
 }
 
+func createStream(t *testing.T, js jetstream.JetStream, c jetstream.StreamConfig) {
+	t.Helper()
+	if _, err := js.CreateStream(t.Context(), c); err != nil {
+		t.Fatalf("creating the stream: %v", err)
+	}
+}
+
+func updateStream(t *testing.T, js jetstream.JetStream, c jetstream.StreamConfig) {
+	t.Helper()
+	if _, err := js.UpdateStream(t.Context(), c); err != nil {
+		t.Fatalf("changing the stream: %v", err)
+	}
+}
+
 // What operators create is what the first node would.
 func TestStreamOfOperators(t *testing.T) {
 	c := natstest.Run(t, 3)
@@ -61,9 +75,7 @@ func TestStreamOfOperators(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), nats.DefaultStream); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), streamOfOperators(t)); err != nil {
-		t.Fatal(err)
-	}
+	createStream(t, js, streamOfOperators(t))
 	if got := created(); !reflect.DeepEqual(got, want) {
 		t.Errorf("deploy/nats/stream.json makes\n%+v\na node makes\n%+v", got, want)
 	}
@@ -76,8 +88,6 @@ func TestStreamOfOperators(t *testing.T) {
 // Every setting that endangers the promises is refused with its mend, by
 // whatever server takes it; and mending it is enough.
 func TestUnsafeSettings(t *testing.T) {
-	c := natstest.Run(t, 1)
-	js := raw(t, c)
 	for name, tt := range map[string]struct {
 		unsafe func(*jetstream.StreamConfig)
 		mend   string
@@ -115,20 +125,17 @@ func TestUnsafeSettings(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := natstest.Run(t, 1)
+			js := raw(t, c)
 			unsafe := sound(t)
 			tt.unsafe(&unsafe)
-			if _, err := js.CreateStream(t.Context(), unsafe); err != nil {
-				if name != "sealed" {
-					t.Fatalf("the server does not take it: %v", err)
-				}
-				if _, err := js.CreateStream(t.Context(), sound(t)); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := js.UpdateStream(t.Context(), unsafe); err != nil {
-					t.Fatal(err)
-				}
+			if unsafe.Sealed { // which no stream can be from the beginning
+				createStream(t, js, sound(t))
+				updateStream(t, js, unsafe)
+			} else {
+				createStream(t, js, unsafe)
 			}
-			defer func() { _ = js.DeleteStream(t.Context(), "CURFEW") }()
 			a := join(t, fleetOptions(t, c, "a"))
 			until(t, "it says what to mend", func() bool {
 				p := a.Connection().Problem
@@ -137,24 +144,19 @@ func TestUnsafeSettings(t *testing.T) {
 			if !strings.Contains(a.Connection().Problem.Error(), "deploy/nats") {
 				t.Errorf("it does not say where the right settings are: %v", a.Connection().Problem)
 			}
-			if tt.anew {
-				if err := js.DeleteStream(t.Context(), "CURFEW"); err != nil {
-					t.Fatal(err)
-				}
-			} else if _, err := js.UpdateStream(t.Context(), sound(t)); err != nil {
-				t.Fatalf("mending it: %v", err)
+			if !tt.anew {
+				updateStream(t, js, sound(t))
+			} else if err := js.DeleteStream(t.Context(), "CURFEW"); err != nil {
+				t.Fatal(err)
 			}
 			following(t, a.Ledger)
 			a.write("goes on")
-			a.leave()
 		})
 	}
 }
 
 // What endangers nothing is an operator's own business.
 func TestHarmlessSettings(t *testing.T) {
-	c := natstest.Run(t, 1)
-	js := raw(t, c)
 	for name, set := range map[string]func(*jetstream.StreamConfig){
 		"bounded, new refused": func(s *jetstream.StreamConfig) { s.MaxBytes = 1 << 30 },
 		"direct gets":          func(s *jetstream.StreamConfig) { s.AllowDirect = true },
@@ -165,16 +167,14 @@ func TestHarmlessSettings(t *testing.T) {
 		"described":            func(s *jetstream.StreamConfig) { s.Description = "ours" },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := natstest.Run(t, 1)
 			s := sound(t)
 			set(&s)
-			if _, err := js.CreateStream(t.Context(), s); err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = js.DeleteStream(t.Context(), "CURFEW") }()
+			createStream(t, raw(t, c), s)
 			a := join(t, fleetOptions(t, c, "a"))
 			following(t, a.Ledger)
 			a.write("good")
-			a.leave()
 		})
 	}
 }
@@ -184,9 +184,7 @@ func TestTooFewReplicas(t *testing.T) {
 	c := natstest.Run(t, 3)
 	js := raw(t, c)
 	few := sound(t)
-	if _, err := js.CreateStream(t.Context(), few); err != nil {
-		t.Fatal(err)
-	}
+	createStream(t, js, few)
 	o := fleetOptions(t, c, "a")
 	a := join(t, o)
 	until(t, "it says what to mend", func() bool {
@@ -199,9 +197,7 @@ func TestTooFewReplicas(t *testing.T) {
 	following(t, b.Ledger)
 	b.write("on one server")
 	few.Replicas = 3
-	if _, err := js.UpdateStream(t.Context(), few); err != nil {
-		t.Fatal(err)
-	}
+	updateStream(t, js, few)
 	following(t, a.Ledger)
 	a.write("on three")
 }
@@ -226,8 +222,8 @@ func TestDurabilityIsVerified(t *testing.T) {
 		"nobody may ask":        {1, always, none, false, ""},
 		"one of three does not": {3, second, system, false, "server n2 acknowledges before it syncs: set `sync_interval: always`"},
 		"the only one does not": {1, never, system, false, "server n1 acknowledges before it syncs"},
-		"of another account":    {1, always, func(is roles) string { return is.edge }, false, "violation for publish to \\\"$SYS.REQ.SERVER.PING.VARZ"},
-		"of nobody":             {1, always, func(roles) string { _, stranger := user(t); return stranger }, false, "authorization violation"},
+		"of another account":    {1, always, func(is roles) string { return is.edge }, false, "Permissions Violation for Publish to \\\"$SYS.REQ.SERVER.PING.VARZ"},
+		"of nobody":             {1, always, func(roles) string { _, stranger := natstest.User(t); return stranger }, false, "Authorization Violation"},
 		"not there":             {1, always, func(is roles) string { return is.system + ".missing" }, false, "reading the NATS credentials"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,59 @@
+// Command recovery measures how long a node needs from its start until it knows
+// every revocation again: it opens a replica, verifies all of it, and folds it
+// into an index. A node of a cluster is ready after that and one tick, a single
+// gateway at once.
+//
+//	go run ./benchmarks/recovery                     1 and 10 million entries, about 10 minutes and 5 GB of disk
+//	go run ./benchmarks/recovery -entries 100000     a few seconds
+//
+// Each start is a process of its own. The table goes to stdout, and with -out
+// recovery.md and recovery.json into that directory. It must never gate a build
+// by a time.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// options are the flags.
+type options struct {
+	entries  []int
+	starts   int
+	dir      string
+	out      string
+	profiles string
+}
+
+func main() {
+	var o options
+	child := flag.String("start", "", "what a child process does: start on the replica in this directory")
+	entries := flag.String("entries", "1000000,10000000", "entries of each replica, separated by commas")
+	flag.IntVar(&o.starts, "starts", 5, "starts on each replica, with its files in the page cache and without")
+	flag.StringVar(&o.dir, "dir", "", "directory for the replicas, which are kept there and used again; empty: a temporary one")
+	flag.StringVar(&o.out, "out", "", "directory for the results; empty: only stdout")
+	flag.StringVar(&o.profiles, "profile", "", "directory for CPU profiles of the starts; empty: none")
+	flag.Parse()
+	if *child != "" {
+		exit(startAsChild(*child, o.profiles))
+	}
+	for field := range strings.SplitSeq(*entries, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(field))
+		if err != nil || n < 1 || o.starts < 1 {
+			exit(fmt.Errorf("-entries %q with %d starts: want numbers above 0", *entries, o.starts))
+		}
+		o.entries = append(o.entries, n)
+	}
+	exit(run(o))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "recovery:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

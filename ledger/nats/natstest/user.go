@@ -1,0 +1,31 @@
+package natstest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nats-io/nkeys"
+)
+
+// User makes a pair of NKEYs: the public one, which servers are told, and the
+// path of a file with the seed, which a node is given.
+func User(t testing.TB) (public, seedFile string) {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if public, err = pair.PublicKey(); err != nil {
+		t.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seedFile = filepath.Join(t.TempDir(), "seed")
+	if err := os.WriteFile(seedFile, append(seed, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return public, seedFile
+}
