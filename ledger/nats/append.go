@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -259,8 +258,7 @@ func (l *Ledger) publish(f *flight) {
 func (l *Ledger) send(kind string, data []byte, f *flight, followed uint64) error {
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()
-	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: l.options.subject("log." + kind), Data: data},
-		jetstream.WithExpectStream(l.options.Stream), jetstream.WithRetryAttempts(0))
+	ack, err := l.publishMsg(ctx, kind, data)
 	if err == nil {
 		if err := l.acknowledged(f, ack.Sequence, followed); err != nil {
 			return l.fail(err)
@@ -279,6 +277,17 @@ func (l *Ledger) send(kind string, data []byte, f *flight, followed uint64) erro
 		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, ledger.ErrReadOnly)
 	}
 	return fmt.Errorf("%w: it has not come round within %s: %w", ledger.ErrOutcomeUnknown, answerWithin, errors.Join(err, l.Connection().Problem))
+}
+
+// publishMsg puts a message into the stream.
+func (l *Ledger) publishMsg(ctx context.Context, kind string, data []byte, more ...jetstream.PublishOpt) (ack *jetstream.PubAck, err error) {
+	msg := &nats.Msg{Subject: l.options.subject("log." + kind), Data: data}
+	more = append(more, jetstream.WithExpectStream(l.options.Stream), jetstream.WithRetryAttempts(0))
+	err = l.refusals.ask(ctx, msg.Subject, func(ctx context.Context) error {
+		ack, err = l.js.PublishMsg(ctx, msg, more...)
+		return err
+	})
+	return ack, err
 }
 
 // acknowledged notes where a batch stands and that the log goes on from what
@@ -318,8 +327,8 @@ func (l *Ledger) notWritten(err error) error {
 
 // complained takes an error that a server sent for nothing in particular.
 func (l *Ledger) complained(err error) {
-	if errors.Is(err, nats.ErrPermissionViolation) && (strings.Contains(err.Error(), l.options.subject("log."+kindEntry)) ||
-		strings.Contains(err.Error(), l.options.subject("log."+kindTick))) {
+	switch l.refusals.heard(err) {
+	case l.options.subject("log." + kindEntry), l.options.subject("log." + kindTick):
 		l.readOnly(true)
 		return
 	}

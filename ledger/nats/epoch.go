@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"curfew.dev/curfew/ledger"
@@ -63,13 +62,9 @@ func (l *Ledger) prepare() (jetstream.Stream, error) {
 			return nil, err
 		}
 	}
-	verified, err := l.options.syncs(l.ctx, info)
-	if err != nil {
-		l.log.Warn("the servers' settings can't be seen: receipts say unverified", "error", err)
+	if !l.everFollowed() {
+		l.verify(info) // later it must not hold up who was cut off
 	}
-	l.mu.Lock()
-	l.connection.Verified = verified
-	l.mu.Unlock()
 	return s, nil
 }
 
@@ -105,7 +100,11 @@ func (l *Ledger) begin(create bool) error {
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()
 	if create {
-		if _, err := l.js.CreateStream(ctx, l.options.streamConfig()); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		err := l.refusals.ask(ctx, "$JS.API.STREAM.CREATE."+l.options.Stream, func(ctx context.Context) error {
+			_, err := l.js.CreateStream(ctx, l.options.streamConfig())
+			return err
+		})
+		if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return fmt.Errorf("creating the stream %s (or let an operator create it, see deploy/nats): %w", l.options.Stream, err)
 		}
 	}
@@ -144,8 +143,7 @@ func (l *Ledger) genesis(epoch uint64) genesis {
 }
 
 func (l *Ledger) publishGenesis(ctx context.Context, g *genesis, more ...jetstream.PublishOpt) (uint64, error) {
-	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: l.options.subject("log." + kindGenesis), Data: g.encode()},
-		append(more, jetstream.WithExpectStream(l.options.Stream), jetstream.WithRetryAttempts(0))...)
+	ack, err := l.publishMsg(ctx, kindGenesis, g.encode(), more...)
 	if err != nil {
 		return 0, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/revocation"
@@ -39,8 +38,7 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo) error {
 	if err != nil {
 		return fmt.Errorf("encoding a tick: %w", err)
 	}
-	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: l.options.subject("log." + kindTick), Data: data},
-		jetstream.WithExpectStream(l.options.Stream), jetstream.WithRetryAttempts(0))
+	ack, err := l.publishMsg(ctx, kindTick, data)
 	if err != nil {
 		if certain := l.notWritten(err); certain != nil {
 			return certain

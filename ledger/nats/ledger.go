@@ -26,6 +26,7 @@ type Ledger struct {
 	replica *replica
 
 	urgent, bulk *lane
+	refusals     refusals
 
 	ctx     context.Context // ends with the ledger
 	stop    context.CancelFunc
@@ -46,9 +47,10 @@ type Ledger struct {
 	number     uint64             // of the last own batch
 	tickSent   time.Time          // when the own tick under way was
 	connection ledger.Connection
-	absent     int  // how often the stream was found missing or empty
-	contribute bool // what this replica has may be missing in the new epoch
-	followed   bool // the stream was reached once
+	absent     int    // how often the stream was found missing or empty
+	contribute bool   // what this replica has may be missing in the new epoch
+	followed   bool   // the stream was reached once
+	unseen     string // why it was not verified, as it was logged
 	closed     bool
 }
 
@@ -89,6 +91,7 @@ func Open(o Options) (*Ledger, error) {
 	}
 	l.done.Go(l.listen)
 	l.done.Go(l.keepTrimming)
+	l.done.Go(l.keepVerifying)
 	return l, nil
 }
 

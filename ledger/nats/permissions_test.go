@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/nats"
 	"curfew.dev/curfew/ledger/nats/natstest"
 	"curfew.dev/curfew/revocation"
 )
@@ -59,9 +60,13 @@ func TestEdgeMayOnlyFollow(t *testing.T) {
 	following(t, node.Ledger)
 	following(t, follower.Ledger)
 
+	began := time.Now()
 	_, _, err := follower.Append(t.Context(), []revocation.Record{cut("alice", "an edge's")}, ledger.Idempotency{})
 	if !errors.Is(err, ledger.ErrReadOnly) || !errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("an edge that appends is told %v", err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it was told after %s", took)
 	}
 	if !follower.Connection().ReadOnly {
 		t.Error("its connection does not say that it may only follow")
@@ -215,7 +220,7 @@ func TestFirstStartNeedsTheOwner(t *testing.T) {
 	for _, e := range waiting {
 		until(t, "it says what it lacks", func() bool {
 			p := e.Connection().Problem
-			return p != nil && strings.Contains(p.Error(), "creating the stream CURFEW (or let an operator create it, see deploy/nats)")
+			return errors.Is(p, client.ErrPermissionViolation) && strings.Contains(p.Error(), "creating the stream CURFEW (or let an operator create it, see deploy/nats)")
 		})
 	}
 	owner := joinAs(t, c, "owner", is.owner)
@@ -224,4 +229,39 @@ func TestFirstStartNeedsTheOwner(t *testing.T) {
 		following(t, e.Ledger)
 	}
 	waiting[0].write("goes on")
+}
+
+// Who may not trim writes nothing on the way to finding that out, and who may
+// not adopt says so.
+func TestNodeMayNotTrimOrAdopt(t *testing.T) {
+	c, is := guarded(t, 1)
+	owner := joinAs(t, c, "owner", is.owner)
+	following(t, owner.Ledger)
+	node := joinAs(t, c, "node", is.node)
+	following(t, node.Ledger)
+	for range 3 {
+		node.write("lives")
+		if err := node.tick(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := node.write("last")
+	if _, err := node.Trim(0, 1); !errors.Is(err, client.ErrPermissionViolation) {
+		t.Errorf("a node that trims is told %v", err)
+	}
+	if got := node.Head().Position; got != last {
+		t.Errorf("it has written up to %s, and the last was %s", got, last)
+	}
+	owner.reaches(last)
+	if through, err := owner.Trim(0, 1); through == 0 || err != nil {
+		t.Errorf("the owner trimmed through %d, %v", through, err)
+	}
+
+	node.leave()
+	mark(t, node, nats.MarkerAdopt)
+	adopter := join(t, node.options)
+	until(t, "it says that it may not adopt", func() bool { return errors.Is(adopter.Connection().Problem, client.ErrPermissionViolation) })
+	if got := owner.Head().Position.Epoch; got != 1 {
+		t.Errorf("epoch %d was begun", got)
+	}
 }

@@ -90,6 +90,46 @@ func streamInfo(ctx context.Context, js jetstream.JetStream, name string) (jetst
 // askWithin bounds a question to the servers.
 const askWithin = 3 * time.Second
 
+// verifyEvery is how often the servers are asked for their settings: they may be
+// restarted with others, or were away when they were asked first.
+const verifyEvery = time.Minute
+
+// keepVerifying asks the servers now and then, while they can be reached.
+func (l *Ledger) keepVerifying() {
+	if l.options.SystemCredentials == "" {
+		return
+	}
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-l.failed:
+			return
+		case <-time.After(verifyEvery):
+		}
+		if _, info, err := streamInfo(l.ctx, l.js, l.options.Stream); err == nil {
+			l.verify(info)
+		}
+	}
+}
+
+// verify notes whether every server that holds the stream syncs. Why not is
+// logged when it is news.
+func (l *Ledger) verify(info *jetstream.StreamInfo) {
+	verified, err := l.options.syncs(l.ctx, info)
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	l.mu.Lock()
+	news := why != l.unseen
+	l.connection.Verified, l.unseen = verified, why
+	l.mu.Unlock()
+	if news && why != "" {
+		l.log.Warn("the servers' settings can't be seen: receipts say unverified", "error", err)
+	}
+}
+
 // syncs reports whether every server that holds the stream syncs before it
 // acknowledges. Only the system account can see that.
 func (o Options) syncs(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {

@@ -244,6 +244,25 @@ func TestDurabilityIsVerified(t *testing.T) {
 	}
 }
 
+// A server that was away when it was asked is asked again.
+func TestDurabilityIsVerifiedLater(t *testing.T) {
+	c, is := guarded(t, 3)
+	o := fleetOptions(t, c, "first")
+	o.Credentials = is.owner
+	first := join(t, o)
+	following(t, first.Ledger)
+	c.Stop(2)
+	o = fleetOptions(t, c, "a")
+	o.Credentials, o.SystemCredentials = is.node, is.system
+	a := join(t, o)
+	following(t, a.Ledger)
+	if a.Connection().Verified {
+		t.Error("verified, though a server was away")
+	}
+	c.Start(2)
+	until(t, "all three were seen", func() bool { return a.Verify() == nil && a.Connection().Verified })
+}
+
 // lines are what was logged.
 type lines struct {
 	mu   sync.Mutex

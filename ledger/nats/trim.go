@@ -66,6 +66,9 @@ func (l *Ledger) trim(age time.Duration, atLeast uint64) (uint64, error) {
 	if err != nil || old < first+atLeast {
 		return 0, err
 	}
+	if err := l.purge(s, jetstream.WithPurgeSubject(l.options.subject("nothing"))); err != nil {
+		return 0, fmt.Errorf("asking whether this node may trim: %w", err) // before anything is written
+	}
 	t, err := l.trimmable(s, first, old)
 	if err != nil || t.Through < first+atLeast {
 		return 0, err
@@ -80,12 +83,16 @@ func (l *Ledger) trim(age time.Duration, atLeast uint64) (uint64, error) {
 	if err := l.announce(&t); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
-	defer cancel()
-	if err := s.Purge(ctx, jetstream.WithPurgeSequence(t.Through+1)); err != nil {
+	if err := l.purge(s, jetstream.WithPurgeSequence(t.Through+1)); err != nil {
 		return 0, fmt.Errorf("removing what was trimmed: %w", err)
 	}
 	return t.Through, nil
+}
+
+func (l *Ledger) purge(s jetstream.Stream, what jetstream.StreamPurgeOpt) error {
+	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
+	defer cancel()
+	return l.refusals.ask(ctx, "$JS.API.STREAM.PURGE."+l.options.Stream, func(ctx context.Context) error { return s.Purge(ctx, what) })
 }
 
 // lately is the time that everybody agrees on: the stream's, or this node's
@@ -244,8 +251,7 @@ func (l *Ledger) announce(t *trim) error {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()
-	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: l.options.subject("log." + kindTrim), Data: data},
-		jetstream.WithExpectStream(l.options.Stream), jetstream.WithRetryAttempts(0))
+	ack, err := l.publishMsg(ctx, kindTrim, data)
 	if err != nil {
 		return fmt.Errorf("announcing a trim: %w", err)
 	}
