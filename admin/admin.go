@@ -63,8 +63,6 @@ type Config struct {
 	Explain func(ctx context.Context, token string, policies []string) (Explanation, error)
 	// LiveRequests counts the live requests of a target; nil: none.
 	LiveRequests func(revocation.Target) int
-	// Nodes lists every node, with version and config digest; nil: Node alone.
-	Nodes func() []node.Status
 	// ExpectNodes is how many there should be; 0: not said.
 	ExpectNodes int
 	// Prefix comes before every path, such as "/curfew". It has no slash at
@@ -104,9 +102,6 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, int, time.Duration) {}
-	}
-	if cfg.Nodes == nil {
-		cfg.Nodes = func() []node.Status { return []node.Status{cfg.Node.Status()} }
 	}
 	if cfg.LiveRequests == nil {
 		cfg.LiveRequests = func(revocation.Target) int { return 0 }

@@ -33,5 +33,5 @@ type nodesReply struct {
 }
 
 func (a *api) nodes(*call, *struct{}) (*replyOf[nodesReply], *Problem) {
-	return &replyOf[nodesReply]{nodesReply{Items: append([]node.Status{}, a.Nodes()...), Expected: a.ExpectNodes}}, nil
+	return &replyOf[nodesReply]{nodesReply{Items: append([]node.Status{}, a.Node.Nodes()...), Expected: a.ExpectNodes}}, nil
 }

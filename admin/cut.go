@@ -11,7 +11,8 @@ type plan struct {
 	ground
 	record revocation.Record
 	Confirmation
-	digest [32]byte // of what a preview must have been made for
+	wait   time.Duration // for the other nodes
+	digest [32]byte      // of what a preview must have been made for
 }
 
 // planCut checks a request for a cut and fills in the record.
@@ -27,7 +28,8 @@ func (a *api) planCut(c *call, in *revocationRequest) (*plan, *Problem) {
 	if p := in.Motive.check(); p != nil {
 		return nil, p
 	}
-	if p := checkWait(in.Wait); p != nil {
+	wait, p := parseWait("/wait", in.Wait)
+	if p != nil {
 		return nil, p
 	}
 	at, p := a.instant(&g, mode, in.At)
@@ -45,7 +47,7 @@ func (a *api) planCut(c *call, in *revocationRequest) (*plan, *Problem) {
 	}
 	return &plan{
 		ground: g, record: in.Motive.annotate(a.attribute(c, r)), Confirmation: in.Confirmation,
-		digest: subjectDigest(g.target, mode, in.At, in.IncludeExempt),
+		wait: wait, digest: subjectDigest(g.target, mode, in.At, in.IncludeExempt),
 	}, nil
 }
 

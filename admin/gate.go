@@ -43,7 +43,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // admit is the gate: what it lets through has a route, a caller whose role
-// suffices for at least the narrowest use of it, and a body worth decoding.
+// suffices for at least the narrowest use of it and whose quota is not used up,
+// and a body worth decoding.
 func (a *api) admit(c *call) (*route, *Problem) {
 	r := c.request
 	if p := fromAnotherSite(r); p != nil {
@@ -67,6 +68,9 @@ func (a *api) admit(c *call) (*route, *Problem) {
 		return nil, p
 	}
 	if p := c.needs(op.role); p != nil {
+		return nil, p
+	}
+	if p := a.paysFor(c, op); p != nil {
 		return nil, p
 	}
 	return t, c.takeBody(op)

@@ -64,6 +64,7 @@ type gateway struct {
 	http.Handler
 	node    *node.Node
 	ledger  *failing
+	memory  *Memory
 	seen    *account.Sightings
 	log     *bytes.Buffer
 	now     time.Time
@@ -73,7 +74,7 @@ type gateway struct {
 
 func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 	t.Helper()
-	g := &gateway{TB: t, seen: new(account.Sightings), log: new(bytes.Buffer), token: glassToken, now: time.Now()}
+	g := &gateway{TB: t, seen: new(account.Sightings), memory: new(Memory), log: new(bytes.Buffer), token: glassToken, now: time.Now()}
 	clock := func() time.Time { return g.now }
 	dir := t.TempDir()
 	g.node = node.New(node.Config{Name: "edge-1", Instance: "t", Now: clock, Open: func() (ledger.Ledger, error) {
@@ -95,7 +96,7 @@ func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 		<-time.After(time.Millisecond)
 	}
 	cfg := Config{
-		Node: g.node, Sightings: g.seen, Now: clock,
+		Node: g.node, Memory: g.memory, Sightings: g.seen, Now: clock,
 		Issuers: []Issuer{
 			{
 				URL: issuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,

@@ -47,8 +47,12 @@ func (a *api) planBlock(c *call, in *blockRequest) (*plan, *Problem) {
 	if p := in.Motive.check(); p != nil {
 		return nil, p
 	}
+	wait, p := parseWait("/wait", in.Wait)
+	if p != nil {
+		return nil, p
+	}
 	r := revocation.Record{Type: revocation.Block, Target: g.target}
-	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation), nil
+	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation, wait), nil
 }
 
 // planStepUp checks a request for a step-up and fills in the record.
@@ -66,36 +70,50 @@ func (a *api) planStepUp(c *call, in *stepUpRequest) (*plan, *Problem) {
 	if p := authenticationValues("/amr", in.AMR); p != nil {
 		return nil, p
 	}
+	wait, p := parseWait("/wait", in.Wait)
+	if p != nil {
+		return nil, p
+	}
 	now := a.Now().Truncate(time.Millisecond)
 	r := revocation.Record{
 		Type: revocation.StepUp, Target: g.target, At: now.UnixMilli(), Through: revocation.ThroughOf(now, g.skew),
 		ACR: in.ACR, AMR: in.AMR, Sensitive: in.Routes == "sensitive", Limits: g.limits(true),
 	}
-	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation), nil
+	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation, wait), nil
 }
 
 // planHold attributes the record. What a hold hits is what a default cut of the
 // target would hit, so a preview that names the target alone confirms it.
-func (a *api) planHold(c *call, g ground, r revocation.Record, by Confirmation) *plan {
+func (a *api) planHold(c *call, g ground, r revocation.Record, by Confirmation, wait time.Duration) *plan {
 	return &plan{
-		ground: g, record: a.attribute(c, r), Confirmation: by,
+		ground: g, record: a.attribute(c, r), Confirmation: by, wait: wait,
 		digest: subjectDigest(g.target, g.kind.DefaultMode(), "", false),
 	}
 }
 
-func (a *api) unblock(c *call, in *byID) (*receiptReply, *Problem) {
-	return a.lift(c, revocation.Block, in.ID)
+// liftByID is the input of a lift, which has no body.
+type liftByID struct {
+	ID   string `path:"id" doc:"The id of a receipt" example:"blk_7.1042.0"`
+	Wait string `query:"wait" doc:"How long to wait until every node knows it, up to 8s; default: 2s" example:"2s"`
 }
 
-func (a *api) liftStepUp(c *call, in *byID) (*receiptReply, *Problem) {
-	return a.lift(c, revocation.StepUp, in.ID)
+func (a *api) unblock(c *call, in *liftByID) (*receiptReply, *Problem) {
+	return a.lift(c, revocation.Block, in)
+}
+
+func (a *api) liftStepUp(c *call, in *liftByID) (*receiptReply, *Problem) {
+	return a.lift(c, revocation.StepUp, in)
 }
 
 // lift ends a block or step-up for good, whoever asked for it. It takes the
 // role that beginning it took. What is lifted already stays lifted, and the
 // first lift's receipt is returned.
-func (a *api) lift(c *call, t revocation.Type, id string) (*receiptReply, *Problem) {
-	held, refused := a.record(c, t, id)
+func (a *api) lift(c *call, t revocation.Type, in *liftByID) (*receiptReply, *Problem) {
+	wait, refused := parseWait("", in.Wait)
+	if refused != nil {
+		return nil, refused
+	}
+	held, refused := a.record(c, t, in.ID)
 	if refused != nil {
 		return nil, refused
 	}
@@ -113,7 +131,7 @@ func (a *api) lift(c *call, t revocation.Type, id string) (*receiptReply, *Probl
 			return answered(&written{a.Node.ReceiptOf(&first.Record, first.Ref), keyed}, nil)
 		}
 	}
-	return answered(a.write(c, a.attribute(c, revocation.Record{Type: revocation.Lift, Lifts: held.Ref})))
+	return answered(a.write(c, a.attribute(c, revocation.Record{Type: revocation.Lift, Lifts: held.Ref}), wait))
 }
 
 // liftOf finds the first lift of a record. Only lifts of the same account that

@@ -17,6 +17,7 @@ import (
 
 	"curfew.dev/curfew/internal/strictjson"
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -25,8 +26,12 @@ const (
 	readWithin = 60 * time.Second
 	// maxLine is the longest line of an import, in bytes.
 	maxLine = 64 << 10
-	// chunkLines is how many lines become durable together.
+	// chunkLines is how many lines become durable together at most.
 	chunkLines = 1000
+	// chunkBytes is how large their encoding may be. It bounds how long another
+	// caller's sign-out waits behind a chunk. Only a record that is larger by
+	// itself, by its list of exempt clients, makes a larger one.
+	chunkBytes = 256 << 10
 )
 
 // imported is the outcome of one line.
@@ -46,15 +51,32 @@ func (a *api) importLines(c *call, _ *struct{}) (*stream, *Problem) {
 	if p != nil {
 		return nil, p
 	}
+	caller := c.caller.key()
+	if !a.Memory.imports.enter(caller, importsAtOnce) {
+		p = tooMany.because("a caller may run %d imports at once: wait for the end of one", importsAtOnce).retryAfter(5)
+		return nil, p.unread(c)
+	}
 	if !key.IsZero() && !a.Memory.begin(key.Key) {
-		return nil, inProgress.because("wait for its answer, or retry later").retryAfter(1)
+		a.Memory.imports.leave(caller)
+		p = inProgress.because("wait for its answer, or retry later").retryAfter(1)
+		return nil, p.unread(c)
 	}
 	return streamOf(func() {
+		defer a.Memory.imports.leave(caller)
 		if !key.IsZero() {
 			defer a.Memory.end(key.Key)
 		}
 		a.importer(c, key).run()
 	}), nil
+}
+
+// unread is a refusal of a body that nobody reads. An HTTP/1 server would read a
+// good part of it before it answers, however slowly it comes.
+func (p *Problem) unread(c *call) *Problem {
+	if c.request.ProtoMajor == 1 {
+		p.with("Connection", "close")
+	}
+	return p
 }
 
 type importer struct {
@@ -69,6 +91,8 @@ type importer struct {
 	line, chunk int
 	results     []imported
 	records     []revocation.Record
+	bytes       int // of the records' encoding, from above
+	scratch     []byte
 	request     hash.Hash // over the lines of the chunk that hold records
 	begun       bool      // the answer has
 	broken      *Problem  // the ledger's: the rest is not tried
@@ -89,8 +113,8 @@ func (a *api) importer(c *call, key ledger.Idempotency) *importer {
 func (i *importer) run() {
 	for {
 		line, refused, err := i.next()
-		if err == nil {
-			i.take(line, refused)
+		if err == nil && !i.take(line, refused) {
+			return
 		}
 		if len(i.results) == chunkLines || errors.Is(err, io.EOF) {
 			if !i.flush() {
@@ -141,11 +165,12 @@ func (i *importer) next() (line []byte, refused *Problem, err error) {
 	return bytes.TrimRight(line, "\r\n"), refused, err
 }
 
-// take checks one line and notes its outcome so far.
-func (i *importer) take(line []byte, refused *Problem) {
+// take checks one line and notes its outcome so far, in a new chunk if the one
+// before has no room for it. It returns false when the import is over.
+func (i *importer) take(line []byte, refused *Problem) bool {
 	i.line++
 	if len(line) == 0 && refused == nil {
-		return
+		return true
 	}
 	var record *revocation.Record
 	if refused == nil {
@@ -154,12 +179,32 @@ func (i *importer) take(line []byte, refused *Problem) {
 	result := imported{Line: i.line, Status: http.StatusCreated}
 	if refused != nil {
 		result.Status, result.Problem = refused.Status, refused.of(i.call)
-	} else {
-		i.records = append(i.records, *record)
-		sum := digestOf(canonical(line))
-		i.request.Write(sum[:])
+		i.results = append(i.results, result)
+		return true
 	}
+	size := i.weigh(*record)
+	if i.bytes > 0 && i.bytes+size > chunkBytes && !i.flush() {
+		return false
+	}
+	i.bytes += size
+	i.records = append(i.records, *record)
+	sum := digestOf(canonical(line))
+	i.request.Write(sum[:])
 	i.results = append(i.results, result)
+	return true
+}
+
+// varying is room for what is left out below: three instants, an address with a
+// zone, the id of the request, and limits.
+const varying = 3*7 + 58 + 34 + 14
+
+// weigh bounds what a record adds to its chunk, from above. What may differ when
+// an import is repeated doesn't count, or its lines would fall into other chunks,
+// which have idempotency keys of their own.
+func (i *importer) weigh(r revocation.Record) int {
+	r.At, r.Through, r.Time, r.Remote, r.RequestID, r.Limits = 0, 0, 0, "", "", nil
+	i.scratch = revocation.AppendRecords(i.scratch[:0], []revocation.Record{r})
+	return len(i.scratch) + varying
 }
 
 // record is what a line asks for.
@@ -214,7 +259,7 @@ func (i *importer) answer() bool {
 			return false
 		}
 	}
-	i.results, i.records = i.results[:0], i.records[:0]
+	i.results, i.records, i.bytes = i.results[:0], i.records[:0], 0
 	i.request.Reset()
 	i.chunk++
 	return i.control.Flush() == nil
@@ -229,7 +274,7 @@ func (i *importer) commit() {
 		i.refuse(ledgerUnavailable.because("an earlier line of this import could not be written: %s", i.broken.Detail))
 		return
 	}
-	done, err := i.submit(i.call, i.records, i.chunkKey())
+	done, err := i.submitAlone()
 	if err != nil {
 		p := ledgerProblem(err)
 		if p.Status >= http.StatusInternalServerError {
@@ -245,6 +290,14 @@ func (i *importer) commit() {
 			item++
 		}
 	}
+}
+
+// submitAlone writes the chunk while no other chunk is on its way: what else is
+// written waits behind one of them at most, however many imports run.
+func (i *importer) submitAlone() (node.Written, error) {
+	i.Memory.bulk.Lock()
+	defer i.Memory.bulk.Unlock()
+	return i.submit(i.call, i.records, i.chunkKey())
 }
 
 // refuse gives the chunk's records their problem.

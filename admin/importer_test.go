@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/revocation"
@@ -278,4 +280,98 @@ func breakOff(t *testing.T, server *httptest.Server, lines int) *http.Response {
 	}
 	t.Cleanup(func() { answer.Body.Close() })
 	return answer
+}
+
+// A chunk is bounded by its encoding too: exempt clients are copied into each
+// record. And it is the same chunk when the import is repeated, from elsewhere
+// and later.
+func TestChunksAreBoundedInBytes(t *testing.T) {
+	exempt := make([]string, 300)
+	for i := range exempt {
+		exempt[i] = fmt.Sprintf("client-of-a-long-list-%03d", i)
+	}
+	g := newGateway(t, func(c *Config) { c.Issuers[0].ExemptClients = exempt })
+	var body strings.Builder
+	for i := range 200 {
+		body.WriteString(line(fmt.Sprint("user", i)))
+	}
+	keyed := g.with("Idempotency-Key", "import")
+	_, first := keyed.imports(body.String())
+	chunks, largest := 0, 0
+	if err := g.ledger.Read(t.Context(), revocation.Position{}, func(e revocation.Entry) error {
+		chunks++
+		largest = max(largest, len(revocation.AppendRecords(nil, e.Records)))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if largest > chunkBytes || largest < chunkBytes/2 || chunks < 5 {
+		t.Errorf("%d entries, the largest of %d bytes", chunks, largest)
+	}
+	n := g.count()
+	g.now = g.now.Add(20 * time.Hour)
+	r := keyed.as(writeToken).request("POST", "/v1/revocations/import", body.String())
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	r.RemoteAddr = "[2001:db8:1111:2222:3333:4444:5555:6666%eth0.4000]:65535"
+	again := keyed.send(r).want(200)
+	if again.Body.Len() == 0 || g.count() != n {
+		t.Errorf("repeated: %d records more", g.count()-n)
+	}
+	for d := json.NewDecoder(again.Body); d.More(); {
+		var got imported
+		if err := d.Decode(&got); err != nil || got.Status != 201 || got.ID != first[got.Line-1].ID {
+			t.Fatalf("line %d: %+v, %v", got.Line, got, err)
+		}
+	}
+}
+
+// One record that is larger than a chunk goes alone.
+func TestARecordLargerThanAChunk(t *testing.T) {
+	exempt := make([]string, 5000)
+	for i := range exempt {
+		exempt[i] = fmt.Sprintf("client-%050d", i)
+	}
+	g := newGateway(t, func(c *Config) { c.Issuers[0].ExemptClients = exempt })
+	_, got := g.imports(line("a") + line("b"))
+	if len(got) != 2 || got[0].Position != "1.2" || got[1].Position != "1.3" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What weigh leaves out fits into the room that it leaves for it.
+func TestWeighIsNeverTooLittle(t *testing.T) {
+	r := revocation.Record{
+		Type: revocation.Cut, Target: revocation.Target{Issuer: issuer, Subject: "alice"}, Mode: revocation.SignIn,
+		At: 4102444800000, Through: 4102444800, Keep: 90 * 24 * 3600, Time: 4102444800000, Source: "admin", Actor: "helpdesk",
+		Remote: "2001:db8:1111:2222:3333:4444:5555:6666%eth0.4000", RequestID: randomID(), Limits: []string{"no_auth_time"},
+	}
+	if weighed, is := new(importer).weigh(r), len(revocation.AppendRecords(nil, []revocation.Record{r})); weighed < is || weighed > is+32 {
+		t.Errorf("%d bytes are weighed as %d", is, weighed)
+	}
+}
+
+// However many imports run, one chunk is on its way at a time; what else is
+// written is not held up by those that wait.
+func TestChunksGoOneByOne(t *testing.T) {
+	g := newGateway(t)
+	g.ledger.hold, g.ledger.entered = make(chan struct{}), make(chan struct{}, 4)
+	var all sync.WaitGroup
+	for _, token := range []string{writeToken, glassToken} {
+		all.Go(func() {
+			r := g.as(token).with("Content-Type", "application/x-ndjson").post("/v1/revocations/import", line("a")+line("b"))
+			if strings.Count(r.Body.String(), `"status":201`) != 2 {
+				t.Errorf("%d %s", r.Code, r.Body)
+			}
+		})
+	}
+	<-g.ledger.entered
+	select {
+	case <-g.ledger.entered:
+		t.Error("two chunks are on their way at once")
+	case <-time.After(50 * time.Millisecond):
+	}
+	all.Go(func() { g.post("/v1/revocations", alice()) })
+	<-g.ledger.entered
+	close(g.ledger.hold)
+	all.Wait()
 }

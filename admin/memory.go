@@ -13,10 +13,15 @@ const previewAge = 5 * time.Minute
 const maxPreviews = 10_000
 
 // Memory is what the API remembers between requests: previews, idempotency keys
-// whose first request is still running, and the key that authenticates cursors.
-// It outlives configuration reloads and may be lost: then previews are made
-// again and searches begin again. The zero value is ready.
+// whose first request is still running, what each caller has used of its quota,
+// and the key that authenticates cursors. It outlives configuration reloads and
+// may be lost: then previews are made again and searches begin again. The zero
+// value is ready.
 type Memory struct {
+	writes  quota
+	imports lanes
+	bulk    sync.Mutex // held while a chunk of an import becomes durable
+
 	mu       sync.Mutex
 	previews map[string]preview
 	order    []string // of the previews, oldest first

@@ -24,7 +24,7 @@ func (a *api) registerRevocations(to huma.API) {
 	add(to, operation{
 		id: "revoke", method: http.MethodPost, path: "/v1/revocations", tag: tag, role: Write, status: http.StatusCreated,
 		summary: "Refuse credentials of a target from before an instant",
-		details: "Answers once the cut is durable and in force on this node. Targets that may hit more than one account " +
+		details: "Answers once the cut is durable and in force on this node, and on every other one or after wait. Targets that may hit more than one account " +
 			"({iss, device_id}, {iss, tenant}, {iss, client_id}, {iss}, {iss, kid}) take the role break_glass and a preview_id.",
 		refusals: append([]kind{invalidMode, previewRequired, previewExceeded}, onTarget...),
 		request:  exampleRequest, reply: exampleReceipt,
@@ -40,8 +40,8 @@ func (a *api) registerRevocations(to huma.API) {
 	add(to, operation{
 		id: "import", method: http.MethodPost, path: "/v1/revocations/import", tag: tag, role: Write, status: http.StatusOK, streams: true,
 		summary: "Revoke many, one NDJSON line each",
-		details: "Each line is the body of a revocation, up to 64 KiB. Chunks of 1000 lines become durable together; then their " +
-			"outcomes are sent, one line each, in order. A line that is refused does not affect the others. Targets that may hit " +
+		details: "Each line is the body of a revocation, up to 64 KiB; wait has no effect. Chunks of up to 1000 lines, fewer where " +
+			"they are long, become durable together; then their outcomes are sent, one line each, in order. A line that is refused does not affect the others. Targets that may hit " +
 			"more than one account are refused. Read the answer while sending.",
 	}, a.importLines)
 	add(to, operation{

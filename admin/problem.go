@@ -76,6 +76,7 @@ const (
 	invalidMode
 	unknownPolicy
 	keyReused
+	tooMany
 	internalError
 	notAvailable
 	ledgerUnavailable
@@ -107,6 +108,7 @@ var kinds = [...]struct {
 	invalidMode:       {"invalid-mode", 422, "The mode does not fit the target"},
 	unknownPolicy:     {"unknown-policy", 422, "The policy is not configured"},
 	keyReused:         {"idempotency-key-reused", 422, "The Idempotency-Key was used for another request"},
+	tooMany:           {"too-many-requests", 429, "The caller asks for too much at once"},
 	internalError:     {"internal", 500, "Something went wrong here"},
 	notAvailable:      {"not-available", 501, "This gateway does not offer that"},
 	ledgerUnavailable: {"ledger-unavailable", 503, "The ledger can't be used now; nothing was changed"},

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -29,6 +28,12 @@ type Confirmation struct {
 	MaxAffected *int   `json:"max_affected,omitempty" minimum:"0" doc:"Refuse if more accounts would be hit"`
 }
 
+// Patience is how long a write may wait for the other nodes. Whatever they do
+// meanwhile, it is durable and in force on the node that answers.
+type Patience struct {
+	Wait string `json:"wait,omitempty" doc:"How long to wait until every node enforces it, up to 8s; default: 2s" example:"2s"`
+}
+
 // Motive is why, and for whom, somebody writes.
 type Motive struct {
 	Reason     string `json:"reason,omitempty" doc:"For the audit; up to 1024 bytes on one line" example:"lost phone"`
@@ -41,13 +46,14 @@ type revocationRequest struct {
 	Mode          string `json:"mode,omitempty" enum:"sign_in,refresh,final" doc:"Default: final for one token or key, else sign_in"`
 	At            string `json:"at,omitempty" format:"date-time" doc:"Refuse credentials from before this instant; default: now"`
 	IncludeExempt bool   `json:"include_exempt,omitempty" doc:"Hit exempt clients too"`
-	Wait          string `json:"wait,omitempty" doc:"How long to wait for other nodes, up to 8s" example:"2s"`
+	Patience
 	Motive
 	Confirmation
 }
 
 type blockRequest struct {
 	Target Target `json:"target"`
+	Patience
 	Motive
 	Confirmation
 }
@@ -57,6 +63,7 @@ type stepUpRequest struct {
 	ACR    []string `json:"acr,omitempty" nullable:"false" maxItems:"16" doc:"Any of these authentication contexts" example:"[\"mfa\"]"`
 	AMR    []string `json:"amr,omitempty" nullable:"false" maxItems:"16" doc:"Any of these authentication methods"`
 	Routes string   `json:"routes,omitempty" enum:"all,sensitive" default:"all" doc:"Where it is demanded"`
+	Patience
 	Motive
 	Confirmation
 }
@@ -66,6 +73,7 @@ type unlinkRequest struct {
 	Subject string `json:"sub" minLength:"1"`
 	Device  string `json:"device_id" minLength:"1"`
 	Reason  string `json:"reason,omitempty"`
+	Patience
 }
 
 type explainRequest struct {
@@ -125,22 +133,6 @@ func authenticationValues(pointer string, values []string) *Problem {
 				return invalidRequest.at(pointer, "a value is visible ASCII without quotes and backslashes")
 			}
 		}
-	}
-	return nil
-}
-
-// maxWait is how long a write may wait for other nodes.
-const maxWait = 8 * time.Second
-
-// checkWait accepts what a receipt may be waited for. The ledger of a single
-// gateway has one reader, which has applied what is acknowledged: nothing is
-// left to wait for.
-func checkWait(wait string) *Problem {
-	if wait == "" {
-		return nil
-	}
-	if d, err := time.ParseDuration(wait); err != nil || d < 0 || d > maxWait {
-		return invalidRequest.at("/wait", "want a duration up to %s, such as 2s", maxWait)
 	}
 	return nil
 }

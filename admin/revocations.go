@@ -18,7 +18,7 @@ func (a *api) revoke(c *call, in *bodyOf[revocationRequest]) (*created, *Problem
 func (a *api) unlink(c *call, in *bodyOf[unlinkRequest]) (*created, *Problem) {
 	p, refused := a.planCut(c, &revocationRequest{
 		Target: Target{Issuer: in.Body.Issuer, Subject: in.Body.Subject, Device: in.Body.Device},
-		Motive: Motive{Reason: in.Body.Reason},
+		Motive: Motive{Reason: in.Body.Reason}, Patience: in.Body.Patience,
 	})
 	if refused != nil {
 		return nil, refused
@@ -45,5 +45,9 @@ func (a *api) revocation(c *call, in *byID) (*replyOf[node.Receipt], *Problem) {
 	if refused != nil {
 		return nil, refused
 	}
-	return &replyOf[node.Receipt]{a.Node.ReceiptOf(&found.Record, found.Ref)}, nil
+	receipt, err := a.Node.Receipt(c.request.Context(), found.Ref)
+	if err != nil {
+		return nil, readProblem(err)
+	}
+	return &replyOf[node.Receipt]{receipt}, nil
 }

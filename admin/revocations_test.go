@@ -306,7 +306,17 @@ func TestUnlink(t *testing.T) {
 
 func TestWaitIsChecked(t *testing.T) {
 	g := newGateway(t)
+	block, stepUp := g.post("/v1/blocks", alice()).receipt().ID, g.post("/v1/step-ups", alice()).receipt().ID
 	for wait, status := range map[string]int{"8s": 201, "0s": 201, "8001ms": 400, "-1s": 400, "soon": 400, "1": 400} {
-		g.post("/v1/revocations", text(object{"target": object{"iss": issuer, "sub": "a"}, "wait": wait})).want(status)
+		onAlice := text(object{"target": object{"iss": issuer, "sub": "a"}, "wait": wait})
+		for path, body := range map[string]string{
+			"/v1/revocations": onAlice, "/v1/blocks": onAlice, "/v1/step-ups": onAlice,
+			"/v1/devices/unlink": text(object{"iss": issuer, "sub": "a", "device_id": "d", "wait": wait}),
+		} {
+			g.post(path, body).want(status)
+		}
+		for _, path := range []string{"/v1/blocks/" + block, "/v1/step-ups/" + stepUp} {
+			g.do("DELETE", path+"?wait="+wait, "").want(map[int]int{201: 200, 400: 400}[status])
+		}
 	}
 }

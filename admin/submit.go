@@ -31,12 +31,13 @@ func (a *api) execute(c *call, p *plan) (*written, *Problem) {
 	if refused := a.confirmed(p); refused != nil {
 		return nil, refused
 	}
-	return a.write(c, p.record)
+	return a.write(c, p.record, p.wait)
 }
 
-// write makes one record durable and in force. With an idempotency key that was
-// used for the same request, the first one's receipt is returned.
-func (a *api) write(c *call, r revocation.Record) (*written, *Problem) {
+// write makes one record durable and in force, and waits for the other nodes.
+// With an idempotency key that was used for the same request, the first one's
+// receipt is returned.
+func (a *api) write(c *call, r revocation.Record, wait time.Duration) (*written, *Problem) {
 	key, p := a.idempotency(c, canonical(c.body))
 	if p != nil {
 		return nil, p
@@ -51,6 +52,7 @@ func (a *api) write(c *call, r revocation.Record) (*written, *Problem) {
 	if err != nil {
 		return nil, ledgerProblem(err)
 	}
+	a.await(c, done.Position, wait)
 	ref := revocation.Ref{Position: done.Position}
 	if !done.Replayed {
 		return &written{a.Node.ReceiptOf(&r, ref), false}, nil
@@ -119,6 +121,9 @@ func ledgerProblem(err error) *Problem {
 		return keyReused.because("use a new key for a new request")
 	case errors.Is(err, ledger.ErrIntegrity):
 		return ledgerDamaged.because("nothing is written until an operator has looked: run caddy curfew doctor").retryAfter(60)
+	case errors.Is(err, ledger.ErrReadOnly):
+		return ledgerUnavailable.because("this node may only follow the ledger: send writes to another node, " +
+			"or let this one's NATS user publish to the subjects of the stream").retryAfter(60)
 	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrUninitialised):
 		return ledgerUnavailable.because("%s; retry later", err).retryAfter(1)
 	}

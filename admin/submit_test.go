@@ -124,6 +124,7 @@ func TestR4LedgerErrorsAreNotSuccess(t *testing.T) {
 	}{
 		{fmt.Errorf("writing: %w", ledger.ErrUnavailable), "ledger-unavailable"},
 		{ledger.ErrUninitialised, "ledger-unavailable"},
+		{fmt.Errorf("%w: %w", ledger.ErrUnavailable, ledger.ErrReadOnly), "ledger-unavailable"},
 		{ledger.ErrOutcomeUnknown, "outcome-unknown"},
 		{ledger.ErrIntegrity, "ledger-damaged"},
 		{http.ErrHandlerTimeout, "outcome-unknown"},
@@ -152,6 +153,21 @@ func TestR4LedgerErrorsAreNotSuccess(t *testing.T) {
 				g.with("Idempotency-Key", "/v1/blocks").post("/v1/blocks", alice()).want(201)
 			}
 		})
+	}
+}
+
+// Where another node would take the write, or an operator must mend something,
+// the answer says so.
+func TestUnavailableNamesTheMend(t *testing.T) {
+	for want, err := range map[string]error{
+		"send writes to another node": fmt.Errorf("%w: %w", ledger.ErrUnavailable, ledger.ErrReadOnly),
+		"set the clock":               fmt.Errorf("%w: this machine's clock is 3s ahead: set the clock", ledger.ErrUnavailable),
+	} {
+		g := newGateway(t)
+		g.ledger.err.Store(&err)
+		if p := g.post("/v1/revocations", alice()).want(503, "ledger-unavailable").problem(); !strings.Contains(p.Detail, want) {
+			t.Errorf("the detail is %q, want it to name %q", p.Detail, want)
+		}
 	}
 }
 

@@ -245,7 +245,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 	g := a.gateway
 	cfg := admin.Config{
 		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings, LiveRequests: g.live.Count,
-		Authenticate: authenticate, Explain: a.explain, Nodes: a.nodes, ExpectNodes: a.ExpectNodes,
+		Authenticate: authenticate, Explain: a.explain, ExpectNodes: a.ExpectNodes,
 		Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping,
 	}
 	for _, i := range a.Issuers {
@@ -257,14 +257,6 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 		})
 	}
 	return admin.New(cfg)
-}
-
-// nodes are this gateway and, in a cluster, the others.
-func (a *App) nodes() []node.Status {
-	s := a.gateway.node.Status()
-	s.Version, _ = buildVersion()
-	s.ConfigDigest = a.digest
-	return []node.Status{s}
 }
 
 // explain tells how a token would be judged on a route with these policies.

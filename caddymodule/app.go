@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +16,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"curfew.dev/curfew/caddymodule/cli"
 	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
 )
@@ -52,10 +51,12 @@ type App struct {
 	ExpectNodes int `json:"expect_nodes,omitempty"`
 
 	// How long a node may go without proof that it is fresh before it fences
-	// itself. A local ledger is fresh by construction. Default: 30s.
+	// itself: it refuses requests and ends open ones. At least 1s. A local ledger
+	// is fresh by construction. Default: 30s.
 	MaxStaleness caddy.Duration `json:"max_staleness,omitempty"`
 
-	// What a stale node does: `deny` (the default) or `allow`.
+	// What a stale node does: `deny` (the default), or `allow` to serve by what it
+	// knows, which takes the bound from every receipt.
 	OnStale string `json:"on_stale,omitempty"`
 
 	// The memory for verified tokens, in bytes. Default: 64 MiB.
@@ -81,22 +82,6 @@ type App struct {
 	localErr     error
 }
 
-// Ledger says where revocations are kept.
-type Ledger struct {
-	// A single file on this machine.
-	Local *LocalLedger `json:"local,omitempty"`
-}
-
-// LocalLedger is the ledger of a single gateway.
-type LocalLedger struct {
-	// An existing directory. Default: `curfew/ledger` in Caddy's data
-	// directory, which is created.
-	Dir string `json:"dir,omitempty"`
-
-	// Where the Caddyfile says this. Messages name it.
-	Place place `json:"place,omitempty"`
-}
-
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "curfew", New: func() caddy.Module { return new(App) }}
@@ -109,12 +94,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
-	dir, err := a.ledgerDir()
+	store, err := a.Ledger.check(a.NodeName)
 	if err != nil {
 		return err
 	}
 	a.digest = digestOf(a)
-	if a.gateway, err = acquireGateway(dir, a.NodeName); err != nil {
+	if a.gateway, err = acquireGateway(store, a.NodeName); err != nil {
 		return err
 	}
 	if err := a.gateway.metrics.register(ctx.GetMetricsRegistry()); err != nil {
@@ -133,6 +118,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	return nil
 }
+
+// leastStaleness is what a node can keep to while proofs come a few times as
+// often over a network.
+const leastStaleness = time.Second
 
 func (a *App) setDefaults() error {
 	if len(a.Issuers) == 0 {
@@ -165,8 +154,8 @@ func (a *App) setDefaults() error {
 		}
 	}
 	switch {
-	case a.MaxStaleness < 0:
-		return errors.New("max_staleness must be positive")
+	case a.MaxStaleness < caddy.Duration(leastStaleness):
+		return fmt.Errorf("max_staleness %s is too short for proofs to come in time: give at least %s", time.Duration(a.MaxStaleness), leastStaleness)
 	case a.TokenCache < 1<<20:
 		return fmt.Errorf("token_cache %d is too small: give at least 1MiB", a.TokenCache)
 	case strings.ContainsAny(a.NodeName, "/ \t\r\n"):
@@ -189,46 +178,18 @@ func choose(option string, value *string, of []string) error {
 	return nil
 }
 
+// digestOf is the same for nodes that are configured alike: it leaves out what
+// must differ between them.
 func digestOf(a *App) string {
 	b, err := json.Marshal(a)
-	if err != nil {
+	var members map[string]json.RawMessage
+	if err != nil || json.Unmarshal(b, &members) != nil {
 		return ""
 	}
+	delete(members, "node_name")
+	b, _ = json.Marshal(members) // it was JSON a moment ago
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:6])
-}
-
-// ledgerDir is the absolute directory of the ledger. One that is named must
-// exist; the default one is made at Start.
-func (a *App) ledgerDir() (string, error) {
-	if a.Ledger == nil || a.Ledger.Local == nil || a.Ledger.Local.Dir == "" {
-		return cli.LedgerDir(), nil
-	}
-	named := a.Ledger.Local
-	dir, err := named.directory()
-	err = named.Place.name(err)
-	named.Place = "" // nodes that differ in this alone are configured alike
-	return dir, err
-}
-
-func (l *LocalLedger) directory() (string, error) {
-	dir, err := caddy.NewReplacer().ReplaceOrErr(l.Dir, true, true)
-	if err != nil {
-		return "", fmt.Errorf("ledger directory: %w", err)
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return "", fmt.Errorf("ledger directory: %w", err)
-	}
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "", fmt.Errorf("ledger directory %s does not exist: create it, owned by the user Caddy runs as and with mode 0700", dir)
-	case err != nil:
-		return "", fmt.Errorf("ledger directory: %w", err)
-	case !info.IsDir():
-		return "", fmt.Errorf("ledger directory %s is not a directory: name one", dir)
-	}
-	return dir, nil
 }
 
 func (a *App) provisionVerifier() error {
@@ -311,19 +272,28 @@ func (a *App) issuer(url string) *Issuer {
 	return nil
 }
 
-// ledgerOptions are how this configuration opens the ledger.
-func (a *App) ledgerOptions(dir string) local.Options {
-	o := local.Options{Dir: dir, Witness: cli.WitnessPath(dir)}
+// beginning is how this configuration would begin a ledger.
+func (a *App) beginning() beginning {
+	b := beginning{node: a.gateway.node.ID()}
 	switch a.OnEmpty {
 	case "start":
-		o.OnEmpty = local.Start
+		b.onEmpty = local.Start
 	case "refuse":
-		o.OnEmpty = local.Refuse
+		b.onEmpty = local.Refuse
 	}
 	for _, i := range a.Issuers {
-		o.Skew = max(o.Skew, i.skew())
+		b.skew = max(b.skew, i.skew())
 	}
-	return o
+	return b
+}
+
+// settings are what this configuration says of its node.
+func (a *App) settings() node.Settings {
+	version, _ := buildVersion()
+	return node.Settings{
+		MaxStaleness: time.Duration(a.MaxStaleness), Unbounded: a.OnStale == "allow", Expect: a.ExpectNodes,
+		Version: version, ConfigDigest: a.digest,
+	}
 }
 
 // appOf finds the app of the configuration that a module belongs to.

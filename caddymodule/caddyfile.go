@@ -102,6 +102,7 @@ func (o options) read(d *caddyfile.Dispenser, several ...string) error {
 //		issuer <url> { … }
 //		policy <name> { … }
 //		ledger local [<dir>]
+//		ledger nats <url>… { … }
 //		on_empty sign_out_all|start|refuse
 //		node_name <name>
 //		expect_nodes <n>
@@ -242,21 +243,6 @@ func (r *Requirements) options() options {
 		},
 		"sensitive": flag(&r.Sensitive),
 	}
-}
-
-func (a *App) parseLedger(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) == 0 || args[0] != "local" || len(args) > 2 {
-		return d.Err("want `ledger local [<dir>]`")
-	}
-	a.Ledger = &Ledger{Local: &LocalLedger{}}
-	if len(args) == 2 {
-		if args[1] == "" {
-			return d.Err("the ledger directory is empty")
-		}
-		a.Ledger.Local.Dir, a.Ledger.Local.Place = args[1], placeOf(d)
-	}
-	return options{}.read(d)
 }
 
 // UnmarshalCaddyfile reads

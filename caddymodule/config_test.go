@@ -197,6 +197,8 @@ func FuzzCaddyfile(f *testing.F) {
 		string(example), "{\n\tcurfew\n}\n", "{\n\tcurfew {\n\t\tissuer\n\t}\n}\n", ":80 {\n\tcurfew /a /b\n}\n",
 		"{\n\tcurfew {\n\t\tissuer https://a {\n\t\t\taccept lenient\n\t\t}\n\t}\n}\n", ":80 {\n\tcurfew_admin {\n\t\toidc x {\n\t\t\trole a scope\n\t\t}\n\t}\n}\n",
 		":80 {\n\tcurfew {\n\t\ttoken_from cookie\n\t\tidentity_header A\n\t}\n}\n", "{\n\tcurfew {\n\t\ttoken_cache -1\n\t\texpect_nodes x\n\t}\n}\n",
+		clusterConfig("ledger nats tls://a:4222 {env.B} {\n credentials c\n tls_client_cert d e\n stream F\n replicas 3\n}"),
+		clusterConfig("ledger nats nats://[::1%25a]:0 {\n tls_client_cert d\n}"), clusterConfig("ledger nats \"\" {\n}\nledger local"),
 	} {
 		f.Add(seed)
 	}

@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -15,9 +13,7 @@ import (
 
 	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/admin"
-	"curfew.dev/curfew/caddymodule/cli"
 	"curfew.dev/curfew/ledger"
-	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/token"
@@ -27,15 +23,15 @@ import (
 // other place: modules are made anew at each reload, and the new ones start
 // before the old ones stop.
 var (
-	gateways = caddy.NewUsagePool() // by ledger directory
+	gateways = caddy.NewUsagePool() // by ledger
 	keySets  = caddy.NewUsagePool() // by issuer
 )
 
 const defaultTokenCache = 64 << 20
 
-// gateway is the part of this process that one ledger directory belongs to.
+// gateway is the part of this process that one ledger belongs to.
 type gateway struct {
-	dir       string
+	store     *store
 	metrics   *metrics
 	cache     *token.Cache
 	sightings account.Sightings
@@ -47,25 +43,25 @@ type gateway struct {
 
 	starting sync.Mutex
 	started  bool
-	options  local.Options
+	begin    beginning
 }
 
-// acquireGateway makes the gateway of a directory, or shares it. Nothing is
-// opened yet.
-func acquireGateway(dir, nodeName string) (*gateway, error) {
-	g, _, err := gateways.LoadOrNew(dir, func() (caddy.Destructor, error) {
+// acquireGateway makes the gateway of a ledger, or shares it. Nothing is opened
+// yet.
+func acquireGateway(s *store, nodeName string) (*gateway, error) {
+	g, _, err := gateways.LoadOrNew(s.id, func() (caddy.Destructor, error) {
 		cache, err := token.NewCache(defaultTokenCache)
 		if err != nil {
 			return nil, fmt.Errorf("making the token cache: %w", err)
 		}
-		g := &gateway{dir: dir, cache: cache}
+		g := &gateway{store: s, cache: cache}
 		g.metrics = newMetrics(g)
 		g.live.Observer = g.metrics.live
 		g.node = node.New(node.Config{
 			Name: nodeName, Instance: newInstance(),
-			Open:     func() (ledger.Ledger, error) { return local.Open(g.options) },
+			Open:     func() (ledger.Ledger, error) { return g.store.open(g.begin) },
 			Live:     &g.live,
-			Observer: &observer{g.metrics},
+			Observer: &observer{metrics: g.metrics},
 		})
 		return g, nil
 	})
@@ -76,7 +72,7 @@ func acquireGateway(dir, nodeName string) (*gateway, error) {
 }
 
 func releaseGateway(g *gateway) error {
-	_, err := gateways.Delete(g.dir)
+	_, err := gateways.Delete(g.store.id)
 	return err
 }
 
@@ -84,7 +80,7 @@ func releaseGateway(g *gateway) error {
 func (g *gateway) use(a *App) {
 	g.app.Store(a)
 	g.cache.Resize(a.TokenCache)
-	g.node.Expect(a.ExpectNodes)
+	g.node.Configure(a.settings())
 }
 
 // leave gives the configuration that serves its place back, if one that failed
@@ -105,19 +101,13 @@ func (g *gateway) start(a *App) error {
 	if g.started {
 		return nil
 	}
-	if g.dir == cli.LedgerDir() {
-		if err := os.MkdirAll(g.dir, 0o700); err != nil {
-			return fmt.Errorf("creating the ledger directory: %w", err)
-		}
+	if err := g.store.prepare(a.log); err != nil {
+		return err
 	}
-	g.options = a.ledgerOptions(g.dir)
-	if err := os.MkdirAll(filepath.Dir(g.options.Witness), 0o700); err != nil {
-		a.log.Warn("an older copy put in the ledger's place would not be noticed: "+
-			"the directory for the witness of its position can't be made", "error", err)
-	}
+	g.begin = a.beginning()
 	if err := g.node.Start(); err != nil {
 		if errors.Is(err, ledger.ErrLocked) {
-			return fmt.Errorf("%w: another Caddy serves from %s; stop it, or give each its own ledger directory", err, g.dir)
+			return fmt.Errorf("%w: %s: %s", err, g.store.dir, g.store.locked)
 		}
 		return err
 	}

@@ -261,13 +261,13 @@ type visit struct {
 	guards   int
 	policy.Case
 
-	admission admission
-	live      *live.Request // once a guard has registered it
-	next      caddyhttp.Handler
+	live *live.Request // while a guard has it registered
+	next caddyhttp.Handler
 
 	// Room of the request's own: one allocation for all that a guard needs.
 	values headerValues
 	logged logged
+	stay   stay
 }
 
 // String keeps the visit out of sight of whoever prints Caddy's variables.
@@ -312,6 +312,9 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		v.required = v.requiredWith(g)
 	}
 	g.outcomes.admit.Inc()
+	if g.app.gateway.node.StaleAt(started) {
+		g.app.gateway.metrics.staleAdmissions.Inc()
+	}
 	g.admit(r, v)
 	return g.serve(w, r, v, next, started)
 }
@@ -364,7 +367,7 @@ func (a *App) visitOf(r *http.Request) *visit {
 // matches it, or says what stands in the way.
 func (g *Guard) judgeable(v *visit, r *http.Request, now time.Time) error {
 	n := g.app.gateway.node
-	if s := n.State(); s != node.Ready {
+	if s := n.StateAt(now); s != node.Ready {
 		return g.anonymousOr(r, errNotReady{s})
 	}
 	if g.QueryToken == "refuse" && token.QueryToken(r) {
@@ -377,7 +380,7 @@ func (g *Guard) judgeable(v *visit, r *http.Request, now time.Time) error {
 		return &token.Error{Kind: token.Invalid, Detail: "the token is for another issuer or audience than this route takes"}
 	}
 	v.Now = now.Unix()
-	v.look(n)
+	look(n, v.token, &v.Case)
 	return nil
 }
 
@@ -429,16 +432,16 @@ func (g *Guard) isFor(c *revocation.Credential) bool {
 
 // look asks the index, unless it has not changed since nothing in it refused
 // this token.
-func (v *visit) look(n *node.Node) {
+func look(n *node.Node, t *token.Token, c *policy.Case) {
 	index := n.Index()
 	generation := index.Generation() + 1 // zero is "never looked"
-	if v.token.Clean.Load() == generation {
-		v.Finding = revocation.Finding{}
+	if t.Clean.Load() == generation {
+		c.Finding = revocation.Finding{}
 		return
 	}
-	index.Find(v.Credential, &v.Finding)
-	if harmless(&v.Finding, v.Credential) {
-		v.token.Clean.Store(generation)
+	index.Find(c.Credential, &c.Finding)
+	if harmless(&c.Finding, c.Credential) {
+		t.Clean.Store(generation)
 	}
 }
 

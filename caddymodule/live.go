@@ -100,9 +100,10 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next cad
 		}
 		return next.ServeHTTP(w, r)
 	}
-	v.admission = admission{guard: g, token: v.token, required: v.required, now: v.Now}
+	s := v.newStay()
+	s.admission = admission{guard: g, token: v.token, required: v.required, now: v.Now}
 	v.next = next
-	terms.Judge = &v.admission
+	terms.Judge = &s.admission
 	// The deadlines of the connection itself: those of Caddy's idle timeouts are
 	// for the handler's goroutine alone.
 	switch reader, writer := caddyhttp.IdleTimeoutsFromContext(r.Context()); {
@@ -111,9 +112,25 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next cad
 	case reader != nil:
 		terms.Controller = reader.Ctrl
 	}
-	err := g.app.gateway.live.Serve(w, r, terms, v)
+	err := g.app.gateway.live.ServeIn(&s.request, w, r, terms, v)
 	v.live = nil // an error route may follow
 	return err
+}
+
+// stay is one registration of a request. Others may hold on to it when it has
+// ended, so it is not used twice.
+type stay struct {
+	admission admission
+	request   live.Request
+}
+
+// newStay is the room that the visit has, or for an error route that registers
+// the request again, room of its own.
+func (v *visit) newStay() *stay {
+	if v.stay.admission.guard == nil {
+		return &v.stay
+	}
+	return new(stay)
 }
 
 // ServeHTTP lets the visit stand between the live request and what is behind
@@ -159,17 +176,16 @@ func (a *admission) decide(n *node.Node) policy.Decision {
 	if a.token.Clean.Load() == n.Index().Generation()+1 {
 		return policy.Decision{} // nothing was written since it was admitted
 	}
-	v := visit{token: a.token}
-	v.Credential, v.Requirements, v.Now = &a.token.Credential, a.required, a.now
-	if v.look(n); v.Finding.Clear() {
+	c := policy.Case{Credential: &a.token.Credential, Requirements: a.required, Now: a.now}
+	if look(n, a.token, &c); c.Finding.Clear() {
 		return policy.Decision{}
 	}
-	v.Issuer = a.guard.app.issuers[v.Credential.Issuer]
-	d := v.Decide()
+	c.Issuer = a.guard.app.issuers[c.Credential.Issuer]
+	d := c.Decide()
 	if !d.Admits() {
 		// The challenge is for now.
-		v.Now = time.Now().Unix()
-		if present := v.Decide(); !present.Admits() {
+		c.Now = time.Now().Unix()
+		if present := c.Decide(); !present.Admits() {
 			return present
 		}
 	}

@@ -243,6 +243,34 @@ func cutBy(receipt map[string]any) int {
 	return int(n)
 }
 
+// An error route that is guarded as well registers the request a second time,
+// while others may still look at what it was the first time.
+func TestErrorRoutesAreLiveAnew(t *testing.T) {
+	g := startStreaming(t, `
+	handle /broken/* {
+		error 503
+	}
+	handle_errors {
+		curfew
+		rewrite * /sse
+		reverse_proxy STREAMS
+	}`)
+	for i := range 8 {
+		alice := fmt.Sprintf("alice-%d", i)
+		s := openBody(t, g, 1, "/broken/1", alice)
+		if err := s.alive(); err != nil {
+			t.Fatalf("it does not work: %v", err)
+		}
+		if n := cutBy(g.revoke(map[string]string{"iss": g.issuer.URL, "sub": alice})); n != 1 {
+			t.Errorf("%d were cut, want the one", n)
+		}
+		if got := s.end(t); got != "aborted" {
+			t.Errorf("it ended with %q", got)
+		}
+	}
+	g.awaitNoneLive()
+}
+
 // again asks once more with a session's token.
 func (g *streaming) again(s *session) int { return g.get("/hello", s.token).StatusCode }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -174,7 +175,10 @@ func (o *keyObserver) Fetched(result token.FetchResult, err error) {
 func (o *keyObserver) UnknownKey() { o.unknownKID.Inc() }
 
 // observer counts and logs what a node does.
-type observer struct{ metrics *metrics }
+type observer struct {
+	metrics *metrics
+	state   node.State // the last; changes come one at a time
+}
 
 // log is Caddy's logger of the moment: a configuration's own would not outlive it.
 func (*observer) log() *zap.Logger { return caddy.Log().Named("curfew") }
@@ -192,7 +196,13 @@ func (o *observer) Enforced(source string, took time.Duration) {
 	o.metrics.enforcement.WithLabelValues(source).Observe(took.Seconds())
 }
 
+// Changed counts and logs another state.
 func (o *observer) Changed(s node.State, why error) {
+	before := o.state
+	o.state = s
+	if (before == node.Fenced) != (s == node.Fenced) {
+		o.metrics.fences.Inc()
+	}
 	switch s {
 	case node.Damaged:
 		o.metrics.integrity.Inc()
@@ -200,7 +210,9 @@ func (o *observer) Changed(s node.State, why error) {
 			zap.Error(why))
 	case node.Starting:
 		o.log().Warn("not ready", zap.Error(why))
-	case node.Ready, node.Fenced:
+	case node.Fenced:
+		o.log().Error("fenced: this node can't prove that it knows every revocation; it refuses requests until it can", zap.Error(why))
+	case node.Ready:
 		o.log().Info("node " + s.String())
 	}
 }
@@ -221,6 +233,7 @@ var (
 	descMaxStale   = prometheus.NewDesc("curfew_max_staleness_seconds", "How stale this node may be before it fences itself.", nil, nil)
 	descReady      = prometheus.NewDesc("curfew_ready", "1 while requests are decided.", nil, nil)
 	descFenced     = prometheus.NewDesc("curfew_fenced", "1 while this node refuses because it can't prove that it is fresh.", nil, nil)
+	descOffset     = prometheus.NewDesc("curfew_clock_offset_seconds", "This machine's clock minus that of the ledger's servers.", nil, nil)
 	descNodes      = prometheus.NewDesc("curfew_nodes", "Nodes heard of, by state.", []string{"state"}, nil)
 	descExpected   = prometheus.NewDesc("curfew_nodes_expected", "Nodes that should be there; 0: not configured.", nil, nil)
 )
@@ -230,7 +243,7 @@ var (
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descLedger, descConfig, descCacheBytes, descEvictions, descEntries, descIndexBytes, descSequence,
-		descFresh, descMaxStale, descReady, descFenced, descNodes, descExpected,
+		descFresh, descMaxStale, descReady, descFenced, descOffset, descNodes, descExpected,
 	} {
 		ch <- d
 	}
@@ -247,8 +260,8 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	state := n.State()
 	gauge(descReady, oneIf(state == node.Ready))
 	gauge(descFenced, oneIf(state == node.Fenced))
-	for s := node.Starting; s <= node.Damaged; s++ {
-		gauge(descNodes, oneIf(s == state), s.String())
+	for s, count := range byState(n.Nodes()) {
+		gauge(descNodes, count, s)
 	}
 	if a := g.gateway.app.Load(); a != nil {
 		gauge(descConfig, 1, a.digest)
@@ -260,16 +273,47 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(descEvictions, prometheus.CounterValue, float64(cache.Evictions()))
 	if l, err := n.Log(); err == nil {
 		head := l.Head().Position
-		gauge(descLedger, 1, "local", strconv.FormatUint(head.Epoch, 10))
+		gauge(descLedger, 1, g.gateway.store.kind, strconv.FormatUint(head.Epoch, 10))
 		gauge(descSequence, float64(head.Sequence))
 	}
-	if state == node.Ready {
-		gauge(descFresh, float64(time.Now().UnixMilli())/1000)
+	if state == node.Ready || state == node.Fenced {
+		gauge(descFresh, float64(time.Now().Add(-n.Staleness()).UnixMilli())/1000)
+	}
+	if offset, known := clockOffset(n); known {
+		gauge(descOffset, offset.Seconds())
 	}
 	for _, k := range append(revocation.Kinds(), revocation.KindEveryone) {
 		gauge(descEntries, float64(n.Index().Entries(k)), k.String())
 	}
 	gauge(descIndexBytes, float64(n.Index().Bytes()))
+}
+
+// byState counts nodes, with a zero for every state that none is in.
+func byState(nodes []node.Status) map[string]float64 {
+	of := map[string]float64{node.Silent: 0}
+	for s := node.Starting; s <= node.Damaged; s++ {
+		of[s.String()] = 0
+	}
+	for i := range nodes {
+		if _, known := of[nodes[i].State]; known { // others choose their own words
+			of[nodes[i].State]++
+		}
+	}
+	return of
+}
+
+// clockOffset is zero where the node's own clock is the ledger's.
+func clockOffset(n *node.Node) (offset time.Duration, known bool) {
+	l, err := n.Log()
+	if err != nil {
+		return 0, false
+	}
+	shared, ok := l.(ledger.Shared)
+	if !ok {
+		return 0, true
+	}
+	c := shared.Connection()
+	return c.Offset, c.Measured
 }
 
 func oneIf(b bool) float64 {

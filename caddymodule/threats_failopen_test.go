@@ -397,8 +397,8 @@ func TestF7PairsOfDefects(t *testing.T) {
 		for _, b := range defects[i:] {
 			sub := fmt.Sprintf("%s+%s", a.name, b.name)
 			token := g.token(sub, tokentest.Claims{"acr": "mfa", "scope": "billing:write", "jti": "jti-of-" + sub}, a.claims, b.claims)
-			for _, d := range []defect{a, b} {
-				if d.spoil != nil {
+			for n, d := range []defect{a, b} {
+				if d.spoil != nil && (n == 0 || a.name != b.name) { // spoilt twice alike may be mended
 					token = d.spoil(token)
 				}
 				if d.target != nil {

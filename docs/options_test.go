@@ -20,6 +20,7 @@ var blocksOfOptions = []struct {
 	into              any
 }{
 	{"## Global options: `curfew`", "App.UnmarshalCaddyfile", caddymodule.App{}},
+	{"## `ledger nats <url>…`", "NATSLedger.parse", caddymodule.NATSLedger{}},
 	{"## `issuer <url>`", "App.parseIssuer", caddymodule.Issuer{}},
 	{"## `policy <name>`", "Requirements.options", caddymodule.Requirements{}},
 	{"## Guard: `curfew [<matcher>] [<policy>…]`", "Guard.UnmarshalCaddyfile", caddymodule.Guard{}},

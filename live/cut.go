@@ -68,7 +68,7 @@ func (q *Request) cutFor(why *Refusal) bool {
 	q.end.Store(&end{why, time.Now()})
 	q.mu.Unlock()
 	q.registry.observer().Cut(why.Reason)
-	q.cancel()
+	q.lifetime.end()
 	q.sever(false)
 	q.registry.chase.add(q)
 	return true

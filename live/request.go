@@ -1,7 +1,6 @@
 package live
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -78,7 +77,7 @@ type Request struct {
 	request    *http.Request // as it came, with the context it came with
 	credential *revocation.Credential
 	controller *http.ResponseController
-	cancel     context.CancelFunc
+	lifetime   lifetime
 	body       body
 	protocol   Protocol
 	kept       names
@@ -115,19 +114,23 @@ type end struct {
 // A response that was cut after it had begun ends in a panic with
 // [http.ErrAbortHandler], which is how net/http and those like it are told to
 // abort a stream.
-func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, t Terms, next Handler) (err error) {
-	q := &Request{
-		ResponseWriter: w, registry: g, request: r, credential: t.Credential, judge: t.Judge, controller: t.Controller,
-		protocol: protocolOf(r),
-	}
+func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, t Terms, next Handler) error {
+	return g.ServeIn(new(Request), w, r, t, next)
+}
+
+// ServeIn is [Registry.Serve] with room for the request, which must be zero and
+// is never to be used again: whoever has to allocate for the request anyway
+// saves an allocation.
+func (g *Registry) ServeIn(q *Request, w http.ResponseWriter, r *http.Request, t Terms, next Handler) (err error) {
+	q.ResponseWriter, q.registry, q.request, q.protocol = w, g, r, protocolOf(r)
+	q.credential, q.judge, q.controller = t.Credential, t.Judge, t.Controller
 	if q.protocol == WebSocket && r.ProtoMajor > 1 {
 		q.frames = new(frames)
 	}
 	q.deadline, q.due = t.deadline()
 	q.kept.note(w.Header())
-	ctx, cancel := context.WithCancel(r.Context())
-	q.cancel = cancel
-	r = r.WithContext(ctx)
+	q.lifetime.Context = r.Context()
+	r = r.WithContext(&q.lifetime)
 	if r.Body != nil && r.Body != http.NoBody {
 		q.body = body{r.Body, q}
 		r.Body = &q.body
@@ -190,7 +193,7 @@ func (q *Request) leave(err *error) {
 // over forgets the request.
 func (q *Request) over() {
 	q.shard.remove(q)
-	q.cancel()
+	q.lifetime.end()
 	if end := q.end.Load(); end != nil {
 		q.registry.observer().Ended(q.protocol, time.Since(end.at))
 	}

@@ -1,16 +1,15 @@
 package node
 
 import (
-	"context"
+	"cmp"
+	"slices"
 	"time"
-
-	"curfew.dev/curfew/revocation"
 )
 
 // Status is what a node says of itself and of the others.
 type Status struct {
 	Node         string  `json:"node"`
-	State        string  `json:"state" enum:"starting,ready,fenced,damaged,closed"`
+	State        string  `json:"state" enum:"starting,ready,fenced,damaged,silent,closed"`
 	Why          string  `json:"why,omitempty"`
 	Position     string  `json:"position"`
 	Epoch        uint64  `json:"epoch"`
@@ -20,13 +19,19 @@ type Status struct {
 	LastHeard    *Time   `json:"last_heard"`
 }
 
+// Silent is the state of a node that was not heard within its max_staleness.
+const Silent = "silent"
+
 // ID is the node's `name/instance`.
 func (n *Node) ID() string { return n.cfg.Name + "/" + n.cfg.Instance }
 
-// Status is this node's own line. Version and config digest are the caller's
-// to fill in.
+// Status is this node's own line.
 func (n *Node) Status() Status {
-	s := Status{Node: n.ID(), State: n.State().String(), LastHeard: NewTime(n.cfg.Now())}
+	is := n.settings.Load()
+	s := Status{
+		Node: n.ID(), State: n.State().String(), LastHeard: NewTime(n.cfg.Now()),
+		Version: is.Version, ConfigDigest: is.ConfigDigest, Staleness: n.Staleness().Seconds(),
+	}
 	if why := n.Why(); why != nil {
 		s.Why = why.Error()
 	}
@@ -37,48 +42,43 @@ func (n *Node) Status() Status {
 	return s
 }
 
-// Receipt tells how a record stands now, or [ledger.ErrNotFound].
-func (n *Node) Receipt(ctx context.Context, ref revocation.Ref) (Receipt, error) {
-	l, err := n.Log()
-	if err != nil {
-		return Receipt{}, err
-	}
-	r, err := l.Get(ctx, ref)
-	if err != nil {
-		return Receipt{}, err
-	}
-	return n.ReceiptOf(&r, ref), nil
+// Nodes are this node and, in a cluster, every other that was heard lately, by
+// name. What left in an orderly way is not among them.
+func (n *Node) Nodes() []Status {
+	return append([]Status{n.Status()}, n.peers.statuses(n.cfg.Now())...)
 }
 
-// ReceiptOf tells how a record that is known to be in the ledger stands now.
-func (n *Node) ReceiptOf(r *revocation.Record, ref revocation.Ref) Receipt {
-	out := receipt(r, ref)
-	if !r.Lifts.IsZero() {
-		out.Lifts = n.liftedID(r.Lifts)
-	}
-	out.Durability = "verified"
-	here := NodeReceipt{Node: n.ID(), State: "pending", LiveRequestsCut: n.cutBy(ref)}
-	out.Enforcement.LiveRequestsCut = here.LiveRequestsCut
-	out.Enforcement.State = "pending"
-	if since, ok := n.enforcedSince(ref.Position, time.UnixMilli(r.Time)); ok {
-		here.State, here.EnforcedAt = "enforced", NewTime(since)
-		out.Enforcement.State = "enforced"
-		if n.expected.Load() > 1 {
-			out.Enforcement.State = "partial"
+func (p *peers) statuses(now time.Time) []Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []Status
+	for _, q := range p.of {
+		if q.heard.IsZero() || q.said.Leaving {
+			continue
 		}
-		// A local ledger has one reader, which is fresh by construction: the
-		// bound is the moment itself.
-		out.Enforcement.EnforcedBy = here.EnforcedAt
+		all = append(all, q.status(now))
 	}
-	out.Enforcement.Nodes = []NodeReceipt{here}
-	return out
+	slices.SortFunc(all, func(a, b Status) int { return cmp.Compare(a.Node, b.Node) })
+	return all
 }
 
-func (n *Node) liftedID(ref revocation.Ref) string {
-	if l, err := n.Log(); err == nil {
-		if r, err := l.Get(context.Background(), ref); err == nil {
-			return ref.ID(r.Type)
+func (p *peer) status(now time.Time) Status {
+	s := Status{
+		Node: p.said.Node, State: p.state(now), Why: p.said.Why, Position: p.said.Position.String(), Epoch: p.said.Position.Epoch,
+		Staleness: p.said.Staleness.Seconds(), Version: p.said.Version, ConfigDigest: p.said.ConfigDigest, LastHeard: NewTime(p.heard),
+	}
+	if n := len(p.reached); n > 0 {
+		s.Position, s.Epoch = p.reached[n-1].at.String(), p.reached[n-1].at.Epoch
+	}
+	return s
+}
+
+// state is the last that was heard. A damaged node can't be heard any more.
+func (p *peer) state(now time.Time) string {
+	for s := Starting; s <= Damaged; s++ {
+		if p.said.State == s.String() && (s == Damaged || p.isHeard(now)) {
+			return p.said.State
 		}
 	}
-	return ref.String()
+	return Silent
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -95,11 +96,24 @@ func BenchmarkHit(b *testing.B) {
 func BenchmarkBadToken(b *testing.B) {
 	f := newFixture(b)
 	good := f.Sign(f.Claims(api, start))
+	forged := func(n int) string { // never the same within a thousand
+		at := len(good) - 4 - n%10*4
+		return good[:at] + strconv.Itoa(n/10%10) + strconv.Itoa(n/100%10) + good[at+2:]
+	}
+	b.Run("signature, ever new", func(b *testing.B) {
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			if _, err := f.verify(forged(n)); err == nil {
+				b.Fatal("admitted")
+			}
+		}
+	})
 	for name, raw := range map[string]string{
 		"dots":      strings.Repeat(".", MaxBytes),
 		"garbage":   strings.Repeat("x", 900),
 		"json":      good[:3] + "A" + good[4:],
 		"kid":       f.Key().Sign(b, []byte(`{"iss":"`+issuerURL+`"}`), map[string]any{"kid": "unknown"}),
+		"expired":   f.Sign(f.Claims(api, start), tokentest.Claims{"iat": start.Unix() - 7200, "exp": start.Unix() - 3600}),
 		"signature": good[:len(good)-2] + flip(good[len(good)-2]) + good[len(good)-1:],
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -12,7 +12,8 @@
 //     up by issuer and kid together.
 //  4. The claims are judged: kind of token, audience, instants, identifiers.
 //
-// A [Cache] remembers what passed, by the whole token.
+// A [Cache] remembers what passed, by the whole token. Of what was refused,
+// nothing is remembered but whether its key signed it.
 //
 // # What it must never do
 //

@@ -116,6 +116,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, now time.Time) (*Toke
 		return nil, err
 	}
 	if err := i.judge(c.header, claims, now); err != nil {
+		i.checked.note(raw, k, true)
 		return nil, err
 	}
 	return newToken(i, c, claims, k), nil
@@ -130,10 +131,11 @@ type issuer struct {
 	rules      string
 	algorithms []jose.SignatureAlgorithm
 	oidc       *oidc.IDTokenVerifier
+	checked    *checked
 }
 
 func newIssuer(c IssuerKeys, extra []string, rules string) (*issuer, error) {
-	i := &issuer{Issuer: c.withDefaults(), keys: c.Keys, rules: rules}
+	i := &issuer{Issuer: c.withDefaults(), keys: c.Keys, rules: rules, checked: newChecked()}
 	var err error
 	if i.dialect, err = newDialect(i.Issuer, extra); err != nil {
 		return nil, err
@@ -162,9 +164,9 @@ func (i *issuer) judge(h header, c *claims, now time.Time) error {
 
 // signing passes a token through go-oidc to VerifySignature, and the key back.
 type signing struct {
-	header header
-	key    *key
-	err    error
+	*compact
+	key *key
+	err error
 }
 
 type signingContext struct{}
@@ -174,7 +176,13 @@ func (i *issuer) signedBy(ctx context.Context, c *compact) (*key, error) {
 	if !i.hasKey(ctx, c.header) {
 		return nil, errUnknownKey
 	}
-	s := &signing{header: c.header}
+	if k, known := i.recall(ctx, c); known {
+		if k == nil {
+			return nil, errSignature
+		}
+		return k, nil
+	}
+	s := &signing{compact: c}
 	_, err := i.oidc.Verify(context.WithValue(ctx, signingContext{}, s), c.raw)
 	switch {
 	case s.err != nil:
@@ -189,11 +197,28 @@ func (i *issuer) signedBy(ctx context.Context, c *compact) (*key, error) {
 // looks again if need be. It stands before everything that costs something:
 // whoever makes kids up shall not have tokens parsed twice.
 func (i *issuer) hasKey(ctx context.Context, h header) bool {
-	if i.keys.ring.Load().find(h.kid, h.alg) != nil {
+	if i.named(h) != nil {
 		return true
 	}
 	i.keys.observer.UnknownKey()
-	return i.keys.refresh(ctx) && i.keys.ring.Load().find(h.kid, h.alg) != nil
+	return i.keys.refresh(ctx) && i.named(h) != nil
+}
+
+// named is the key that a header names; nil if the issuer publishes none.
+func (i *issuer) named(h header) *key { return i.keys.ring.Load().find(h.kid, h.alg) }
+
+// recall is the key that is known to have signed the token; nil and known: its
+// signature is wrong. As for any wrong signature, the issuer is asked first
+// whether it has replaced the key.
+func (i *issuer) recall(ctx context.Context, c *compact) (k *key, known bool) {
+	k = i.named(c.header)
+	switch signed, known := i.checked.recall(c.raw, k); {
+	case !known:
+		return nil, false
+	case signed:
+		return k, true
+	}
+	return nil, !i.keys.refresh(ctx) || i.named(c.header) == k
 }
 
 // VerifySignature implements [oidc.KeySet].
@@ -213,19 +238,23 @@ func (i *issuer) VerifySignature(ctx context.Context, raw string) ([]byte, error
 	return payload, s.err
 }
 
-var errUnknownKey error = invalid("the issuer has no key for its kid and alg")
+var (
+	errUnknownKey error = invalid("the issuer has no key for its kid and alg")
+	errSignature  error = invalid("its signature is wrong")
+)
 
 // try checks the signature with the key that the header names, and notes the
 // outcome.
 func (i *issuer) try(s *signing, jws *jose.JSONWebSignature) []byte {
-	k := i.keys.ring.Load().find(s.header.kid, s.header.alg)
+	k := i.named(s.header)
 	if k == nil {
 		s.err = errUnknownKey
 		return nil
 	}
 	payload, err := jws.Verify(k.verifier(s.header.alg))
 	if err != nil {
-		s.err = invalid("its signature is wrong")
+		i.checked.note(s.raw, k, false)
+		s.err = errSignature
 		return nil
 	}
 	s.key, s.err = k, nil

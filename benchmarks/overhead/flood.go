@@ -12,22 +12,45 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// bad are tokens that are refused, by how far they get. The last byte of a
-// signature is left alone: its lowest bits mean nothing.
-func bad(good string) map[string]string {
+// bad are tokens that are refused, by how far they get: most kinds are one
+// token that comes over and over, as from a client that does not give up.
+func bad(good, expired string) map[string][]string {
 	parts := strings.Split(good, ".")
-	flipped := []byte(parts[2])
-	flipped[len(flipped)/2] ^= 1
-	return map[string]string{
-		"no token at all":   strings.Repeat("x", rig.TokenLength),
-		"unreadable claims": parts[0] + "." + strings.Repeat("x", len(parts[1])) + "." + parts[2],
-		"unknown kid":       rig.WithKeyID(good, "unheard-of"),
-		"wrong signature":   parts[0] + "." + parts[1] + "." + string(flipped),
+	forgeries := forged(parts)
+	return map[string][]string{
+		"no token at all":            {strings.Repeat("x", rig.TokenLength)},
+		"unreadable claims":          {parts[0] + "." + strings.Repeat("x", len(parts[1])) + "." + parts[2]},
+		"unknown kid":                {rig.WithKeyID(good, "unheard-of")},
+		"expired":                    {expired},
+		"wrong signature":            forgeries[:1],
+		"wrong signature, ever anew": forgeries,
 	}
 }
 
+// forged are more tokens with wrong signatures than a gateway remembers. The
+// last byte of a signature is left alone: its lowest bits mean nothing.
+func forged(parts []string) []string {
+	var tokens []string
+	for a := range 60 {
+		for b := range a {
+			flipped := []byte(parts[2])
+			flipped[a], flipped[b] = other(flipped[a]), other(flipped[b])
+			tokens = append(tokens, parts[0]+"."+parts[1]+"."+string(flipped))
+		}
+	}
+	return tokens
+}
+
+// other is another letter of base64url.
+func other(c byte) byte {
+	if c == 'A' {
+		return 'B'
+	}
+	return 'A'
+}
+
 // kinds are the keys of bad, cheapest first.
-var kinds = []string{"no token at all", "unreadable claims", "unknown kid", "wrong signature"}
+var kinds = []string{"no token at all", "unreadable claims", "unknown kid", "expired", "wrong signature", "wrong signature, ever anew"}
 
 // flooded is what good requests felt, and what bad ones cost.
 type flooded struct {
@@ -67,6 +90,10 @@ func runFlood(o options) error {
 	if err != nil {
 		return err
 	}
+	expired, err := p.provider.Expired("user-expired")
+	if err != nil {
+		return err
+	}
 	good := rig.Load{Address: g.App, Connections: 16, Rate: o.rate}
 	for _, token := range tokens {
 		good.Requests = append(good.Requests, rig.Request(g.App, token))
@@ -77,7 +104,7 @@ func runFlood(o options) error {
 	fmt.Println("|---|---|---|---|---|---|---|---|---|")
 	for _, kind := range kinds {
 		f := flooded{kind: kind}
-		if err := p.flood(g, good, bad(tokens[0])[kind], &f); err != nil {
+		if err := p.flood(g, good, bad(tokens[0], expired)[kind], &f); err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
 		f.print()
@@ -88,8 +115,11 @@ func runFlood(o options) error {
 // floodConnections carry the bad requests.
 const floodConnections = 64
 
-func (p *place) flood(g *gateway, good rig.Load, token string, f *flooded) error {
-	evil := rig.Load{Address: g.App, Connections: floodConnections, Rate: p.badRate, Requests: [][]byte{rig.Request(g.App, token)}}
+func (p *place) flood(g *gateway, good rig.Load, tokens []string, f *flooded) error {
+	evil := rig.Load{Address: g.App, Connections: floodConnections, Rate: p.badRate}
+	for _, token := range tokens {
+		evil.Requests = append(evil.Requests, rig.Request(g.App, token))
+	}
 	began, before := time.Now(), p.provider.Fetches()
 	for range p.rounds {
 		calm, cpu, err := p.together(g, good, nil)

@@ -107,8 +107,15 @@ const TokenLength = 1024
 
 // Token is an access token of a subject with all the usual claims. It lives
 // for an hour.
-func (p *Provider) Token(subject string) (string, error) {
-	now := time.Now().Unix()
+func (p *Provider) Token(subject string) (string, error) { return p.issue(subject, time.Now()) }
+
+// Expired is a token that was good until an hour ago.
+func (p *Provider) Expired(subject string) (string, error) {
+	return p.issue(subject, time.Now().Add(-2*time.Hour))
+}
+
+func (p *Provider) issue(subject string, at time.Time) (string, error) {
+	now := at.Unix()
 	claims := map[string]any{
 		"iss": p.URL, "aud": Audience, "sub": subject, "client_id": "web", "sid": "sid-" + subject, "jti": "jti-" + subject,
 		"iat": now - 60, "auth_time": now - 60, "exp": now + 3600, "device_id": "device-" + subject, "tid": "contoso",

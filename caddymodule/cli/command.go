@@ -13,7 +13,7 @@ force, and look after the ledger that it is written in.
 
 The commands speak to the admin endpoint of a running Caddy (--address, or the
 environment variable CADDY_ADMIN), except init, adopt and doctor, which work on
-the directory of a ledger.
+the directory of a ledger, or of this node's replica of a cluster's.
 
 Exit status: 0 enforced, 3 written but not in force everywhere yet, 4 refused
 by the gateway, 1 anything else: it could not be reached, could not do it, or

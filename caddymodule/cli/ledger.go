@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/ledger/nats"
 )
 
 // genesis says what the first record of an epoch does.
@@ -35,6 +36,16 @@ func (g *genesis) options(l *ledgerFlags) (local.Options, error) {
 	return o, err
 }
 
+// onlyLocal refuses what a cluster's gateways say in their configuration.
+func (g *genesis) onlyLocal(cmd *cobra.Command) error {
+	for _, flag := range []string{"trust-existing", "clock-skew"} {
+		if cmd.Flags().Changed(flag) {
+			return fmt.Errorf("--%s is for a local ledger: a cluster's begins as on_empty and clock_skew of the gateway's configuration say", flag)
+		}
+	}
+	return nil
+}
+
 func (g *genesis) effect() string {
 	if g.trust {
 		return "sessions that exist go on"
@@ -49,16 +60,23 @@ func initialise() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Begins a ledger in an empty directory",
+		Short: "Begins a ledger in an empty directory or stream",
 		Long: `Begins the ledger that a gateway with on_empty refuse is waiting for. It signs
 everybody out, because an empty directory may be a volume that was lost, unless
-told otherwise. Run it as the user that Caddy runs as.`,
+told otherwise. Run it as the user that Caddy runs as.
+
+With --stream it tells this machine's gateway, which must run, to begin the
+ledger of its cluster. One gateway of a cluster is enough.`,
 		Example: `  $ sudo -u caddy caddy curfew init --dir /var/lib/curfew
-  $ sudo -u caddy caddy curfew init --trust-existing`,
+  $ sudo -u caddy caddy curfew init --trust-existing
+  $ sudo -u caddy caddy curfew init --stream CURFEW`,
 		Args: cobra.NoArgs,
 	}
 	bindAll(cmd, &l, &first)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		if r, named, err := l.replica(); named {
+			return first.tell(cmd, r, err, nats.MarkerInit, "begun")
+		}
 		o, err := first.options(&l)
 		if err == nil {
 			err = local.Init(o)
@@ -91,6 +109,12 @@ first, run it as the user that Caddy runs as, and look at doctor before.`,
 	bindAll(cmd, &l, &first)
 	cmd.Flags().BoolVar(&yes, "yes", false, "Yes, adopt it")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		if r, named, err := l.replica(); named {
+			if err == nil && !yes {
+				err = errors.New("adopting a stream begins a new epoch of it, and signs out whom on_empty says; add --yes if that is what you want")
+			}
+			return first.tell(cmd, r, err, nats.MarkerAdopt, "adopted")
+		}
 		o, err := first.options(&l)
 		if err != nil {
 			return err
@@ -117,13 +141,19 @@ func doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Says what is wrong with a ledger and what can be done",
 		Long: `Reads and verifies all of a ledger and changes nothing. Exits 0 when it is sound,
-1 when it is not. Stop the gateway first: a ledger in use is locked.`,
+1 when it is not. Stop the gateway first: a ledger in use is locked.
+
+With --stream it reads this node's replica of a cluster's ledger.`,
 		Example: `  $ caddy curfew doctor
-  $ caddy curfew doctor --dir /var/lib/curfew --json`,
+  $ caddy curfew doctor --dir /var/lib/curfew --json
+  $ caddy curfew doctor --stream CURFEW`,
 		Args: cobra.NoArgs,
 	}
 	l.bind(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		if r, named, err := l.replica(); named {
+			return examine(consoleOf(cmd), r, err)
+		}
 		dir, witness, err := l.paths()
 		if err != nil {
 			return err
@@ -131,6 +161,37 @@ func doctor() *cobra.Command {
 		return writeReport(consoleOf(cmd), local.Inspect(dir, witness), "sound")
 	})
 	return cmd
+}
+
+// tell has the gateway of a replica do something, unless something speaks
+// against it.
+func (g *genesis) tell(cmd *cobra.Command, r replica, against error, marker, done string) error {
+	if err := errors.Join(against, g.onlyLocal(cmd)); err != nil {
+		return err
+	}
+	if err := r.tell(cmd.Context(), marker); err != nil {
+		return err
+	}
+	con := consoleOf(cmd)
+	if con.json {
+		return con.raw([]byte("{}"))
+	}
+	_, err := fmt.Fprintln(con.out, done+": `caddy curfew nodes` shows which nodes go on")
+	return err
+}
+
+// examine reports on a replica.
+func examine(con console, r replica, err error) error {
+	if err == nil {
+		err = r.check()
+	}
+	if err != nil {
+		return err
+	}
+	if !con.json {
+		r.writeMarkers(con.out)
+	}
+	return writeReport(con, r.inspect(), "sound")
 }
 
 // writeReport prints a report, under a headline when nothing is wrong. What is

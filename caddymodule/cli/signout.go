@@ -50,7 +50,7 @@ that must not be seen in the arguments go into --target-file.`,
 	}
 	bindAll(cmd, &g, &from, &why, &care, &repeat)
 	whom.bind(cmd)
-	cmd.Flags().DurationVar(&wait, "wait", 0, "Let the gateway wait this long for the other nodes")
+	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "How long the gateway waits for the other nodes, up to 8s")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		target, err := whom.target(cmd, &g)
 		if err != nil {
@@ -61,7 +61,7 @@ that must not be seen in the arguments go into --target-file.`,
 			return err
 		}
 		request := revocationRequest{Target: target, instant: from, note: why, consent: agreed}
-		if wait > 0 {
+		if cmd.Flags().Changed("wait") {
 			request.Wait = wait.String()
 		}
 		body, err := g.write(cmd.Context(), "POST", apiRevocations, request, repeat.key)

@@ -56,9 +56,10 @@ node is ready, 3 when one is not.`,
 func nodes() *cobra.Command {
 	var g gateway
 	cmd := &cobra.Command{
-		Use:     "nodes",
-		Short:   "Lists the nodes with position, staleness and state",
-		Long:    `Lists every node that this one knows of, as it was last heard.`,
+		Use:   "nodes",
+		Short: "Lists the nodes with position, staleness and state",
+		Long: `Lists every node that this one knows of, as it was last heard. A * marks an
+epoch, version or configuration that differs from this node's, the first.`,
 		Example: `  $ caddy curfew nodes`,
 		Args:    cobra.NoArgs,
 	}
@@ -94,8 +95,22 @@ func writeStatus(w io.Writer, n nodesAnswer, issuers []string) error {
 func writeNodes(w io.Writer, n nodesAnswer) error {
 	s := newSheet(w)
 	s.row("NODE", "STATE", "POSITION", "STALENESS", "LAST HEARD", "VERSION", "CONFIG")
-	for _, n := range n.Items {
-		s.row(n.Node, n.State, n.Position, secondsText(n.Staleness), timeText(n.LastHeard), n.Version, n.ConfigDigest)
+	drift := false
+	mark := func(text string, differs bool) string {
+		if !differs {
+			return text
+		}
+		drift = true
+		return text + " *"
 	}
-	return s.flush()
+	for i := range n.Items {
+		is, first := &n.Items[i], &n.Items[0]
+		s.row(is.Node, is.State, mark(is.Position, is.Epoch != first.Epoch), secondsText(is.Staleness), timeText(is.LastHeard),
+			mark(is.Version, is.Version != first.Version), mark(is.ConfigDigest, is.ConfigDigest != first.ConfigDigest))
+	}
+	err := s.flush()
+	if drift && err == nil {
+		_, err = fmt.Fprintln(w, "* differs from", printable(n.Items[0].Node))
+	}
+	return err
 }

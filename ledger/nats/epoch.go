@@ -48,7 +48,7 @@ func (l *Ledger) prepare() (jetstream.Stream, error) {
 	if err := l.options.checkSettings(info.Config); err != nil {
 		return nil, err
 	}
-	if info.State.LastSeq == 0 {
+	if info.State.LastSeq == 0 && !l.marked(MarkerAdopt) {
 		return nil, l.begin(false)
 	}
 	l.absent = 0
@@ -68,9 +68,13 @@ func (l *Ledger) prepare() (jetstream.Stream, error) {
 	return s, nil
 }
 
+// markerAge is how long an operator's word counts: one that nobody acted on must
+// not adopt a sound stream months later.
+const markerAge = 10 * time.Minute
+
 func (l *Ledger) marked(name string) bool {
-	_, err := os.Stat(filepath.Join(l.options.Dir, name))
-	return err == nil
+	marker, err := os.Stat(filepath.Join(l.options.Dir, name))
+	return err == nil && l.options.Now().Sub(marker.ModTime()) < markerAge
 }
 
 func (l *Ledger) unmark(name string) error {
@@ -92,10 +96,10 @@ func (l *Ledger) begin(create bool) error {
 		if l.absent++; l.absent < absentTimes {
 			return fmt.Errorf("the stream %s is missing or empty, and this node has seen its ledger", l.options.Stream)
 		}
-		return fmt.Errorf("%w: the stream %s is missing or empty, and this node has seen its ledger: restore it, or run `caddy curfew adopt`", errSuspect, l.options.Stream)
+		return fmt.Errorf("%w: the stream %s is missing or empty, and this node has seen its ledger: restore it, or run `caddy curfew adopt --stream %s`", errSuspect, l.options.Stream, l.options.Stream)
 	}
 	if !adopt && l.options.OnEmpty == local.Refuse && !l.marked(MarkerInit) {
-		return fmt.Errorf("%w: the stream %s is empty; restore it, or run `caddy curfew init`", ledger.ErrUninitialised, l.options.Stream)
+		return fmt.Errorf("%w: the stream %s is empty; restore it, or run `caddy curfew init --stream %s`", ledger.ErrUninitialised, l.options.Stream, l.options.Stream)
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()

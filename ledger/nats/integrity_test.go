@@ -121,6 +121,25 @@ func TestLostStream(t *testing.T) {
 	}
 }
 
+// Where the whole stream is lost, the nodes have what it had.
+func TestAdoptWhatIsLeft(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a := join(t, fleetOptions(t, c, "a"))
+	last := a.write("one")
+	a.leave()
+	if err := raw(t, c).DeleteStream(t.Context(), "CURFEW"); err != nil {
+		t.Fatal(err)
+	}
+	mark(t, a, nats.MarkerAdopt)
+	a = join(t, a.options)
+	a.reaches(revocation.Position{Epoch: 2, Sequence: 2})
+	fresh := join(t, fleetOptions(t, c, "fresh"))
+	until(t, "a newcomer has it", func() bool { return slices.Contains(fresh.reasons(), "one") })
+	if _, err := fresh.Get(t.Context(), revocation.Ref{Position: last}); err != nil {
+		t.Error(err)
+	}
+}
+
 // A stream that lost its tail hands out the same sequences again. The one that
 // knew the tail notices when it writes, and everybody when it ticks.
 func TestLostTail(t *testing.T) {

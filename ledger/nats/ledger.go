@@ -212,7 +212,7 @@ func (l *Ledger) Err() error {
 // fail remembers that the log can't be trusted, for good.
 func (l *Ledger) fail(err error) error {
 	if !errors.Is(err, ledger.ErrIntegrity) {
-		err = fmt.Errorf("%w: %w; `caddy curfew doctor` says what can be done", ledger.ErrIntegrity, err)
+		err = fmt.Errorf("%w: %w; where it can't be restored, `caddy curfew adopt --stream %s` begins a new epoch with what the nodes have", ledger.ErrIntegrity, err, l.options.Stream)
 	}
 	if l.failure.CompareAndSwap(nil, &err) {
 		l.log.Error("the ledger of the cluster can't be trusted", "error", err)

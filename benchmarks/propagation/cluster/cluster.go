@@ -1,0 +1,155 @@
+// Package cluster runs a JetStream cluster for benchmarks: real servers, each a
+// process of its own, set up as the ledger's promises need them and on loopback
+// only. It must never know what is written to them.
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"curfew.dev/curfew/benchmarks/rig"
+)
+
+// Cluster is servers that run.
+type Cluster struct {
+	servers []*server
+}
+
+// server is one of them, and where it listens.
+type server struct {
+	name                   string
+	client, route, monitor string
+	process                *rig.Process
+}
+
+// Build compiles the server that go.mod names into a directory, unless a path
+// of one is given, and returns where it is.
+func Build(given, dir string) (binary string, err error) {
+	if given != "" {
+		return filepath.Abs(given)
+	}
+	binary = filepath.Join(dir, "nats-server")
+	out, err := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building nats-server (run this inside the repository): %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Start starts n servers of a binary, which keep what they keep below dir, and
+// waits until they form a cluster.
+func Start(binary, dir string, n int) (*Cluster, error) {
+	c := new(Cluster)
+	for i := range n {
+		s := &server{name: fmt.Sprint("n", i+1)}
+		for _, address := range []*string{&s.client, &s.route, &s.monitor} {
+			var err error
+			if *address, err = rig.FreeAddress(); err != nil {
+				return nil, err
+			}
+		}
+		c.servers = append(c.servers, s)
+	}
+	for _, s := range c.servers {
+		if err := c.start(s, binary, filepath.Join(dir, s.name)); err != nil {
+			c.Stop()
+			return nil, err
+		}
+	}
+	for _, s := range c.servers {
+		if err := rig.Await(s.process, rig.Patience, func() error { return s.healthy(n) }); err != nil {
+			c.Stop()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(s *server, binary, dir string) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory of a NATS server: %w", err)
+	}
+	config := filepath.Join(dir, "nats-server.conf")
+	if err := os.WriteFile(config, []byte(c.config(s, dir)), 0o600); err != nil {
+		return fmt.Errorf("configuring a NATS server: %w", err)
+	}
+	s.process, err = rig.Start(rig.Command{Name: s.name, Path: binary, Args: []string{"-c", config}, Dir: dir})
+	return err
+}
+
+func (c *Cluster) config(s *server, dir string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "server_name: %s\nlisten: %q\nhttp: %q\n", s.name, s.client, s.monitor)
+	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: always, max_mem: 1G, max_file: 16G }\n", dir)
+	if len(c.servers) > 1 {
+		fmt.Fprintf(&b, "cluster { name: benchmark, listen: %q, routes: [", s.route)
+		for _, peer := range c.servers {
+			fmt.Fprintf(&b, "%q, ", "nats-route://"+peer.route)
+		}
+		b.WriteString(" ] }\n")
+	}
+	return b.String()
+}
+
+// healthy asks a server whether it is well, and which cluster it sees.
+func (s *server) healthy(of int) error {
+	client := http.Client{Timeout: time.Second}
+	health, err := client.Get("http://" + s.monitor + "/healthz")
+	if err != nil {
+		return err
+	}
+	health.Body.Close()
+	answer, err := client.Get("http://" + s.monitor + "/jsz")
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	var seen struct {
+		Meta struct {
+			Leader string `json:"leader"`
+			Size   int    `json:"cluster_size"`
+		} `json:"meta_cluster"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&seen); err != nil {
+		return fmt.Errorf("reading the state of %s: %w", s.name, err)
+	}
+	if health.StatusCode != http.StatusOK || of > 1 && (seen.Meta.Leader == "" || seen.Meta.Size != of) {
+		return errors.New("the servers have not formed a cluster")
+	}
+	return nil
+}
+
+// URLs are those of all servers, for clients.
+func (c *Cluster) URLs() []string {
+	var urls []string
+	for _, s := range c.servers {
+		urls = append(urls, "nats://"+s.client)
+	}
+	return urls
+}
+
+// CPU is the time that all servers together have spent on CPUs.
+func (c *Cluster) CPU() (total time.Duration, err error) {
+	for _, s := range c.servers {
+		one, err := s.process.CPU()
+		if err != nil {
+			return 0, err
+		}
+		total += one
+	}
+	return total, nil
+}
+
+// Stop ends the servers.
+func (c *Cluster) Stop() {
+	for _, s := range c.servers {
+		s.process.Stop()
+	}
+}

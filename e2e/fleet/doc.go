@@ -1,0 +1,12 @@
+// Package fleet breaks a cluster from outside and holds it to its promises:
+// real Caddy processes with this module, three real NATS servers, relays between
+// them that lose what passes in one direction or both, an upstream that counts,
+// and a history of every call and every request, which is checked for the
+// invariants I1 to I7 when a test ends (docs/faults.md).
+//
+// Its tests have the build tag e2e. They have a short form, and with
+// CURFEW_LONG=1 a long one. The package must never import what it tests: only
+// the public interface is known here, and the provider of tokens, which is a
+// test's own. Nothing but loopback is spoken to, and only processes that a test
+// started are ended.
+package fleet

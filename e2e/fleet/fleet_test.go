@@ -1,0 +1,380 @@
+//go:build e2e
+
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"curfew.dev/curfew/token/tokentest"
+)
+
+// maxStaleness of the tests' gateways: long enough for two busy cores.
+const maxStaleness = 3 * time.Second
+
+// fleet is some gateways of one ledger.
+type fleet struct {
+	t        *testing.T
+	servers  *servers
+	stream   string
+	issuer   *tokentest.Issuer
+	upstream *upstream
+	history  *history
+	gateways []*gateway
+
+	dir     string
+	tokens  sync.Map // by subject
+	probes  atomic.Uint64
+	ctx     context.Context
+	quiet   context.CancelFunc
+	traffic sync.WaitGroup
+}
+
+// option changes a gateway before it is started.
+type option func(*gateway)
+
+var streams atomic.Uint64
+
+// newFleet runs n gateways, all ready, on servers, or on everybody's.
+func newFleet(t *testing.T, on *servers, n int, options ...option) *fleet {
+	t.Helper()
+	if _, err := buildCaddy(); err != nil {
+		t.Fatal(err)
+	}
+	if on == nil {
+		on = everybodys.get(t)
+	}
+	f := &fleet{
+		t: t, servers: on, stream: fmt.Sprintf("F%d", streams.Add(1)), issuer: tokentest.Start(t), upstream: newUpstream(t), history: new(history),
+	}
+	f.ctx, f.quiet = context.WithCancel(context.Background())
+	f.dir = t.TempDir()
+	t.Cleanup(f.close)
+	// The first begins the ledger; the others find it begun.
+	for i := range n {
+		g := f.add(fmt.Sprintf("edge-%d", i+1), options...)
+		if i == 0 {
+			g.start(t)
+		} else {
+			g.begin(t)
+		}
+	}
+	for _, g := range f.gateways {
+		g.awaitReady(t)
+	}
+	f.acquainted()
+	return f
+}
+
+// add makes a gateway that does not run yet.
+func (f *fleet) add(name string, options ...option) *gateway {
+	f.t.Helper()
+	home := filepath.Join(f.dir, name)
+	if err := os.Mkdir(home, 0o700); err != nil {
+		f.t.Fatal(err)
+	}
+	g := &gateway{
+		Name: name, Issuer: f.issuer.URL, Stream: f.stream, Upstream: strings.TrimPrefix(f.upstream.URL, "http://"), MaxStaleness: maxStaleness,
+		App: freeAddress(), API: freeAddress(), Ops: freeAddress(), Endpoint: freeAddress(), home: home, log: filepath.Join(home, "log"),
+		client: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	}
+	for _, s := range f.servers.all {
+		r, err := newRelay(s.client)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		g.relays = append(g.relays, r)
+		g.URLs = append(g.URLs, "nats://"+r.address())
+	}
+	for _, o := range options {
+		o(g)
+	}
+	f.gateways = append(f.gateways, g)
+	return g
+}
+
+// acquainted waits until every gateway knows of every other that it is ready.
+func (f *fleet) acquainted() {
+	f.t.Helper()
+	eventually(f.t, 30*time.Second, "all know each other", func() error {
+		for _, g := range f.gateways {
+			list, err := g.nodes(f.ctx)
+			if err != nil {
+				return err
+			}
+			ready := 0
+			for _, s := range list {
+				if s.State == "ready" {
+					ready++
+				}
+			}
+			if ready < len(f.gateways) {
+				return fmt.Errorf("%s sees %+v", g.Name, list)
+			}
+		}
+		return nil
+	})
+	// A node that has just started gives no bounds: it can't know who else there is.
+	r := f.mustRevoke(f.gateways[0], "nobody", "wait", "0s")
+	for _, g := range f.gateways {
+		eventually(f.t, 3*maxStaleness, g.Name+" gives a bound", func() error {
+			if r, status := f.receipt(g, "nobody", r.ID); r.Enforcement.EnforcedBy == nil || r.Enforcement.State != "enforced" {
+				return fmt.Errorf("%d %+v", status, r.Enforcement)
+			}
+			return nil
+		})
+	}
+}
+
+// close ends what runs, and shows logs where something went wrong.
+func (f *fleet) close() {
+	f.quiet()
+	f.traffic.Wait()
+	for _, g := range f.gateways {
+		g.line(open)
+	}
+	all(f.gateways, func(g *gateway) {
+		if g.process.running() {
+			_ = g.process.signal(contSignal)
+		}
+		g.stop(f.t)
+	})
+	for _, g := range f.gateways {
+		for _, r := range g.relays {
+			r.close()
+		}
+		if f.t.Failed() {
+			f.t.Logf("the log of %s ends:\n%s", g.Name, tail(g.log))
+		}
+	}
+}
+
+// token is a subject's, who signed in a minute ago.
+func (f *fleet) token(subject string) string {
+	if known, ok := f.tokens.Load(subject); ok {
+		return known.(string)
+	}
+	signed := f.issuer.Sign(f.issuer.Claims("api", time.Now()), tokentest.Claims{"sub": subject, "sid": "sid-" + subject, "jti": "jti-" + subject})
+	f.tokens.Store(subject, signed)
+	return signed
+}
+
+// ask sends a request of a subject and notes it.
+func (f *fleet) ask(ctx context.Context, g *gateway, subject string) (a answer) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.App+"/", nil)
+	if err != nil {
+		panic(err)
+	}
+	is := request{subject: subject, node: g.Name, probe: fmt.Sprint(f.probes.Add(1))}
+	r.Header.Set("Authorization", "Bearer "+f.token(subject))
+	r.Header.Set(probeHeader, is.probe)
+	is.sent = time.Now()
+	a, err = g.exchange(r)
+	is.answered = time.Now()
+	if err == nil {
+		is.status = a.status
+	}
+	f.history.requested(is)
+	return a
+}
+
+// revoke signs a subject out at a gateway, notes it, and returns the answer.
+// Further members of the body come as name, value.
+func (f *fleet) revoke(g *gateway, subject string, more ...string) (write, receipt) {
+	return f.revokeWithKey(g, subject, rand.Text(), more...)
+}
+
+func (f *fleet) revokeWithKey(g *gateway, subject, key string, more ...string) (w write, r receipt) {
+	body := object{"target": object{"iss": f.issuer.URL, "sub": subject}}
+	for i := 0; i < len(more); i += 2 {
+		body[more[i]] = more[i+1]
+	}
+	w = write{subject: subject, node: g.Name, key: key, sent: time.Now()}
+	a, err := g.call(context.Background(), helpdesk, http.MethodPost, "/v1/revocations", body, "Idempotency-Key", key)
+	w.answered = time.Now()
+	if err == nil {
+		w.status, w.problem = a.status, a.problem()
+	}
+	if w.status == http.StatusCreated && json.Unmarshal(a.body, &r) == nil {
+		w.id = r.ID
+		f.history.saw(sight{subject, g.Name, w.answered, r})
+	}
+	f.history.wrote(w)
+	return w, r
+}
+
+// mustRevoke is for where nothing is broken.
+func (f *fleet) mustRevoke(g *gateway, subject string, more ...string) receipt {
+	f.t.Helper()
+	w, r := f.revoke(g, subject, more...)
+	if w.status != http.StatusCreated {
+		f.t.Fatalf("revoking %s at %s: %d %s", subject, g.Name, w.status, w.problem)
+	}
+	return r
+}
+
+// receipt asks a gateway how a record stands, and notes what it says.
+func (f *fleet) receipt(g *gateway, subject, id string) (receipt, int) {
+	a, err := g.call(context.Background(), reader, http.MethodGet, "/v1/revocations/"+id, nil)
+	if err != nil {
+		return receipt{}, 0
+	}
+	var r receipt
+	if a.status == http.StatusOK && json.Unmarshal(a.body, &r) == nil {
+		f.history.saw(sight{subject, g.Name, time.Now(), r})
+	}
+	return r, a.status
+}
+
+// crowd names people.
+func crowd(name string, n int) []string {
+	people := make([]string, n)
+	for i := range people {
+		people[i] = fmt.Sprintf("%s-%d", name, i+1)
+	}
+	return people
+}
+
+// load has people ask gateways for as long as the test lasts, and looks where
+// each gateway stands.
+func (f *fleet) load(people []string, pause time.Duration, gateways ...*gateway) {
+	for _, s := range people {
+		f.token(s) // signing takes a while
+	}
+	for _, g := range gateways {
+		f.traffic.Go(func() {
+			for i := 0; f.ctx.Err() == nil; i++ {
+				f.ask(f.ctx, g, people[i%len(people)])
+				rest(f.ctx, pause)
+			}
+		})
+		f.traffic.Go(func() {
+			for f.ctx.Err() == nil {
+				f.look(g)
+				rest(f.ctx, 200*time.Millisecond)
+			}
+		})
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// look notes where a gateway stands, if it serves.
+func (f *fleet) look(g *gateway) {
+	s, err := g.self(f.ctx)
+	if err != nil || s.State != "ready" {
+		return
+	}
+	at := stand{node: g.Name, at: time.Now()}
+	if _, err := fmt.Sscanf(s.Position, "%d.%d", &at.epoch, &at.seq); err == nil {
+		f.history.stood(at)
+	}
+}
+
+// judge ends the traffic, looks everything up that was acknowledged, and holds
+// the history to the invariants. All gateways must be ready.
+func (f *fleet) judge() {
+	f.t.Helper()
+	f.quiet()
+	f.traffic.Wait()
+	acked := f.history.acknowledged()
+	caughtUp := f.gateways
+	for i, g := range caughtUp {
+		f.reaches(g, acked)
+		f.find(g, every(acked, i))
+	}
+	f.history.note(func() {
+		hits := f.upstream.all()
+		for i := range f.history.requests {
+			r := &f.history.requests[i]
+			r.hits = hits[r.probe]
+			delete(hits, r.probe)
+		}
+		if len(hits) > 0 {
+			f.t.Errorf("I5: %d requests reached the service that nobody sent", len(hits))
+		}
+	})
+	for i, wrong := range f.history.check() {
+		if i == 20 {
+			f.t.Error("and so on")
+			break
+		}
+		f.t.Error(wrong)
+	}
+	f.t.Log(f.history.summary())
+}
+
+// mostLookups bounds what each gateway is asked for at the end.
+const mostLookups = 150
+
+// every spreads lookups over many writes, others for each gateway.
+func every(acked []write, offset int) (some []write) {
+	stride := len(acked)/mostLookups + 1
+	for i := offset % stride; i < len(acked); i += stride {
+		some = append(some, acked[i])
+	}
+	return some
+}
+
+// reaches waits until a gateway has read as far as what was acknowledged.
+func (f *fleet) reaches(g *gateway, acked []write) {
+	f.t.Helper()
+	if len(acked) == 0 {
+		return
+	}
+	last := acked[len(acked)-1]
+	eventually(f.t, 20*time.Second, g.Name+" has the last record", func() error {
+		if _, status := f.receipt(g, last.subject, last.id); status != http.StatusOK {
+			return fmt.Errorf("it answers %d", status)
+		}
+		return nil
+	})
+}
+
+// find looks acknowledged records up, and whether they are enforced.
+func (f *fleet) find(g *gateway, acked []write) {
+	f.t.Helper()
+	ctx := context.Background()
+	for _, w := range acked {
+		r, status := f.receipt(g, w.subject, w.id)
+		is := finding{node: g.Name, subject: w.subject, id: w.id, status: status}
+		is.target, _ = r.Target["sub"].(string)
+		a, err := g.call(ctx, reader, http.MethodPost, "/v1/revocations/search", object{"iss": f.issuer.URL, "sub": w.subject, "limit": 100})
+		if err == nil {
+			var list struct{ Items []struct{ ID string } }
+			_ = json.Unmarshal(a.body, &list)
+			for _, item := range list.Items {
+				if item.ID == w.id {
+					is.listed++
+				}
+			}
+		}
+		f.history.looked(is)
+		if a := f.ask(ctx, g, w.subject); a.status != http.StatusUnauthorized {
+			f.t.Errorf("I1: %s was acknowledged for %s; %s answers it with %d %s", w.id, w.subject, g.Name, a.status, a.body)
+		}
+	}
+}
+
+// lose removes a directory.
+func lose(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+}

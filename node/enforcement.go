@@ -1,0 +1,181 @@
+package node
+
+import (
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// enforcement is how an entry came into force.
+type enforcement struct {
+	since time.Time
+	cut   []int // live requests that each record cut here; nil: none of them any
+	own   bool  // this node wrote it
+	// roster is who could be admitting without it when it was applied; nil:
+	// that is not known, or there is nobody else.
+	roster    *roster
+	elsewhere []cutAt // what other nodes said that they cut
+}
+
+type cutAt struct {
+	node  string
+	item  uint16
+	count int
+}
+
+// cutBy is how many live requests a record has cut on a node.
+func (e *enforcement) cutBy(node string, item uint16) int {
+	total := 0
+	for _, c := range e.elsewhere {
+		if c.node == node && c.item == item {
+			total += c.count
+		}
+	}
+	return total
+}
+
+// remembered is how many writes of this instance have an exact instant of
+// enforcement in their receipts.
+const remembered = 1 << 16
+
+// remember notes that what stands at pos is in the index, and since when. The
+// caller holds mu.
+func (n *Node) remember(pos revocation.Position, e enforcement) {
+	if n.enforced == nil {
+		n.enforced = make(map[revocation.Position]enforcement)
+	}
+	if _, twice := n.enforced[pos]; twice {
+		return
+	}
+	if len(n.written) == remembered {
+		for _, old := range n.written[:remembered/2] {
+			delete(n.enforced, old)
+		}
+		n.written = append(n.written[:0], n.written[remembered/2:]...)
+	}
+	n.enforced[pos] = e
+	n.written = append(n.written, pos)
+	n.advance()
+	n.wake()
+}
+
+// advance goes on over what was applied out of order: writers of a local ledger
+// overtake one another. The caller holds mu.
+func (n *Node) advance() {
+	for {
+		next := revocation.Position{Epoch: n.followed.Epoch, Sequence: n.followed.Sequence + 1}
+		if _, applied := n.enforced[next]; !applied {
+			return
+		}
+		n.followed = next
+	}
+}
+
+// applied notes an entry of a shared ledger, which come in order, and reports
+// whether the node was ever ready: nothing can be live before.
+func (n *Node) applied(pos revocation.Position, e enforcement) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.followed = pos
+	if State(n.state.Load()) == Starting {
+		return false
+	}
+	n.remember(pos, e)
+	return true
+}
+
+// cut ends the live requests that an entry refuses, which may take a while.
+func (n *Node) cut(e revocation.Entry) {
+	for i := range e.Records {
+		switch e.Records[i].Type {
+		case revocation.Cut, revocation.Block, revocation.StepUp:
+			if cut := n.cfg.Live.Cut(e.Records[i].Target); cut > 0 {
+				n.count(revocation.Ref{Position: e.Position, Item: uint16(i)}, len(e.Records), cut)
+			}
+		}
+	}
+}
+
+// count adds to the live requests that a record of an entry has cut. Each
+// request is cut once, whoever else may be enforcing the same entry.
+func (n *Node) count(ref revocation.Ref, records, cut int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, known := n.enforced[ref.Position]
+	if !known {
+		return // so much was written meanwhile that it is forgotten
+	}
+	if e.cut == nil {
+		e.cut = make([]int, records)
+		n.enforced[ref.Position] = e
+	}
+	e.cut[ref.Item] += cut
+}
+
+// counts are the records of an entry that cut something here.
+func (n *Node) counts(pos revocation.Position) []ledger.CutCount {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var all []ledger.CutCount
+	for i, cut := range n.enforced[pos].cut {
+		if cut > 0 {
+			all = append(all, ledger.CutCount{Ref: revocation.Ref{Position: pos, Item: uint16(i)}, Count: cut})
+		}
+	}
+	return all
+}
+
+// cutElsewhere takes what another node has cut for records of this one.
+func (n *Node) cutElsewhere(node string, counts []ledger.CutCount) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range counts {
+		if e, known := n.enforced[c.Ref.Position]; known {
+			e.elsewhere = append(e.elsewhere, cutAt{node, c.Ref.Item, c.Count})
+			n.enforced[c.Ref.Position] = e
+		}
+	}
+}
+
+// enforcementOf is how an entry came into force here, and whether it has. What
+// stood in the ledger when this instance began is enforced since it was ready.
+// Of a write too old to be remembered nobody knows more than when the next was.
+// What is durable and not applied is not enforced.
+func (n *Node) enforcementOf(pos revocation.Position) (enforcement, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ready := n.ready.Load()
+	if s := State(n.state.Load()); ready == nil || s != Ready && s != Fenced {
+		return enforcement{}, false
+	}
+	e, known := n.enforced[pos]
+	switch {
+	case known:
+		return e, true
+	case pos.Compare(n.replayed) <= 0:
+		return enforcement{since: *ready}, true
+	case pos.Compare(n.followed) > 0 || len(n.written) == 0:
+		return enforcement{}, false
+	}
+	return enforcement{since: n.enforced[n.written[0]].since}, true
+}
+
+// cutBy is how many live requests a record ended here when it was written.
+func (n *Node) cutBy(ref revocation.Ref) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if cut := n.enforced[ref.Position].cut; int(ref.Item) < len(cut) {
+		return cut[ref.Item]
+	}
+	return 0
+}
+
+// forget drops what was remembered of a ledger that is closed.
+func (n *Node) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.followed, n.replayed = revocation.Position{}, revocation.Position{}
+	n.enforced, n.written = nil, nil
+	n.ready.Store(nil)
+}

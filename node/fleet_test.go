@@ -1,0 +1,463 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/live"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+// sea is a log that several nodes share, and the network between them. Its time
+// is that of the bubble it is in.
+type sea struct {
+	mu    sync.Mutex
+	moved sync.Cond
+	log   []logged
+	ends  map[*end]bool
+	disks map[string]int // by node name: how much of the log its replica has
+	at    revocation.Position
+	ticks map[string]int // appended, by node
+	// lose says which messages get lost; nil: none.
+	lose  func(from, to string) bool
+	delay time.Duration
+}
+
+type logged struct {
+	entry  revocation.Entry
+	writer string
+	key    ledger.Idempotency
+	tick   *ledger.Tick
+	due    time.Time // when it reaches everybody
+}
+
+func newSea() *sea {
+	s := &sea{ends: make(map[*end]bool), disks: make(map[string]int), ticks: make(map[string]int), delay: time.Millisecond}
+	s.moved.L = &s.mu
+	s.write(logged{entry: revocation.Entry{Records: []revocation.Record{{Type: revocation.Genesis, Source: "genesis"}}}})
+	return s
+}
+
+// write appends. The caller holds mu, or is alone.
+func (s *sea) write(l logged) revocation.Position {
+	if l.tick == nil {
+		if s.at.Epoch == 0 {
+			s.at.Epoch = 1
+		}
+		s.at.Sequence++
+		l.entry.Position = s.at
+	}
+	l.due = time.Now().Add(s.delay)
+	s.log = append(s.log, l)
+	s.moved.Broadcast()
+	return l.entry.Position
+}
+
+// end is a node's end of the log: its connection and its replica.
+type end struct {
+	ledger.Ledger // nothing: what is not below is not called
+	sea           *sea
+	id, name      string
+
+	// Under sea.mu.
+	disk     int  // what the replica has
+	told     int  // what the follower was told
+	down     bool // it reaches nobody, and nobody it
+	stuck    bool // the log does not come
+	mute     bool // acknowledgements get lost
+	readOnly bool
+	silent   bool // appends are durable, and not answered
+	offset   time.Duration
+	verified bool
+	failure  error
+	closed   bool
+	mail     []letter
+	said     []ledger.Heartbeat
+	creeping bool // a failure is not noticed by following
+}
+
+type letter struct {
+	due time.Time
+	to  func(ledger.Follower)
+}
+
+func (s *sea) open(name, instance string) *end {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := &end{sea: s, id: name + "/" + instance, name: name, disk: s.disks[name], verified: true}
+	s.ends[e] = true
+	return e
+}
+
+// set changes an end's fortune.
+func (e *end) set(change func(*end)) {
+	e.sea.mu.Lock()
+	defer e.sea.mu.Unlock()
+	change(e)
+	e.sea.moved.Broadcast()
+}
+
+func (e *end) Append(ctx context.Context, records []revocation.Record, key ledger.Idempotency) (revocation.Position, bool, error) {
+	time.Sleep(e.sea.delay)
+	s := e.sea
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := e.unreachable(); err != nil {
+		return revocation.Position{}, false, err
+	}
+	var pos revocation.Position
+	replayed := false
+	for _, l := range s.log {
+		if !key.IsZero() && l.key.Key == key.Key {
+			pos, replayed = l.entry.Position, true
+		}
+	}
+	if !replayed {
+		pos = s.write(logged{entry: revocation.Entry{Records: records}, writer: e.id, key: key})
+	}
+	if e.silent {
+		return revocation.Position{}, false, ledger.ErrOutcomeUnknown
+	}
+	stop := context.AfterFunc(ctx, func() { e.set(func(*end) {}) })
+	defer stop()
+	for !replayed && e.toldPosition().Compare(pos) < 0 {
+		if ctx.Err() != nil || e.closed || e.failure != nil {
+			return revocation.Position{}, false, ledger.ErrOutcomeUnknown
+		}
+		s.moved.Wait()
+	}
+	return pos, replayed, nil
+}
+
+// unreachable says why nothing can be written. The caller holds mu.
+func (e *end) unreachable() error {
+	switch {
+	case e.failure != nil:
+		return e.failure
+	case e.down || e.closed:
+		return fmt.Errorf("%w: not connected", ledger.ErrUnavailable)
+	case e.readOnly:
+		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, ledger.ErrReadOnly)
+	}
+	return nil
+}
+
+func (e *end) toldPosition() (at revocation.Position) {
+	for _, l := range e.sea.log[:e.told] {
+		if l.tick == nil {
+			at = l.entry.Position
+		}
+	}
+	return at
+}
+
+func (e *end) Read(_ context.Context, after revocation.Position, yield func(revocation.Entry) error) error {
+	e.sea.mu.Lock()
+	have := slices.Clone(e.sea.log[:max(e.disk, e.told)])
+	e.sea.mu.Unlock()
+	for _, l := range have {
+		if l.tick == nil && l.entry.Position.Compare(after) > 0 {
+			if err := yield(l.entry); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *end) Get(_ context.Context, ref revocation.Ref) (revocation.Record, error) {
+	e.sea.mu.Lock()
+	defer e.sea.mu.Unlock()
+	for _, l := range e.sea.log[:max(e.disk, e.told)] {
+		if l.tick == nil && l.entry.Position == ref.Position && int(ref.Item) < len(l.entry.Records) {
+			return l.entry.Records[ref.Item], nil
+		}
+	}
+	return revocation.Record{}, ledger.ErrNotFound
+}
+
+func (e *end) Head() ledger.Head {
+	e.sea.mu.Lock()
+	defer e.sea.mu.Unlock()
+	return ledger.Head{Position: e.toldPosition()}
+}
+
+func (e *end) Err() error {
+	e.sea.mu.Lock()
+	defer e.sea.mu.Unlock()
+	return e.failure
+}
+
+func (e *end) Close() error {
+	e.set(func(e *end) { e.closed = true; delete(e.sea.ends, e) })
+	return nil
+}
+
+// known is who may be serving by the ticks of the log before an index: the
+// newest echo of each node, while it lasts. The caller holds mu.
+func (s *sea) known(before int) (t ledger.Tick) {
+	newest := make(map[string]ledger.Echo)
+	at := make(map[string]time.Time)
+	for _, l := range s.log[:before] {
+		if l.tick == nil {
+			continue
+		}
+		left := true
+		for _, e := range l.tick.Echoes {
+			left = left && e.Node != l.tick.By
+			if e.Nonce > newest[e.Node].Nonce {
+				newest[e.Node], at[e.Node] = e, l.due
+			}
+		}
+		if left {
+			delete(newest, l.tick.By)
+		}
+	}
+	for id, e := range newest {
+		if s.log[before-1].due.Sub(at[id]) <= 2*e.MaxStaleness {
+			t.Echoes = append(t.Echoes, e)
+		}
+	}
+	return t
+}
+
+// Follow begins with what a replica's mark knows of ticks.
+func (e *end) Follow(ctx context.Context, after revocation.Position, f ledger.Follower) error {
+	s := e.sea
+	stop := context.AfterFunc(ctx, func() { e.set(func(*end) {}) })
+	defer stop()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { e.deliver(ctx, f) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for e.told < len(s.log) {
+		if l := &s.log[e.told]; l.tick == nil && l.entry.Position.Compare(after) > 0 || l.tick != nil && e.told >= e.disk {
+			break
+		}
+		e.told++
+	}
+	known := s.known(e.told)
+	s.mu.Unlock()
+	f.Ticked(known)
+	s.mu.Lock()
+	for {
+		for ctx.Err() == nil && (e.failure == nil || e.creeping) && (e.down || e.stuck || e.told == len(s.log)) {
+			s.moved.Wait()
+		}
+		if ctx.Err() != nil || e.failure != nil && !e.creeping {
+			return e.failure
+		}
+		l := s.log[e.told]
+		s.mu.Unlock()
+		time.Sleep(time.Until(l.due))
+		if l.tick != nil {
+			f.Ticked(*l.tick)
+		} else {
+			f.Applied(l.entry, l.writer)
+		}
+		s.mu.Lock()
+		e.told++
+		s.disks[e.name] = max(s.disks[e.name], e.told)
+		s.moved.Broadcast()
+	}
+}
+
+// deliver brings the mail.
+func (e *end) deliver(ctx context.Context, f ledger.Follower) {
+	s := e.sea
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for ctx.Err() == nil && len(e.mail) == 0 {
+			s.moved.Wait()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		l := e.mail[0]
+		e.mail = e.mail[1:]
+		s.mu.Unlock()
+		time.Sleep(time.Until(l.due))
+		l.to(f)
+		s.mu.Lock()
+	}
+}
+
+// send is a message to whoever it is for, unless it gets lost.
+func (e *end) send(for_ func(*end) bool, to func(ledger.Follower)) {
+	s := e.sea
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.down || e.closed {
+		return
+	}
+	for other := range s.ends {
+		if for_(other) && !other.down && !other.closed && (s.lose == nil || !s.lose(e.id, other.id)) {
+			other.mail = append(other.mail, letter{time.Now().Add(s.delay), to})
+		}
+	}
+	s.moved.Broadcast()
+}
+
+func (e *end) Say(h ledger.Heartbeat) error {
+	e.set(func(e *end) { e.said = append(e.said, h) })
+	e.send(func(*end) bool { return true }, func(f ledger.Follower) { f.Heard(h) })
+	return nil
+}
+
+func (e *end) Acknowledge(writer string, a ledger.Acknowledgement) error {
+	e.sea.mu.Lock()
+	mute := e.mute
+	e.sea.mu.Unlock()
+	if !mute {
+		e.send(func(other *end) bool { return other.id == writer }, func(f ledger.Follower) { f.Acknowledged(a) })
+	}
+	return nil
+}
+
+func (e *end) Ask(ctx context.Context, ref revocation.Ref, want int) []ledger.Answer {
+	answers := make(chan ledger.Answer, 100)
+	e.send(func(other *end) bool { return other != e }, func(f ledger.Follower) {
+		if a, ok := f.Asked(ref); ok {
+			answers <- a
+		}
+	})
+	var all []ledger.Answer
+	for len(all) < want {
+		select {
+		case a := <-answers:
+			all = append(all, a)
+		case <-ctx.Done():
+			return all
+		}
+	}
+	return all
+}
+
+func (e *end) Tick(_ context.Context, echoes []ledger.Echo) error {
+	time.Sleep(e.sea.delay)
+	e.sea.mu.Lock()
+	defer e.sea.mu.Unlock()
+	if err := e.unreachable(); err != nil {
+		return err
+	}
+	e.sea.ticks[e.id]++
+	e.sea.write(logged{tick: &ledger.Tick{By: e.id, Echoes: slices.Clone(echoes)}})
+	return nil
+}
+
+func (e *end) Connection() ledger.Connection {
+	e.sea.mu.Lock()
+	defer e.sea.mu.Unlock()
+	c := ledger.Connection{Offset: e.offset, Measured: e.offset != 0, Verified: e.verified, ReadOnly: e.readOnly}
+	if e.down {
+		c.Problem = fmt.Errorf("%w: not connected", ledger.ErrUnavailable)
+	}
+	return c
+}
+
+func (s *sea) allTicks() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.ticks {
+		n += k
+	}
+	return n
+}
+
+// boat is a node of the fleet.
+type boat struct {
+	*node.Node
+	end      *end
+	sea      *sea
+	name     string
+	starts   int
+	settings node.Settings
+	now      func() time.Time
+	live     *live.Registry
+	opened   func(*end) error
+}
+
+// launch starts a node that is closed when the test ends.
+func (s *sea) launch(t *testing.T, name string, settings node.Settings, with ...func(*boat)) *boat {
+	b := &boat{sea: s, name: name, settings: settings}
+	for _, w := range with {
+		w(b)
+	}
+	b.start(t)
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+type fataler interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+func (b *boat) start(t fataler) {
+	t.Helper()
+	b.starts++
+	instance := fmt.Sprint(b.starts)
+	b.Node = node.New(node.Config{
+		Name: b.name, Instance: instance, Now: b.now, Live: b.live, Observer: b,
+		Open: func() (ledger.Ledger, error) {
+			e := b.sea.open(b.name, instance)
+			if b.opened != nil {
+				if err := b.opened(e); err != nil {
+					_ = e.Close()
+					return nil, err
+				}
+			}
+			b.end = e
+			return e, nil
+		},
+	})
+	b.Configure(b.settings)
+	if err := b.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *boat) Appended(time.Duration, error)  {}
+func (b *boat) Enforced(string, time.Duration) {}
+func (b *boat) Changed(node.State, error)      {}
+func (b *boat) down(is bool)                   { b.end.set(func(e *end) { e.down = is }) }
+func (b *boat) submit(t fataler, sub string) node.Written {
+	t.Helper()
+	w, err := b.Submit(context.Background(), []revocation.Record{cutOf(sub)}, ledger.Idempotency{})
+	if err != nil {
+		t.Fatalf("%s: %v", b.ID(), err)
+	}
+	return w
+}
+
+func (b *boat) mustBe(t fataler, want node.State) {
+	t.Helper()
+	if got := b.State(); got != want {
+		t.Fatalf("%s is %s (%v), want %s", b.ID(), got, b.Why(), want)
+	}
+}
+
+func (b *boat) enforcement(t fataler, w node.Written) node.Enforcement {
+	t.Helper()
+	r := cutOf("x")
+	return b.ReceiptOf(&r, revocation.Ref{Position: w.Position}).Enforcement
+}
+
+// states of the nodes of a receipt, in its order.
+func states(e node.Enforcement) (all []string) {
+	for _, n := range e.Nodes {
+		all = append(all, n.Node+" "+n.State)
+	}
+	return all
+}
+
+const soon = 500 * time.Millisecond // enough for a start

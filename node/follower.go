@@ -1,0 +1,254 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// follower is a node's part in a fleet, for as long as it has the shared ledger
+// open: it applies what comes, and keeps proving that nothing is missing.
+type follower struct {
+	node *Node
+	log  ledger.Shared
+
+	cuts *cutting
+	acks *acknowledging
+	// enforced passes what is in the index here and has been cut; everywhere
+	// what every node of the roster enforces.
+	enforced, everywhere passage
+
+	wake   chan struct{} // holds one: the heart should look at once
+	beside sync.WaitGroup
+
+	mu        sync.Mutex
+	ticks     ticking
+	listening time.Time // since when this node is heard, so that it hears others
+	settled   bool      // the roster is known
+	answer    bool      // somebody should hear at once that this node is ready
+}
+
+var _ ledger.Follower = (*follower)(nil)
+
+func newFollower(n *Node, l ledger.Shared) *follower {
+	f := &follower{node: n, log: l, wake: make(chan struct{}, 1)}
+	f.acks = newAcknowledging(n.ID(), l.Acknowledge)
+	f.cuts = newCutting(n.cut, f.passed)
+	return f
+}
+
+// run follows the ledger until ctx ends, or it can't be trusted any more.
+func (f *follower) run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	f.beside.Go(func() { f.beat(ctx, fail) })
+	f.beside.Go(func() { f.acks.run(ctx) })
+	for range cutters {
+		f.beside.Go(f.cuts.run)
+	}
+	err := f.log.Follow(ctx, f.node.Applied(), f)
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil {
+		err = errors.New("following the ledger ended")
+	}
+	fail(err)
+	f.cuts.stop()
+	f.enforced.end()
+	f.everywhere.end()
+	f.beside.Wait()
+	return err
+}
+
+// hurry makes the heart look at once.
+func (f *follower) hurry() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Applied folds an entry into the index first. What it takes to end live
+// requests is left to others.
+func (f *follower) Applied(e revocation.Entry, writer string) {
+	n := f.node
+	n.index.Apply(e)
+	now := n.cfg.Now()
+	var of *roster
+	if f.isSettled() {
+		of = n.peers.rosterAt(now)
+	}
+	if !n.applied(e.Position, enforcement{since: now, own: writer == n.ID(), roster: of}) {
+		f.enforced.pass(e.Position) // nothing is live before the node is ready
+		return
+	}
+	f.cuts.add(e, writer)
+}
+
+// passed is called for each entry, in order, when what it refuses was cut.
+func (f *follower) passed(j *cutJob) {
+	f.enforced.pass(j.entry.Position)
+	if j.writer != "" && j.writer != f.node.ID() {
+		f.acks.add(j.writer, j.entry.Position, f.node.counts(j.entry.Position))
+	}
+}
+
+// Ticked takes what a tick proves: everything before it was applied. One by
+// nobody is what the ledger remembers of earlier ones: who may be serving. Where
+// it remembers nothing, the node learns that by what comes.
+func (f *follower) Ticked(t ledger.Tick) {
+	n := f.node
+	now := n.cfg.Now()
+	n.peers.ticked(&t, n.ID(), now)
+	for _, e := range t.Echoes {
+		if e.Node == n.ID() {
+			n.fresh.echoed(e.Nonce)
+		}
+	}
+	if t.By == "" {
+		return
+	}
+	f.noteTick(now, t.By == n.ID())
+	f.settle(now)
+	f.lookRound(now)
+}
+
+// noteTick keeps the cadence. Two intervals after the node began to hear the
+// others a tick has everybody who may be serving.
+func (f *follower) noteTick(now time.Time, mine bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ticks.applied(now, mine)
+	if !f.listening.IsZero() && now.Sub(f.listening) >= 2*f.node.settings.Load().interval() {
+		f.settled = true
+	}
+}
+
+func (f *follower) isSettled() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.settled
+}
+
+// Heard takes what a node says of itself. That this one hears itself says that
+// it hears the others.
+func (f *follower) Heard(h ledger.Heartbeat) {
+	now := f.node.cfg.Now()
+	if h.Node != f.node.ID() {
+		if h.MaxStaleness <= 0 {
+			h.MaxStaleness = DefaultMaxStaleness
+		}
+		f.node.peers.heard(&h, now)
+		f.lookRound(now)
+		f.listen(&h, now)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.listening.IsZero() {
+		f.listening = now
+	}
+}
+
+// listen lets a node that waits for a tick know that one is coming.
+func (f *follower) listen(h *ledger.Heartbeat, now time.Time) {
+	ready := h.State == Ready.String()
+	if !ready && h.State != Starting.String() && h.State != Fenced.String() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ticks.heard(now, ready) {
+		f.answer = true
+		f.hurry()
+	}
+}
+
+// Acknowledged takes how far a node enforces what this one wrote.
+func (f *follower) Acknowledged(a ledger.Acknowledgement) {
+	now := f.node.cfg.Now()
+	f.node.cutElsewhere(a.Node, a.Cut)
+	f.node.peers.acknowledged(a.Node, a.Position, now)
+	f.lookRound(now)
+}
+
+// Asked answers what this node enforces.
+func (f *follower) Asked(ref revocation.Ref) (ledger.Answer, bool) {
+	n := f.node
+	if s := State(n.state.Load()); s == Closed || s == Damaged {
+		return ledger.Answer{}, false
+	}
+	a := ledger.Answer{Node: n.ID(), Cut: n.cutBy(ref)}
+	if e, ok := n.enforcementOf(ref.Position); ok {
+		a.Since = e.since
+	}
+	return a, true
+}
+
+// lookRound lets those go on who wait until everybody enforces something.
+func (f *follower) lookRound(now time.Time) {
+	if !f.everywhere.awaited() || !f.isSettled() {
+		return
+	}
+	least, any := f.node.peers.everyone(f.node.peers.rosterAt(now))
+	if here := f.enforced.passed(); !any || here.Compare(least) < 0 {
+		least = here
+	}
+	f.everywhere.pass(least)
+}
+
+// settle makes the state what the proofs say. A damaged ledger stays so until
+// it is opened again.
+func (f *follower) settle(now time.Time) {
+	problem := f.log.Connection().Problem
+	n := f.node
+	n.mu.Lock()
+	before := State(n.state.Load())
+	changed := false
+	if before != Damaged && before != Closed {
+		s, why := f.judge(now, problem)
+		if s == Ready && n.ready.Load() == nil {
+			n.replayed = n.followed
+			n.ready.Store(&now)
+		}
+		changed = n.set(s, why)
+	}
+	after := State(n.state.Load())
+	n.mu.Unlock()
+	if before == Ready && after != Ready {
+		n.cutAll()
+	}
+	if changed {
+		f.hurry()
+	}
+}
+
+var (
+	errUnproven = errors.New("no tick has echoed this start yet")
+	errStale    = errors.New("no tick has echoed this node for longer than max_staleness")
+)
+
+// judge says what the proofs make of the node, and why. The texts don't change
+// from moment to moment, or each would be told as news.
+func (f *follower) judge(now time.Time, problem error) (State, error) {
+	p := f.node.fresh.newest.Load()
+	switch {
+	case p == nil:
+		return Starting, because(errUnproven, problem)
+	case p.over(now):
+		return Fenced, because(errStale, problem)
+	}
+	return Ready, nil
+}
+
+func because(what, problem error) error {
+	if problem == nil {
+		return what
+	}
+	return fmt.Errorf("%w: %w", what, problem)
+}

@@ -1,0 +1,20 @@
+package node
+
+import "time"
+
+// Observer is told what a node does, for metrics and logs. Calls come from
+// several goroutines and must not block.
+type Observer interface {
+	// Appended: an append took so long, with its outcome.
+	Appended(took time.Duration, err error)
+	// Enforced: a record of a source is in force so long after it was accepted.
+	Enforced(source string, took time.Duration)
+	// Changed: the node is in another state, and why.
+	Changed(s State, why error)
+}
+
+type nobody struct{}
+
+func (nobody) Appended(time.Duration, error)  {}
+func (nobody) Enforced(string, time.Duration) {}
+func (nobody) Changed(State, error)           {}

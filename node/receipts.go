@@ -1,0 +1,186 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// askWithin bounds how long others are asked about a record.
+const askWithin = 300 * time.Millisecond
+
+// Receipt tells how a record stands now, or [ledger.ErrNotFound]. It is the
+// same on every node, and after a restart: the others are asked for what this
+// one has not heard.
+func (n *Node) Receipt(ctx context.Context, ref revocation.Ref) (Receipt, error) {
+	l, err := n.Log()
+	if err != nil {
+		return Receipt{}, err
+	}
+	r, err := l.Get(ctx, ref)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return n.receiptWith(&r, ref, n.ask(ctx, ref)), nil
+}
+
+// ReceiptOf tells how a record that is known to be in the ledger stands now, as
+// far as this node has heard.
+func (n *Node) ReceiptOf(r *revocation.Record, ref revocation.Ref) Receipt {
+	return n.receiptWith(r, ref, nil)
+}
+
+// Await waits until no node of the roster is pending at a position, or ctx
+// ends; with a local ledger it does not wait at all. What has become of it is
+// in [Node.ReceiptOf].
+func (n *Node) Await(ctx context.Context, pos revocation.Position) {
+	f := n.follower.Load()
+	if f == nil {
+		return
+	}
+	everywhere, giveUp := f.everywhere.expect(pos)
+	defer giveUp()
+	f.lookRound(n.cfg.Now())
+	// A node stops being pending by the passing of time as well.
+	look := time.NewTicker(n.settings.Load().interval())
+	defer look.Stop()
+	for {
+		select {
+		case <-everywhere:
+			return
+		case <-ctx.Done():
+			return
+		case <-look.C:
+			var here enforcement
+			if here, _ = n.enforcementOf(pos); f.isSettled() && !f.standing(pos, 0, &here, nil).pending {
+				return
+			}
+		}
+	}
+}
+
+// ask collects what other nodes say of a record that they may enforce.
+func (n *Node) ask(ctx context.Context, ref revocation.Ref) map[string]ledger.Answer {
+	f := n.follower.Load()
+	if f == nil {
+		return nil
+	}
+	members := n.peers.rosterAt(n.cfg.Now()).members
+	here, _ := n.enforcementOf(ref.Position)
+	if len(members) == 0 || here.own && f.isSettled() && !f.standing(ref.Position, ref.Item, &here, nil).pending {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	answers := make(map[string]ledger.Answer)
+	for _, a := range f.log.Ask(ctx, ref, len(members)) {
+		answers[a.Node] = a
+	}
+	return answers
+}
+
+// receiptWith tells how a record stands with what others have answered.
+func (n *Node) receiptWith(r *revocation.Record, ref revocation.Ref, answers map[string]ledger.Answer) Receipt {
+	out := receipt(r, ref)
+	if !r.Lifts.IsZero() {
+		out.Lifts = n.liftedID(r.Lifts)
+	}
+	here := NodeReceipt{Node: n.ID(), State: "pending", LiveRequestsCut: n.cutBy(ref)}
+	e, enforced := n.enforcementOf(ref.Position)
+	if enforced {
+		here.State, here.EnforcedAt = "enforced", NewTime(e.since)
+	}
+	f := n.follower.Load()
+	if f == nil {
+		out.Durability, out.Enforcement = "verified", n.alone(here)
+		return out
+	}
+	out.Durability = "unverified"
+	if f.log.Connection().Verified {
+		out.Durability = "verified"
+	}
+	out.Enforcement = f.together(ref, here, &e, answers)
+	return out
+}
+
+// alone is the enforcement of a local ledger. It has one reader, which is fresh
+// by construction: the bound is the moment itself.
+func (n *Node) alone(here NodeReceipt) Enforcement {
+	out := Enforcement{State: here.State, EnforcedBy: here.EnforcedAt, LiveRequestsCut: here.LiveRequestsCut, Nodes: []NodeReceipt{here}}
+	if here.State == "enforced" && n.settings.Load().Expect > 1 {
+		out.State = "partial"
+	}
+	return out
+}
+
+// together is the enforcement of a fleet. It is enforced when no node is
+// pending: those that are fenced refuse everything. It is pending, and without
+// a bound, while this node can't know yet who else there is.
+func (f *follower) together(ref revocation.Ref, here NodeReceipt, e *enforcement, answers map[string]ledger.Answer) Enforcement {
+	s := f.standing(ref.Position, ref.Item, e, answers)
+	out := Enforcement{State: "enforced", LiveRequestsCut: here.LiveRequestsCut, Nodes: append([]NodeReceipt{here}, s.nodes...)}
+	for _, other := range s.nodes {
+		out.LiveRequestsCut += other.LiveRequestsCut
+	}
+	own := f.node.settings.Load()
+	known := here.EnforcedAt != nil && f.isSettled()
+	if bound, ok := s.roster.bound(own); ok && known {
+		out.EnforcedBy = NewTime(e.since.Add(bound + time.Millisecond - 1)) // rounded up
+	}
+	switch {
+	case s.pending || !known:
+		out.State = "pending"
+	case len(s.roster.members)+1 < own.Expect:
+		out.State = "partial"
+	}
+	return out
+}
+
+// standing is how a roster stands to a record.
+type standing struct {
+	roster  *roster
+	nodes   []NodeReceipt
+	pending bool
+}
+
+// standing judges the roster of an entry, which is that of when it was applied
+// or, where that is not known, the one of now.
+func (f *follower) standing(pos revocation.Position, item uint16, e *enforcement, answers map[string]ledger.Answer) standing {
+	now := f.node.cfg.Now()
+	of := e.roster
+	if of == nil {
+		of = f.node.peers.rosterAt(now)
+	}
+	out := standing{roster: of}
+	for _, m := range of.members {
+		line := NodeReceipt{Node: m.node, LiveRequestsCut: e.cutBy(m.node, item)}
+		since, enforces := f.node.peers.since(m.node, pos)
+		if a, answered := answers[m.node]; answered && !a.Since.IsZero() {
+			since, enforces = a.Since, true
+			line.LiveRequestsCut = max(line.LiveRequestsCut, a.Cut)
+		}
+		switch {
+		case enforces:
+			line.State, line.EnforcedAt = "enforced", NewTime(since)
+		case f.node.peers.hasLeft(m.node):
+			continue // it admits nothing
+		case m.unbounded, f.node.peers.admits(m.node, now) && (e.since.IsZero() || now.Sub(e.since) <= m.maxStaleness):
+			line.State, out.pending = "pending", true
+		default:
+			line.State = "fenced"
+		}
+		out.nodes = append(out.nodes, line)
+	}
+	return out
+}
+
+func (n *Node) liftedID(ref revocation.Ref) string {
+	if l, err := n.Log(); err == nil {
+		if r, err := l.Get(context.Background(), ref); err == nil {
+			return ref.ID(r.Type)
+		}
+	}
+	return ref.String()
+}

@@ -1,0 +1,60 @@
+package node
+
+import "time"
+
+// DefaultMaxStaleness is how stale a node may be where nothing is said.
+const DefaultMaxStaleness = 30 * time.Second
+
+// Settings are what a configuration says of its node. The zero value is the
+// defaults.
+type Settings struct {
+	// MaxStaleness is how long a node serves without proof that it is fresh;
+	// 0 is [DefaultMaxStaleness]. A local ledger is always fresh.
+	MaxStaleness time.Duration
+	// Unbounded serves beyond it (on_stale allow). Receipts have no bound then.
+	Unbounded bool
+	// Expect is how many nodes there should be; while fewer are in the roster,
+	// receipts are partial. 0: nobody counts.
+	Expect int
+	// Version and ConfigDigest are what other nodes are told of this one.
+	Version, ConfigDigest string
+}
+
+func (s Settings) withDefaults() Settings {
+	if s.MaxStaleness <= 0 {
+		s.MaxStaleness = DefaultMaxStaleness
+	}
+	return s
+}
+
+// Intervals are an eighth of max_staleness, so that a few lost messages fence
+// nobody, and never longer than a second.
+const (
+	perStaleness    = 8
+	longestInterval = time.Second
+)
+
+// interval is how often a node says how it is, and how often there is a tick.
+func (s *Settings) interval() time.Duration {
+	return min(max(s.MaxStaleness/perStaleness, time.Millisecond), longestInterval)
+}
+
+// Configure takes the settings of a configuration, at each load. What they
+// tighten holds from now on. What they loosen, a longer max_staleness or
+// on_stale allow, holds once all nodes can know it, since receipts that were
+// given out promise a bound: with the next proof of freshness.
+func (n *Node) Configure(s Settings) {
+	s = s.withDefaults()
+	n.settings.Store(&s)
+	n.fresh.configure(s.MaxStaleness, s.Unbounded)
+	if f := n.follower.Load(); f != nil {
+		f.hurry()
+	}
+}
+
+// Expect is Configure for the number of nodes alone.
+func (n *Node) Expect(nodes int) {
+	s := *n.settings.Load()
+	s.Expect = nodes
+	n.Configure(s)
+}

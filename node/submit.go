@@ -1,0 +1,113 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
+)
+
+// Written is the outcome of a Submit.
+type Written struct {
+	Position revocation.Position
+	// Replayed: the idempotency key was seen before; Position is the first
+	// entry's.
+	Replayed bool
+}
+
+// Submit makes records durable, applies them and returns. When it returns nil,
+// they survive kill -9 and this node refuses what they refuse. Errors are
+// those of [ledger.Ledger.Append]; a node that is not ready, or whose clock is
+// wrong, answers [ledger.ErrUnavailable], a damaged one [ledger.ErrIntegrity].
+func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledger.Idempotency) (Written, error) {
+	l, err := n.writable()
+	if err != nil {
+		return Written{}, err
+	}
+	f := n.follower.Load()
+	started := n.cfg.Now()
+	pos, replayed, err := l.Append(ctx, records, key)
+	n.cfg.Observer.Appended(n.cfg.Now().Sub(started), err)
+	if err != nil {
+		if integrity := l.Err(); integrity != nil {
+			n.become(Damaged, integrity)
+		}
+		return Written{}, err
+	}
+	switch {
+	case replayed:
+		return Written{pos, true}, n.reach(ctx, pos)
+	case f != nil:
+		f.enforced.await(ctx, pos) // it is in the index; this is for the live requests
+	default:
+		n.enforce(revocation.Entry{Position: pos, Records: records})
+	}
+	now := n.cfg.Now()
+	for i := range records {
+		n.cfg.Observer.Enforced(records[i].Source, now.Sub(time.UnixMilli(records[i].Time)))
+	}
+	return Written{Position: pos}, nil
+}
+
+// writable is the ledger, or why nothing may be written.
+func (n *Node) writable() (ledger.Ledger, error) {
+	switch s := n.State(); s {
+	case Ready:
+	case Damaged:
+		return nil, fmt.Errorf("%w: the node is %s", ledger.ErrIntegrity, s)
+	default:
+		return nil, fmt.Errorf("%w: the node is %s", ledger.ErrUnavailable, s)
+	}
+	if f := n.follower.Load(); f != nil {
+		if err := checkClock(f.log.Connection()); err != nil {
+			return nil, err
+		}
+	}
+	return n.Log()
+}
+
+// worstOffset is how wrong the clock of a writer may be: the instants of what
+// it writes are its own.
+const worstOffset = time.Second
+
+func checkClock(c ledger.Connection) error {
+	if !c.Measured || c.Offset.Abs() <= worstOffset {
+		return nil
+	}
+	which := "ahead of"
+	if c.Offset < 0 {
+		which = "behind"
+	}
+	return fmt.Errorf("%w: this node's clock is %s %s that of the NATS servers: synchronise the clocks (NTP), and retry",
+		ledger.ErrUnavailable, c.Offset.Abs().Round(time.Millisecond), which)
+}
+
+// enforce folds an entry of a local ledger into the index, and then ends the
+// live requests that it refuses.
+func (n *Node) enforce(e revocation.Entry) {
+	n.index.Apply(e)
+	if State(n.state.Load()) != Ready {
+		return // nothing is live before, and all was cut after
+	}
+	n.mu.Lock()
+	n.remember(e.Position, enforcement{since: n.cfg.Now()})
+	n.mu.Unlock()
+	n.cut(e)
+}
+
+// reach applies what stands at pos, if it is not: the first try of a replay may
+// have ended without an answer.
+func (n *Node) reach(ctx context.Context, pos revocation.Position) error {
+	if n.has(pos) {
+		return nil
+	}
+	if f := n.follower.Load(); f != nil {
+		if f.enforced.await(ctx, pos) {
+			return nil
+		}
+		return fmt.Errorf("%w: the first one, at %s, has not come round to this node", ledger.ErrOutcomeUnknown, pos)
+	}
+	return n.readOn(ctx)
+}

@@ -1,0 +1,92 @@
+package node
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// ticking decides when this node appends a tick. One node ticks and the others
+// keep quiet while ticks come: who ticked last goes on after an interval, the
+// others wait longer, each another while. A node that is not ready can't wait
+// for that. Where others are ready, it calls and the one who ticks does so early;
+// where nobody is, it ticks itself. Either way fifty that start together share
+// a few ticks: what one appends has the nonces of all that it heard.
+type ticking struct {
+	seen   time.Time // when the last tick was applied
+	mine   bool      // it was this node's
+	tried  time.Time // when this node last appended one, or failed to
+	wanted time.Time // since when the node could tick and is not ready; zero: it is
+	helped bool      // another node has been ready since then
+	called time.Time // when another node was first heard since that tick that is not ready
+	chance float64   // in [0, 1), drawn anew for each tick
+	flying bool      // one is being appended
+}
+
+// How a node that is not ready ticks.
+const (
+	// hearOthers is how long it listens first.
+	hearOthers = 5 * time.Millisecond
+	// perNode is the part of the random delay that each node heard adds.
+	perNode = 2 * time.Millisecond
+	// breather is the shortest time between ticks for those that call.
+	breather = 100 * time.Millisecond
+	// patience is how long it waits for the others' tick.
+	patience = 2 * breather
+)
+
+func (t *ticking) applied(now time.Time, mine bool) {
+	t.seen, t.mine, t.chance, t.called = now, mine, rand.Float64(), time.Time{}
+}
+
+// want says whether the node waits for its first tick.
+func (t *ticking) want(now time.Time, wanting bool) {
+	switch {
+	case !wanting:
+		t.wanted, t.helped = time.Time{}, false
+	case t.wanted.IsZero():
+		t.wanted, t.chance = now, rand.Float64()
+	}
+}
+
+// heard takes the state of another node, and reports whether it waits for a
+// tick of this one.
+func (t *ticking) heard(now time.Time, ready bool) (calls bool) {
+	if ready {
+		t.helped = true
+		return false
+	}
+	if t.called.IsZero() {
+		t.called = now
+	}
+	return t.mine && t.wanted.IsZero()
+}
+
+// due is when the next tick should be appended, if none comes before.
+func (t *ticking) due(interval time.Duration, nodes int) time.Time {
+	breath := min(breather, interval)
+	switch {
+	case !t.wanted.IsZero():
+		listen := hearOthers
+		if t.helped {
+			listen = patience
+		}
+		spread := time.Duration(t.chance * float64(nodes) * float64(perNode))
+		return latest(t.wanted.Add(listen), t.seen.Add(breath), t.tried.Add(interval)).Add(spread)
+	case !t.mine:
+		return latest(t.seen, t.tried).Add(interval + interval/4 + time.Duration(t.chance*float64(interval)/2))
+	}
+	next := latest(t.seen, t.tried).Add(interval)
+	if early := latest(t.called.Add(hearOthers), t.seen.Add(breath), t.tried.Add(breath)); !t.called.IsZero() && early.Before(next) {
+		return early
+	}
+	return next
+}
+
+func latest(first time.Time, others ...time.Time) time.Time {
+	for _, t := range others {
+		if t.After(first) {
+			first = t
+		}
+	}
+	return first
+}
