@@ -33,7 +33,7 @@ func (s *store) options(readOnly bool) *bolt.Options {
 	return &bolt.Options{
 		Timeout:      lockPatience,
 		ReadOnly:     readOnly,
-		FreelistType: bolt.FreelistMapType,
+		FreelistType: bolt.FreelistArrayType, // with millions of records, keeping the other sorted costs each commit milliseconds
 		NoStatistics: true,
 		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
 			s.file, err = os.OpenFile(path, flag, mode)
