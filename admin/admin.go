@@ -63,6 +63,9 @@ type Config struct {
 	Explain func(ctx context.Context, token string, policies []string) (Explanation, error)
 	// LiveRequests counts the live requests of a target; nil: none.
 	LiveRequests func(revocation.Target) int
+	// Crowded reports whether there is no memory for more entries; nil: there
+	// always is.
+	Crowded func() bool
 	// ExpectNodes is how many there should be; 0: not said.
 	ExpectNodes int
 	// Prefix comes before every path, such as "/curfew". It has no slash at
@@ -102,6 +105,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, int, time.Duration) {}
+	}
+	if cfg.Crowded == nil {
+		cfg.Crowded = func() bool { return false }
 	}
 	if cfg.LiveRequests == nil {
 		cfg.LiveRequests = func(revocation.Target) int { return 0 }

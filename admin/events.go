@@ -169,7 +169,7 @@ func (f *feed) write(batch *bytes.Buffer, e revocation.Entry) error {
 				continue // it signs nobody out
 			}
 		}
-		data, err := json.Marshal(f.Node.ReceiptOf(r, revocation.Ref{Position: e.Position, Item: uint16(i)}))
+		data, err := json.Marshal(f.Node.ReceiptOf(r, r.RefAt(revocation.Ref{Position: e.Position, Item: uint16(i)})))
 		if err != nil {
 			return fmt.Errorf("writing an event: %w", err)
 		}

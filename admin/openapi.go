@@ -77,7 +77,7 @@ func documentRefusal(op *huma.Operation, k kind) {
 		r.Headers = headers("WWW-Authenticate", "Bearer")
 	case methodNotAllowed:
 		r.Headers = headers("Allow", "POST")
-	case inProgress, tooMany, ledgerUnavailable, outcomeUnknown, ledgerDamaged:
+	case inProgress, tooMany, ledgerUnavailable, outcomeUnknown, ledgerDamaged, noMemory:
 		r.Headers = headers("Retry-After", "1")
 	}
 }

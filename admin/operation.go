@@ -105,7 +105,7 @@ func (op *operation) allRefusals() []kind {
 		all = append(all, invalidRequest, tooLarge, unsupportedType)
 	}
 	if op.takesKey() {
-		all = append(all, inProgress, keyReused, tooMany, ledgerUnavailable, outcomeUnknown, ledgerDamaged)
+		all = append(all, inProgress, keyReused, tooMany, ledgerUnavailable, outcomeUnknown, ledgerDamaged, noMemory)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

@@ -82,6 +82,7 @@ const (
 	ledgerUnavailable
 	outcomeUnknown
 	ledgerDamaged
+	noMemory
 )
 
 var kinds = [...]struct {
@@ -114,6 +115,7 @@ var kinds = [...]struct {
 	ledgerUnavailable: {"ledger-unavailable", 503, "The ledger can't be used now; nothing was changed"},
 	outcomeUnknown:    {"outcome-unknown", 503, "The request may or may not have taken effect"},
 	ledgerDamaged:     {"ledger-damaged", 503, "The ledger failed its integrity checks"},
+	noMemory:          {"no-memory", 507, "The gateway has no memory for more; nothing was changed"},
 }
 
 // because makes the problem.

@@ -20,6 +20,10 @@ const (
 	keyAge = 24 * time.Hour
 )
 
+// errCrowded: what is new would have the process killed, and it would meet the
+// same end after each restart. Nothing is evicted for it.
+var errCrowded = errors.New("there is no memory for more")
+
 // written is a record that is durable, and its receipt.
 type written struct {
 	node.Receipt
@@ -67,6 +71,9 @@ func (a *api) write(c *call, r revocation.Record, wait time.Duration) (*written,
 // submit does not stop when the client hangs up: what was begun is finished, or
 // its outcome would be unknown for no reason.
 func (a *api) submit(c *call, records []revocation.Record, key ledger.Idempotency) (node.Written, error) {
+	if records[0].Type != revocation.Lift && a.Crowded() {
+		return node.Written{}, errCrowded
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), appendDeadline)
 	defer cancel()
 	return a.Node.Submit(ctx, records, key)
@@ -117,6 +124,8 @@ func canonical(body []byte) string {
 // ledgerProblem says what a failed write means to who asked for it.
 func ledgerProblem(err error) *Problem {
 	switch {
+	case errors.Is(err, errCrowded):
+		return noMemory.because("give the gateway more memory, and GOMEMLIMIT with it; what is in force stays in force").retryAfter(60)
 	case errors.Is(err, ledger.ErrKeyReused):
 		return keyReused.because("use a new key for a new request")
 	case errors.Is(err, ledger.ErrIntegrity):

@@ -21,8 +21,9 @@ var ErrReadOnly = errors.New("this node may only follow the ledger")
 // node's own [Follower].
 type Shared interface {
 	Ledger
-	// Follow gives f everything after a position, in order, without a gap, and
-	// all that arrives later, until ctx ends. It returns nil then, and an error
+	// Follow gives f everything after a position, in order, without a gap, then
+	// one tick by nobody, which has the newest echo of each node that may be
+	// serving, and all that arrives later, until ctx ends. It returns nil then, and an error
 	// that wraps [ErrIntegrity] once the log can't be trusted. There is one
 	// follower at a time. A position that the replica does not have is
 	// [ErrNotFound].

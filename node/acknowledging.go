@@ -26,8 +26,9 @@ type acknowledging struct {
 // Between two rounds of acknowledgements lies ackGap, and more where many nodes
 // write: what one node sends is bounded.
 const (
-	ackGap       = 10 * time.Millisecond
-	ackGapWriter = 2 * time.Millisecond
+	ackGap        = 10 * time.Millisecond
+	ackGapWriter  = 2 * time.Millisecond
+	longestAckGap = 200 * time.Millisecond
 )
 
 func newAcknowledging(node string, tell func(string, ledger.Acknowledgement) error) *acknowledging {
@@ -49,20 +50,13 @@ func (a *acknowledging) add(writer string, at revocation.Position, cut []ledger.
 
 // run tells until ctx ends.
 func (a *acknowledging) run(ctx context.Context) {
-	rest := time.NewTimer(0)
-	defer rest.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-rest.C:
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.more:
 		}
-		rest.Reset(max(ackGap, time.Duration(a.round())*ackGapWriter))
+		time.Sleep(min(max(ackGap, time.Duration(a.round())*ackGapWriter), longestAckGap))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -375,7 +376,7 @@ func (s *sea) allTicks() (n int) {
 // boat is a node of the fleet.
 type boat struct {
 	*node.Node
-	end      *end
+	at       *atomic.Pointer[end] // of this start
 	sea      *sea
 	name     string
 	starts   int
@@ -406,6 +407,8 @@ func (b *boat) start(t fataler) {
 	t.Helper()
 	b.starts++
 	instance := fmt.Sprint(b.starts)
+	at := new(atomic.Pointer[end])
+	b.at = at
 	b.Node = node.New(node.Config{
 		Name: b.name, Instance: instance, Now: b.now, Live: b.live, Observer: b,
 		Open: func() (ledger.Ledger, error) {
@@ -416,7 +419,7 @@ func (b *boat) start(t fataler) {
 					return nil, err
 				}
 			}
-			b.end = e
+			at.Store(e)
 			return e, nil
 		},
 	})
@@ -426,10 +429,12 @@ func (b *boat) start(t fataler) {
 	}
 }
 
+func (b *boat) end() *end { return b.at.Load() }
+
 func (b *boat) Appended(time.Duration, error)  {}
 func (b *boat) Enforced(string, time.Duration) {}
 func (b *boat) Changed(node.State, error)      {}
-func (b *boat) down(is bool)                   { b.end.set(func(e *end) { e.down = is }) }
+func (b *boat) down(is bool)                   { b.end().set(func(e *end) { e.down = is }) }
 func (b *boat) submit(t fataler, sub string) node.Written {
 	t.Helper()
 	w, err := b.Submit(context.Background(), []revocation.Record{cutOf(sub)}, ledger.Idempotency{})

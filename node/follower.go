@@ -30,7 +30,7 @@ type follower struct {
 	ticks     ticking
 	listening time.Time // since when this node is heard, so that it hears others
 	settled   bool      // the roster is known
-	answer    bool      // somebody should hear at once that this node is ready
+	answer    bool      // somebody should hear at once how this node is
 }
 
 var _ ledger.Follower = (*follower)(nil)
@@ -116,14 +116,25 @@ func (f *follower) Ticked(t ledger.Tick) {
 	f.noteTick(now, t.By == n.ID())
 	f.settle(now)
 	f.lookRound(now)
+	if State(n.state.Load()) != Ready {
+		f.callAgain() // whoever ticked has not heard of this node
+	}
+}
+
+func (f *follower) callAgain() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = true
+	f.hurry()
 }
 
 // noteTick keeps the cadence. Two intervals after the node began to hear the
 // others a tick has everybody who may be serving.
 func (f *follower) noteTick(now time.Time, mine bool) {
+	calling := f.node.peers.calling(now)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ticks.applied(now, mine)
+	f.ticks.applied(now, mine, calling)
 	if !f.listening.IsZero() && now.Sub(f.listening) >= 2*f.node.settings.Load().interval() {
 		f.settled = true
 	}
@@ -157,14 +168,14 @@ func (f *follower) Heard(h ledger.Heartbeat) {
 
 // listen lets a node that waits for a tick know that one is coming.
 func (f *follower) listen(h *ledger.Heartbeat, now time.Time) {
-	ready := h.State == Ready.String()
-	if !ready && h.State != Starting.String() && h.State != Fenced.String() {
-		return
-	}
+	calling := f.node.peers.calling(now)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ticks.heard(now, ready) {
-		f.answer = true
+	if h.State == Ready.String() {
+		f.ticks.helped = true
+	}
+	if calling && f.ticks.call(now) {
+		f.answer = f.answer || h.State != Ready.String()
 		f.hurry()
 	}
 }

@@ -291,7 +291,7 @@ func (b *boat) lastTicked() bool {
 	defer b.sea.mu.Unlock()
 	for i := len(b.sea.log) - 1; i >= 0; i-- {
 		if tick := b.sea.log[i].tick; tick != nil {
-			return tick.By == b.end.id
+			return tick.By == b.end().id
 		}
 	}
 	return false
@@ -345,7 +345,7 @@ func TestIntervalsAndFailedTicks(t *testing.T) {
 			t.Errorf("%d ticks in 10 s", n)
 		}
 		s.mu.Lock()
-		said := len(a.end.said)
+		said := len(a.end().said)
 		s.mu.Unlock()
 		if said < 38 || said > 45 {
 			t.Errorf("%d heartbeats in 10 s", said)

@@ -11,6 +11,8 @@ const (
 	// probeEvery is how often a node that is not ready looks whether the
 	// cluster can be reached.
 	probeEvery = 20 * time.Millisecond
+	// answerEvery is the least time between heartbeats that somebody waits for.
+	answerEvery = 10 * time.Millisecond
 	// longestTick bounds how long a tick may be under way.
 	longestTick = 5 * time.Second
 	// expireEvery is how often expired cuts are let go.
@@ -30,14 +32,13 @@ type heart struct {
 // node is, ticks, fences at the deadline.
 func (f *follower) beat(ctx context.Context, fail context.CancelCauseFunc) {
 	h := heart{follower: f, expired: f.node.cfg.Now()}
-	timer := time.NewTimer(0)
+	timer := time.AfterFunc(0, f.hurry)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.wake:
-		case <-timer.C:
 		}
 		if err := f.log.Err(); err != nil {
 			fail(err)
@@ -56,7 +57,7 @@ func (h *heart) once(ctx context.Context) (next time.Time) {
 	state := State(n.state.Load())
 	c := h.log.Connection()
 	connected := c.Problem == nil
-	if connected && !h.connected || state != h.saidState || now.Sub(h.said) >= s.interval() || h.answers() {
+	if connected && !h.connected || state != h.saidState || now.Sub(h.said) >= s.interval() || h.answers(now) {
 		h.said, h.saidState = now, state
 		_ = h.log.Say(h.heartbeat(now)) // what is lost is said again
 		n.peers.forget(now)
@@ -64,6 +65,9 @@ func (h *heart) once(ctx context.Context) (next time.Time) {
 	}
 	h.connected = connected
 	next = earliest(h.said.Add(s.interval()), h.fence(now, state))
+	if h.awaited() {
+		next = earliest(next, h.said.Add(answerEvery))
+	}
 	if state != Ready {
 		next = earliest(next, now.Add(probeEvery))
 	}
@@ -77,11 +81,20 @@ func (h *heart) once(ctx context.Context) (next time.Time) {
 	return earliest(next, h.tick(ctx, now, s.interval(), state != Ready))
 }
 
-// answers reports whether somebody waits to hear of this node.
-func (f *follower) answers() bool {
+// answers reports whether somebody waits to hear of this node now.
+func (h *heart) answers(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.answer || now.Sub(h.said) < answerEvery {
+		return false
+	}
+	h.answer = false
+	return true
+}
+
+func (f *follower) awaited() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	defer func() { f.answer = false }()
 	return f.answer
 }
 

@@ -115,7 +115,7 @@ func (h *history) write(t *rapid.T) {
 func (h *history) crash(t *rapid.T) {
 	b := h.any(t)
 	ghost := *b
-	b.end.set(func(e *end) { e.down = true })
+	b.end().set(func(e *end) { e.down = true })
 	h.drowned = append(h.drowned, &ghost)
 	b.start(t)
 }
@@ -155,8 +155,8 @@ func TestHistoriesOfAFleet(t *testing.T) {
 				"a moment":  func(t *rapid.T) { time.Sleep(time.Duration(rapid.IntRange(1, 20).Draw(t, "ms")) * time.Millisecond) },
 				"partition": func(t *rapid.T) { h.any(t).down(true) },
 				"mend":      func(t *rapid.T) { h.any(t).down(false) },
-				"stick":     func(t *rapid.T) { h.any(t).end.set(func(e *end) { e.stuck = !e.stuck }) },
-				"mute":      func(t *rapid.T) { h.any(t).end.set(func(e *end) { e.mute = !e.mute }) },
+				"stick":     func(t *rapid.T) { h.any(t).end().set(func(e *end) { e.stuck = !e.stuck }) },
+				"mute":      func(t *rapid.T) { h.any(t).end().set(func(e *end) { e.mute = !e.mute }) },
 				"crash":     h.crash,
 				"restart": func(t *rapid.T) {
 					b := h.any(t)
@@ -164,7 +164,7 @@ func TestHistoriesOfAFleet(t *testing.T) {
 					b.start(t)
 				},
 				"damage": func(t *rapid.T) {
-					h.any(t).end.set(func(e *end) { e.failure = ledger.ErrIntegrity })
+					h.any(t).end().set(func(e *end) { e.failure = ledger.ErrIntegrity })
 				},
 				"reconfigure": func(t *rapid.T) {
 					b := h.any(t)

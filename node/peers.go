@@ -34,6 +34,7 @@ type peer struct {
 	// admits from this nonce on: a node that is leaving, or has closed a
 	// damaged ledger, admits nothing by an older one.
 	admits  uint64
+	calls   uint64      // the nonce with which it ceased to be ready, or began: it waits for its echo
 	reached []milestone // how far it enforces, oldest first
 }
 
@@ -133,6 +134,9 @@ func (p *peers) heard(h *ledger.Heartbeat, now time.Time) {
 	known := p.peer(h.Node)
 	if h.Nonce <= known.said.Nonce {
 		return
+	}
+	if (h.State == Starting.String() || h.State == Fenced.String()) && h.State != known.said.State {
+		known.calls = h.Nonce
 	}
 	known.said, known.heard = *h, now
 	known.reach(h.Position, now)
@@ -242,6 +246,18 @@ func (p *peers) heardLately(now time.Time) int {
 		}
 	}
 	return n
+}
+
+// calling reports whether one that is heard waits for its first echo.
+func (p *peers) calling(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, q := range p.of {
+		if q.calls > q.echo.Nonce && q.admits != math.MaxUint64 && q.isHeard(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // forget drops those that are long gone.

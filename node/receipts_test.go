@@ -93,6 +93,7 @@ func TestPendingThenFenced(t *testing.T) {
 		if got := fleet[0].enforcement(t, w); got.State != "enforced" || fmt.Sprint(states(got)) != "[a/1 enforced b/1 fenced c/1 enforced]" || time.Since(began) > 11*time.Second {
 			t.Errorf("after %s: %+v", time.Since(began), got)
 		}
+		time.Sleep(3 * time.Second) // the last echo of it came later than its last proof
 		if _, got := awaited(t, fleet[0], "bob", 2*time.Second); got.State != "enforced" || fmt.Sprint(states(got)) != "[a/1 enforced c/1 enforced]" {
 			t.Errorf("a fenced node is waited for: %+v", got)
 		}
@@ -132,7 +133,7 @@ func TestUnboundedReceipts(t *testing.T) {
 func TestLeavingNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
-		fleet[1].end.set(func(e *end) { e.stuck = true })
+		fleet[1].end().set(func(e *end) { e.stuck = true })
 		w, got := awaited(t, fleet[0], "alice", 2*time.Second)
 		if got.State != "pending" {
 			t.Errorf("%+v", got)
@@ -160,7 +161,7 @@ func TestLeavingNodes(t *testing.T) {
 func TestLostAcknowledgements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
-		fleet[1].end.set(func(e *end) { e.mute = true })
+		fleet[1].end().set(func(e *end) { e.mute = true })
 		if _, got := awaited(t, fleet[0], "alice", 2*time.Second); got.State != "enforced" {
 			t.Errorf("%+v", got)
 		}
@@ -221,7 +222,7 @@ func TestDurability(t *testing.T) {
 		a := afloat(t, newSea(), node.Settings{})[0]
 		w := a.submit(t, "alice")
 		for verified, want := range map[bool]string{true: "verified", false: "unverified"} {
-			a.end.set(func(e *end) { e.verified = verified })
+			a.end().set(func(e *end) { e.verified = verified })
 			if r, err := a.Receipt(t.Context(), revocation.Ref{Position: w.Position}); err != nil || r.Durability != want {
 				t.Errorf("%s, %v", r.Durability, err)
 			}
@@ -234,7 +235,7 @@ func TestWrongClocksDoNotWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := afloat(t, newSea(), node.Settings{})[0]
 		for offset, ok := range map[time.Duration]bool{time.Second: true, -time.Second: true, 1500 * time.Millisecond: false, -3 * time.Second: false} {
-			a.end.set(func(e *end) { e.offset = offset })
+			a.end().set(func(e *end) { e.offset = offset })
 			_, err := a.Submit(t.Context(), []revocation.Record{cutOf("alice")}, ledger.Idempotency{})
 			if ok != (err == nil) {
 				t.Errorf("off by %s: %v", offset, err)
@@ -252,12 +253,12 @@ func TestUnknownOutcomeInAFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
 		key := ledger.Idempotency{Key: [32]byte{1}, Request: [32]byte{2}, Expires: time.Now().Add(time.Hour)}
-		fleet[0].end.set(func(e *end) { e.silent = true })
+		fleet[0].end().set(func(e *end) { e.silent = true })
 		if _, err := fleet[0].Submit(t.Context(), []revocation.Record{cutOf("alice")}, key); !errors.Is(err, ledger.ErrOutcomeUnknown) {
 			t.Fatal(err)
 		}
 		time.Sleep(soon)
-		fleet[0].end.set(func(e *end) { e.silent = false })
+		fleet[0].end().set(func(e *end) { e.silent = false })
 		for _, b := range fleet {
 			if !isCut(b.Node, "alice") {
 				t.Errorf("%s does not know", b.ID())
@@ -271,7 +272,7 @@ func TestUnknownOutcomeInAFleet(t *testing.T) {
 		if _, err := fleet[0].Submit(t.Context(), []revocation.Record{cutOf("bob")}, key); err != nil {
 			t.Fatal(err)
 		}
-		fleet[1].end.set(func(e *end) { e.stuck = true })
+		fleet[1].end().set(func(e *end) { e.stuck = true })
 		key.Key[0]++
 		w := fleet[0]
 		if _, err := w.Submit(t.Context(), []revocation.Record{cutOf("carol")}, key); err != nil {
@@ -309,7 +310,7 @@ func TestDamagedInAFleet(t *testing.T) {
 		ended := open(t, b.Node, requests, "bob")
 		damage := fmt.Errorf("%w: the chain is broken", ledger.ErrIntegrity)
 		broken.Store(&damage)
-		b.end.set(func(e *end) { e.failure = damage })
+		b.end().set(func(e *end) { e.failure = damage })
 		time.Sleep(time.Second)
 		b.mustBe(t, node.Damaged)
 		if <-ended != 401 {
@@ -357,7 +358,7 @@ func TestDamageEndsAllProofs(t *testing.T) {
 		fleet := afloat(t, s, node.Settings{}, node.Settings{})
 		b := fleet[1]
 		b.opened = func(e *end) error { e.stuck = true; return nil }
-		b.end.set(func(e *end) { e.failure, e.creeping = ledger.ErrIntegrity, true })
+		b.end().set(func(e *end) { e.failure, e.creeping = ledger.ErrIntegrity, true })
 		if _, err := b.Submit(t.Context(), []revocation.Record{cutOf("x")}, ledger.Idempotency{}); !errors.Is(err, ledger.ErrIntegrity) {
 			t.Fatal(err)
 		}
@@ -371,7 +372,7 @@ func TestDamageEndsAllProofs(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		b.mustBe(t, node.Starting)
-		b.end.set(func(e *end) { e.stuck = false })
+		b.end().set(func(e *end) { e.stuck = false })
 		time.Sleep(soon)
 		b.mustBe(t, node.Ready)
 	})

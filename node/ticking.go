@@ -17,7 +17,7 @@ type ticking struct {
 	tried  time.Time // when this node last appended one, or failed to
 	wanted time.Time // since when the node could tick and is not ready; zero: it is
 	helped bool      // another node has been ready since then
-	called time.Time // when another node was first heard since that tick that is not ready
+	called time.Time // since when another node, which is not ready, waits for one
 	chance float64   // in [0, 1), drawn anew for each tick
 	flying bool      // one is being appended
 }
@@ -34,8 +34,12 @@ const (
 	patience = 2 * breather
 )
 
-func (t *ticking) applied(now time.Time, mine bool) {
+// applied notes a tick, and whether somebody still waits for one.
+func (t *ticking) applied(now time.Time, mine, called bool) {
 	t.seen, t.mine, t.chance, t.called = now, mine, rand.Float64(), time.Time{}
+	if called {
+		t.called = now
+	}
 }
 
 // want says whether the node waits for its first tick.
@@ -48,13 +52,9 @@ func (t *ticking) want(now time.Time, wanting bool) {
 	}
 }
 
-// heard takes the state of another node, and reports whether it waits for a
-// tick of this one.
-func (t *ticking) heard(now time.Time, ready bool) (calls bool) {
-	if ready {
-		t.helped = true
-		return false
-	}
+// call notes that another node waits for a tick, and reports whether it is this
+// one's to give.
+func (t *ticking) call(now time.Time) bool {
 	if t.called.IsZero() {
 		t.called = now
 	}

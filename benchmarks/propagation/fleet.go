@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"curfew.dev/curfew/benchmarks/rig"
@@ -22,7 +20,7 @@ import (
 type gateway struct {
 	*node.Node
 	live  live.Registry
-	watch stopwatch
+	watch *stopwatch
 }
 
 // fleet is nodes that know one another. They are in this process: one heap and
@@ -36,9 +34,9 @@ func startFleet(urls []string, o options, dir string, entries int) (fleet, error
 	var f fleet
 	began := time.Now()
 	for i := range o.nodes {
-		g, err := newGateway(urls, o, filepath.Join(dir, fmt.Sprint("node-", i+1)), i, entries)
+		g, err := newGateway(urls, o, dir, i)
 		if err == nil {
-			g.watch.began = began
+			g.watch = newStopwatch(began, entries)
 			err = g.Start()
 		}
 		if err == nil {
@@ -62,13 +60,13 @@ func startFleet(urls []string, o options, dir string, entries int) (fleet, error
 	return f, err
 }
 
-func newGateway(urls []string, o options, dir string, i, entries int) (*gateway, error) {
+func newGateway(urls []string, o options, dir string, i int) (*gateway, error) {
+	name := fmt.Sprint("edge-", i+1)
+	dir = filepath.Join(dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of a replica: %w", err)
 	}
 	g := new(gateway)
-	g.watch.at = make([]atomic.Int64, entries)
-	name := fmt.Sprint("edge-", i+1)
 	g.Node = node.New(node.Config{
 		Name: name, Instance: "1", Live: &g.live,
 		Open: func() (ledger.Ledger, error) {
@@ -76,7 +74,7 @@ func newGateway(urls []string, o options, dir string, i, entries int) (*gateway,
 			if err != nil {
 				return nil, err
 			}
-			return watched{l, &g.watch}, nil
+			return watched{l, g.watch}, nil
 		},
 	})
 	g.Configure(node.Settings{Expect: o.nodes})
@@ -89,7 +87,7 @@ func (f fleet) await() error {
 	for _, g := range f {
 		for g.State() != node.Ready {
 			if time.Now().After(deadline) {
-				return fmt.Errorf("waiting for %s: it is %s: %w", g.ID(), g.State(), errors.Join(g.Why()))
+				return fmt.Errorf("waiting for %s: it is %s: %v", g.ID(), g.State(), g.Why())
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -105,7 +103,7 @@ func (g *gateway) knowsAll(nodes int) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("waiting until %s knows %d nodes: its receipt says %q: %w", g.ID(), nodes, state, errors.Join(err))
+			return fmt.Errorf("waiting until %s knows %d nodes: its receipt says %q: %v", g.ID(), nodes, state, err)
 		}
 		time.Sleep(500 * time.Millisecond)
 	}

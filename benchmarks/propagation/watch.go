@@ -16,6 +16,11 @@ type stopwatch struct {
 	at    []atomic.Int64 // by sequence, in nanoseconds; 0: it has not come
 }
 
+// newStopwatch has room for so many sequences.
+func newStopwatch(began time.Time, sequences int) *stopwatch {
+	return &stopwatch{began: began, at: make([]atomic.Int64, sequences)}
+}
+
 func (w *stopwatch) note(p revocation.Position) {
 	if p.Sequence < uint64(len(w.at)) {
 		w.at[p.Sequence].CompareAndSwap(0, int64(time.Since(w.began)))
@@ -24,6 +29,9 @@ func (w *stopwatch) note(p revocation.Position) {
 
 // reached is when an entry was in the index, and whether it is.
 func (w *stopwatch) reached(p revocation.Position) (time.Duration, bool) {
+	if p.Sequence >= uint64(len(w.at)) {
+		return 0, false
+	}
 	at := w.at[p.Sequence].Load()
 	return time.Duration(at), at != 0
 }

@@ -33,6 +33,7 @@ type fleet struct {
 	gateways []*gateway
 
 	dir     string
+	began   time.Time
 	tokens  sync.Map // by subject
 	probes  atomic.Uint64
 	ctx     context.Context
@@ -56,6 +57,7 @@ func newFleet(t *testing.T, on *servers, n int, options ...option) *fleet {
 	}
 	f := &fleet{
 		t: t, servers: on, stream: fmt.Sprintf("F%d", streams.Add(1)), issuer: tokentest.Start(t), upstream: newUpstream(t), history: new(history),
+		began: time.Now(),
 	}
 	f.ctx, f.quiet = context.WithCancel(context.Background())
 	f.dir = t.TempDir()
@@ -159,12 +161,12 @@ func (f *fleet) close() {
 	}
 }
 
-// token is a subject's, who signed in a minute ago.
+// token is a subject's, who signed in before anybody was revoked.
 func (f *fleet) token(subject string) string {
 	if known, ok := f.tokens.Load(subject); ok {
 		return known.(string)
 	}
-	signed := f.issuer.Sign(f.issuer.Claims("api", time.Now()), tokentest.Claims{"sub": subject, "sid": "sid-" + subject, "jti": "jti-" + subject})
+	signed := f.issuer.Sign(f.issuer.Claims("api", f.began), tokentest.Claims{"sub": subject, "sid": "sid-" + subject, "jti": "jti-" + subject})
 	f.tokens.Store(subject, signed)
 	return signed
 }
@@ -203,7 +205,10 @@ func (f *fleet) revokeWithKey(g *gateway, subject, key string, more ...string) (
 	a, err := g.call(context.Background(), helpdesk, http.MethodPost, "/v1/revocations", body, "Idempotency-Key", key)
 	w.answered = time.Now()
 	if err == nil {
-		w.status, w.problem = a.status, a.problem()
+		w.status = a.status
+		if a.status != http.StatusCreated {
+			w.problem = string(a.body)
+		}
 	}
 	if w.status == http.StatusCreated && json.Unmarshal(a.body, &r) == nil {
 		w.id = r.ID

@@ -5,7 +5,6 @@ package fleet
 import (
 	"bytes"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -205,13 +204,19 @@ func (g *gateway) exchange(r *http.Request) (answer, error) {
 	return answer{resp.StatusCode, resp.Header, body}, err
 }
 
-// tail is the end of a log.
+// tail is the end of a log, without the calls of the API.
 func tail(path string) string {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}
-	return string(b[max(0, len(b)-4000):])
+	var kept []string
+	for line := range strings.Lines(string(b)) {
+		if !strings.Contains(line, `"took":`) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept[max(0, len(kept)-25):], "")
 }
 
 // eventually polls until there is no error any more.
@@ -243,5 +248,3 @@ func all(gateways []*gateway, do func(*gateway)) {
 		<-done
 	}
 }
-
-var errStill = errors.New("not yet")

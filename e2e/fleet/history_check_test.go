@@ -39,10 +39,16 @@ func TestHistoryChecker(t *testing.T) {
 		spoil func(*history)
 		want  string
 	}{
-		"nothing":          {func(*history) {}, ""},
-		"after the bound":  {func(h *history) { h.requested(request{subject: "alice", node: "edge-2", sent: at(5), status: 200, hits: []string{"alice"}}) }, "I2"},
-		"cut off too late": {func(h *history) { h.requested(request{subject: "alice", node: "edge-2", sent: at(5), hits: []string{"alice"}}) }, "I2"},
-		"here, later":      {func(h *history) { h.requested(request{subject: "alice", node: "edge-1", sent: at(2), status: 200, hits: []string{"alice"}}) }, "I2"},
+		"nothing": {func(*history) {}, ""},
+		"after the bound": {func(h *history) {
+			h.requested(request{subject: "alice", node: "edge-2", sent: at(5), status: 200, hits: []string{"alice"}})
+		}, "I2"},
+		"cut off too late": {func(h *history) {
+			h.requested(request{subject: "alice", node: "edge-2", sent: at(5), hits: []string{"alice"}})
+		}, "I2"},
+		"here, later": {func(h *history) {
+			h.requested(request{subject: "alice", node: "edge-1", sent: at(2), status: 200, hits: []string{"alice"}})
+		}, "I2"},
 		"called enforced":  {func(h *history) { h.saw(sight{"alice", "edge-1", at(2), bound(9, "enforced", "pending")}) }, "I2"},
 		"a node's instant": {func(h *history) { h.saw(sight{"alice", "edge-1", at(9), bound(2, "pending", "enforced")}) }, "I2"},
 		"called fenced":    {func(h *history) { h.saw(sight{"alice", "edge-1", at(2), bound(9, "pending", "fenced")}) }, "I2"},
@@ -51,17 +57,21 @@ func TestHistoryChecker(t *testing.T) {
 			h.wrote(write{subject: "carol", node: "edge-3", status: 503})
 			h.requested(request{subject: "carol", node: "edge-3", sent: at(2), status: 200, hits: []string{"carol"}})
 		}, "I2"},
-		"two records of a key": {func(h *history) { h.wrote(write{subject: "alice", node: "edge-2", key: "k", answered: at(9), status: 201, id: "rev_1.3.0"}) }, "I3"},
-		"half an answer":       {func(h *history) { h.wrote(write{subject: "alice", node: "edge-2", status: 500}) }, "I3"},
-		"backwards":            {func(h *history) { h.stood(stand{"edge-1", at(2), 1, 1}) }, "I4"},
-		"no request":           {func(h *history) { h.requested(request{subject: "bob", node: "edge-1", sent: at(2), status: 200}) }, "I5"},
+		"two records of a key": {func(h *history) {
+			h.wrote(write{subject: "alice", node: "edge-2", key: "k", answered: at(9), status: 201, id: "rev_1.3.0"})
+		}, "I3"},
+		"half an answer": {func(h *history) { h.wrote(write{subject: "alice", node: "edge-2", status: 500}) }, "I3"},
+		"backwards":      {func(h *history) { h.stood(stand{"edge-1", at(2), 1, 1}) }, "I4"},
+		"no request":     {func(h *history) { h.requested(request{subject: "bob", node: "edge-1", sent: at(2), status: 200}) }, "I5"},
 		"somebody else's name": {func(h *history) {
 			h.requested(request{subject: "bob", node: "edge-1", sent: at(2), status: 200, hits: []string{"alice"}})
 		}, "I5"},
-		"a bystander":       {func(h *history) { h.requested(request{subject: "bob", node: "edge-1", status: 401}) }, "I6"},
-		"two of one record": {func(h *history) { h.wrote(write{subject: "bob", node: "edge-2", key: "l", answered: at(9), status: 201, id: "rev_1.2.0"}) }, "I7"},
-		"forgotten":         {func(h *history) { h.looked(finding{"edge-2", "alice", "rev_1.2.0", 404, "", 0}) }, "I1"},
-		"listed twice":      {func(h *history) { h.looked(finding{"edge-2", "alice", "rev_1.2.0", 200, "alice", 2}) }, "I1"},
+		"a bystander": {func(h *history) { h.requested(request{subject: "bob", node: "edge-1", status: 401}) }, "I6"},
+		"two of one record": {func(h *history) {
+			h.wrote(write{subject: "bob", node: "edge-2", key: "l", answered: at(9), status: 201, id: "rev_1.2.0"})
+		}, "I7"},
+		"forgotten":    {func(h *history) { h.looked(finding{"edge-2", "alice", "rev_1.2.0", 404, "", 0}) }, "I1"},
+		"listed twice": {func(h *history) { h.looked(finding{"edge-2", "alice", "rev_1.2.0", 200, "alice", 2}) }, "I1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := good()

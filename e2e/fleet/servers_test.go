@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +26,8 @@ type server struct {
 	name    string
 	dir     string
 	client  string // host:port for clients
+	env     []string
+	prefix  []string
 	process *process
 }
 
@@ -46,7 +50,7 @@ type sharedServers struct {
 
 func (e *sharedServers) get(t *testing.T) *servers {
 	t.Helper()
-	e.once.Do(func() { e.s, e.err = runServers(filepath.Join(workshop, "nats"), nil) })
+	e.once.Do(func() { e.s, e.err = runServers(filepath.Join(workshop, "nats"), setting{}) })
 	if e.err != nil {
 		t.Fatal(e.err)
 	}
@@ -59,10 +63,31 @@ func (e *sharedServers) end() {
 	}
 }
 
-// ownServers are for a test that breaks them.
-func ownServers(t *testing.T, wrap func(*exec.Cmd) *exec.Cmd) *servers {
+// setting is what a test's servers have besides.
+type setting struct {
+	more string   // of the configuration
+	env  []string // of the processes
+	user string   // the file with the seed of the test's own
+	// prefix is a command that runs another one, and host where that listens.
+	prefix []string
+	host   string
+	ca     string // the file of the authority, where TLS is spoken
+}
+
+// withRoles gives servers the accounts that operators are given.
+func withRoles(is roles) setting {
+	accounts, err := filepath.Abs(filepath.Join(root, "deploy/nats/accounts.conf"))
+	if err != nil {
+		panic(err)
+	}
+	// Configurations include by relative paths alone.
+	return setting{more: "include " + strconv.Quote(strings.Repeat("../", 32)+accounts) + "\n", env: is.env, user: is.owner}
+}
+
+// ownServers are for a test that breaks them, or has them otherwise.
+func ownServers(t *testing.T, is setting) *servers {
 	t.Helper()
-	s, err := runServers(t.TempDir(), wrap)
+	s, err := runServers(t.TempDir(), is)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,12 +99,11 @@ const serverConfig = `
 server_name: %s
 listen: %q
 jetstream { store_dir: %q, sync_interval: always, max_file_store: 8GB, max_memory_store: 256MB }
-cluster { name: curfew, listen: %q, routes: [%s] }
+cluster { name: curfew, listen: %q, routes: [%s], no_advertise: true }
 `
 
-// runServers starts three, which sync before they acknowledge. wrap may put the
-// command of each into another.
-func runServers(dir string, wrap func(*exec.Cmd) *exec.Cmd) (*servers, error) {
+// runServers starts three, which sync before they acknowledge.
+func runServers(dir string, is setting) (*servers, error) {
 	if _, err := buildNATS(); err != nil {
 		return nil, err
 	}
@@ -89,37 +113,67 @@ func runServers(dir string, wrap func(*exec.Cmd) *exec.Cmd) (*servers, error) {
 		routes = append(routes, freeAddress())
 	}
 	for i, route := range routes {
-		one := &server{name: fmt.Sprintf("n%d", i+1), client: freeAddress()}
+		one := &server{name: fmt.Sprintf("n%d", i+1), client: freeAddress(), prefix: is.prefix}
+		if is.host != "" {
+			one.client = strings.Replace(one.client, "127.0.0.1", is.host, 1)
+		}
 		one.dir = filepath.Join(dir, one.name)
-		text := fmt.Sprintf(serverConfig, one.name, one.client, filepath.Join(one.dir, "store"), route,
+		text := fmt.Sprintf(serverConfig, one.name, one.listen(), filepath.Join(one.dir, "store"), route,
 			`"nats-route://`+strings.Join(routes, `", "nats-route://`)+`"`)
+		text += is.more
+		one.env = is.env
 		if err := errors.Join(os.MkdirAll(one.dir, 0o700), os.WriteFile(filepath.Join(one.dir, "conf"), []byte(text), 0o600)); err != nil {
 			return nil, err
 		}
 		s.all = append(s.all, one)
-		if err := one.start(wrap); err != nil {
+		if err := one.start(); err != nil {
 			return nil, err
 		}
 	}
+	options := []nats.Option{
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // its servers die
+	}
+	if is.user != "" {
+		identity, err := nats.NkeyOptionFromSeed(is.user)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, identity)
+	}
+	if is.ca != "" {
+		options = append(options, nats.Secure(), nats.RootCAs(is.ca))
+	}
 	var err error
-	if s.conn, err = nats.Connect(s.urls(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond)); err != nil {
+	if s.conn, err = nats.Connect(s.urls(), options...); err != nil {
 		return nil, err
 	}
 	if s.js, err = jetstream.New(s.conn); err != nil {
 		return nil, err
 	}
+	if is.user != "" {
+		return s, nil // whose users may not try; the first gateway waits
+	}
 	return s, s.await()
 }
 
-func (s *server) start(wrap func(*exec.Cmd) *exec.Cmd) error {
+// listen is where it takes clients: at all of its addresses, if it has several.
+func (s *server) listen() string {
+	_, port, _ := strings.Cut(s.client, ":")
+	if len(s.prefix) > 0 {
+		return "0.0.0.0:" + port
+	}
+	return s.client
+}
+
+func (s *server) start() error {
 	binary, err := buildNATS()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(binary, "-c", filepath.Join(s.dir, "conf"))
-	if wrap != nil {
-		cmd = wrap(cmd)
-	}
+	words := append(slices.Clone(s.prefix), binary, "-c", filepath.Join(s.dir, "conf"))
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Env = append(os.Environ(), s.env...)
 	s.process, err = start(cmd, filepath.Join(s.dir, "log"))
 	return err
 }

@@ -359,18 +359,3 @@ func (l *Ledger) land(m *message, s *step) error {
 	close(f.landed)
 	return nil
 }
-
-// patient is how long a message may have been under way to say anything of the
-// clock.
-const patient = time.Second
-
-// measure compares this node's clock with the stamp that a message of its own
-// got on its way. The caller holds mu.
-func (l *Ledger) measure(sent, stamp time.Time) {
-	now := l.options.Now()
-	if sent.IsZero() || now.Sub(sent) > patient {
-		return
-	}
-	middle := sent.Add(now.Sub(sent) / 2)
-	l.connection.Offset, l.connection.Measured = middle.Round(0).Sub(stamp), true
-}

@@ -38,7 +38,7 @@ func (l *Ledger) prepare() (jetstream.Stream, error) {
 		}
 		return nil, errors.New("connecting to NATS: no server answers")
 	}
-	s, info, err := streamInfo(l.ctx, l.js, l.options.Stream)
+	s, info, err := streamInfo(l.asking(), l.js, l.options.Stream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, l.begin(true)
@@ -156,7 +156,7 @@ func (l *Ledger) publishGenesis(ctx context.Context, g *genesis, more ...jetstre
 
 // lastOf finds the newest message of a kind; nil where there is none.
 func (l *Ledger) lastOf(s jetstream.Stream, kind string) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, askWithin)
+	ctx, cancel := context.WithTimeout(l.asking(), askWithin)
 	defer cancel()
 	m, err := s.GetLastMsgForSubject(ctx, l.options.subject("log."+kind))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -259,7 +259,7 @@ func (l *Ledger) jump(genesis uint64) {
 // forgive goes on in a newer epoch, where somebody has adopted the stream since
 // this node found it suspicious.
 func (l *Ledger) forgive(suspicion error) error {
-	s, _, err := streamInfo(l.ctx, l.js, l.options.Stream)
+	s, _, err := streamInfo(l.asking(), l.js, l.options.Stream)
 	if err != nil {
 		return suspicion
 	}

@@ -26,7 +26,7 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo) error {
 	}
 	l.mu.Lock()
 	c, t := l.connection, tick{Tick: ledger.Tick{By: l.options.Node, Echoes: echoes}, Followed: l.fold.Sequence, Head: l.fold.Head}
-	l.tickSent = l.options.Now()
+	sent := l.options.Now()
 	l.mu.Unlock()
 	if c.Problem != nil {
 		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, c.Problem)
@@ -38,6 +38,10 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo) error {
 	if err != nil {
 		return fmt.Errorf("encoding a tick: %w", err)
 	}
+	// What a lost connection was told is not waited for: a tick is soon made anew.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.asking(), cancel)()
 	ack, err := l.publishMsg(ctx, kindTick, data)
 	if err != nil {
 		if certain := l.notWritten(err); certain != nil {
@@ -48,6 +52,7 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo) error {
 	if ack.Sequence <= t.Followed {
 		return l.fail(fmt.Errorf("the stream gave sequence %d to a new tick, and this node has followed it up to %d: its tail was lost", ack.Sequence, t.Followed))
 	}
+	l.tickAcknowledged(ack.Sequence, sent)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -190,4 +191,44 @@ func TestServersRestart(t *testing.T) {
 	if slices.Contains(a.reasons(), "lost") {
 		t.Error("what was refused was written")
 	}
+}
+
+// Who begins to follow learns first who may be serving, also from ticks that
+// came before, and before its restart.
+func TestRosterIsKept(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a := join(t, fleetOptions(t, c, "a"))
+	following(t, a.Ledger)
+	for _, echoes := range [][]ledger.Echo{
+		{{Node: "a/1", Nonce: 1, MaxStaleness: time.Hour}, {Node: "gone/1", Nonce: 4, MaxStaleness: time.Hour}},
+		{{Node: "a/1", Nonce: 2, MaxStaleness: time.Hour}, {Node: "quick/1", Nonce: 4, MaxStaleness: time.Nanosecond}},
+		{{Node: "a/1", Nonce: 3, MaxStaleness: time.Hour}, {Node: "b/1", Nonce: 5, MaxStaleness: time.Hour}},
+	} {
+		if err := a.Tick(t.Context(), echoes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the ticks come", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return len(a.ticks) == 3 })
+	want := map[string]uint64{"a/1": 3, "b/1": 5, "gone/1": 4}
+	for _, e := range []*edge{join(t, fleetOptions(t, c, "new")), again(t, a)} {
+		following(t, e.Ledger)
+		until(t, "a roster comes", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.rosters) > 0 })
+		got := make(map[string]uint64)
+		e.mu.Lock()
+		for _, tick := range append(e.rosters, e.ticks...) {
+			for _, echo := range tick.Echoes {
+				got[echo.Node] = max(got[echo.Node], echo.Nonce)
+			}
+		}
+		e.mu.Unlock()
+		delete(got, "quick/1") // who follows from the start hears of it as well
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", e.options.Node, got, want)
+		}
+	}
+}
+
+func again(t *testing.T, e *edge) *edge {
+	e.leave()
+	return join(t, e.options)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"curfew.dev/curfew/ledger"
@@ -50,6 +51,44 @@ type mark struct {
 	// Owes is what an earlier replica of this node had reached, while this one
 	// has not.
 	Owes revocation.Position `json:"owes"`
+	// Roster is who may be serving: the newest echo of each node that stands in
+	// the log. It is never changed in place.
+	Roster []echoed `json:"roster,omitempty"`
+}
+
+// echoed is an echo and the stream's stamp on it.
+type echoed struct {
+	ledger.Echo
+	Stamp time.Time `json:"stamp"`
+}
+
+// unboundedFor is how long a node counts that serves when it is stale.
+const unboundedFor = 10 * time.Minute
+
+// outlived reports whether nobody could count on the node any more for twice
+// its bound.
+func (e *echoed) outlived(stamp time.Time) bool {
+	lasts := 2 * e.MaxStaleness
+	if e.Unbounded {
+		lasts = max(lasts, unboundedFor)
+	}
+	return stamp.Sub(e.Stamp) > lasts
+}
+
+// merged is a roster after a tick. A tick without an echo of its writer is the
+// last word of a node that leaves.
+func merged(roster []echoed, t *ledger.Tick, stamp time.Time) []echoed {
+	after := make([]echoed, 0, len(roster)+1)
+	for _, e := range t.Echoes {
+		after = append(after, echoed{e, stamp})
+	}
+	for i := range roster {
+		again := func(e ledger.Echo) bool { return e.Node == roster[i].Node }
+		if roster[i].Node != t.By && !slices.ContainsFunc(t.Echoes, again) && !roster[i].outlived(stamp) {
+			after = append(after, roster[i])
+		}
+	}
+	return after
 }
 
 type (
@@ -143,7 +182,9 @@ func (f *fold) next(m *message) (s step, err error) {
 	case kindEntry:
 		s, err = f.batch(m, &after)
 	case kindTick:
-		s.tick, err = f.tick(m)
+		if s.tick, err = f.tick(m); err == nil {
+			after.Roster = merged(after.Roster, s.tick, m.stamp)
+		}
 	case kindTrim:
 		s.trim = new(trim)
 		err = decodeJSON(m.data, s.trim)

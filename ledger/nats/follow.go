@@ -43,9 +43,11 @@ func (l *Ledger) run() {
 			}
 		}
 		wait := sessionRetry
-		if errors.Is(err, errAgain) {
+		switch {
+		case errors.Is(err, errAgain):
 			wait = 0
-		} else {
+		case errors.Is(err, context.Canceled): // the connection is lost, and that was said
+		default:
 			l.problem(err)
 		}
 		select {
@@ -58,13 +60,15 @@ func (l *Ledger) run() {
 	}
 }
 
-// session follows the stream for as long as that goes well.
+// session follows the stream for as long as that goes well, and no longer than a
+// connection lasts: another server may know another stream.
 func (l *Ledger) session() error {
+	connected := l.asking()
 	s, err := l.prepare()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, askWithin)
+	ctx, cancel := context.WithTimeout(connected, askWithin)
 	defer cancel()
 	start := max(1, l.sequence())
 	if l.overlapless() {
@@ -86,7 +90,7 @@ func (l *Ledger) session() error {
 	defer messages.Stop()
 	l.problem(nil)
 	for first := true; ; first = false {
-		raw, err := messages.Next(jetstream.NextContext(l.ctx))
+		raw, err := messages.Next(jetstream.NextContext(connected))
 		if err != nil {
 			return fmt.Errorf("following the stream: %w", err)
 		}
@@ -175,10 +179,7 @@ func (l *Ledger) deliver(s *step, owes revocation.Position) {
 // concern does what a message asks of this node beyond folding it.
 func (l *Ledger) concern(m *message, s *step) error {
 	if s.tick != nil && s.tick.By == l.options.Node {
-		l.mu.Lock()
-		l.measure(l.tickSent, m.stamp)
-		l.tickSent = time.Time{}
-		l.mu.Unlock()
+		l.tickCame(m)
 	}
 	if err := l.land(m, s); err != nil {
 		return fmt.Errorf("%w: %w", errSuspect, err)
@@ -203,6 +204,7 @@ func (l *Ledger) Follow(ctx context.Context, after revocation.Position, f ledger
 	l.delivering.Lock()
 	err := l.Read(ctx, after, apply)
 	if err == nil {
+		f.Ticked(l.roster())
 		l.follower = f
 	}
 	l.delivering.Unlock()
@@ -222,6 +224,16 @@ func (l *Ledger) Follow(ctx context.Context, after revocation.Position, f ledger
 	case <-l.ctx.Done():
 		return fmt.Errorf("%w: it is closed", ledger.ErrUnavailable)
 	}
+}
+
+// roster is what the ticks so far say together: who may be serving.
+func (l *Ledger) roster() (t ledger.Tick) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.fold.Roster {
+		t.Echoes = append(t.Echoes, l.fold.Roster[i].Echo)
+	}
+	return t
 }
 
 // ended is no error where the follower wanted no more.

@@ -40,12 +40,14 @@ type Ledger struct {
 	follower   ledger.Follower
 
 	mu         sync.Mutex
+	asked      context.Context // ends with the connection; see asking
+	hangUp     context.CancelFunc
 	fold       fold
 	flights    map[uint64]*flight // own batches under way, by number
 	acked      map[uint64]*flight // those of them that were acknowledged, by sequence
 	settled    uint64             // the last message whose batch was answered
 	number     uint64             // of the last own batch
-	tickSent   time.Time          // when the own tick under way was
+	ticked     ownTick
 	connection ledger.Connection
 	absent     int    // how often the stream was found missing or empty
 	contribute bool   // what this replica has may be missing in the new epoch
@@ -71,6 +73,7 @@ func Open(o Options) (*Ledger, error) {
 		flights: make(map[uint64]*flight), acked: make(map[uint64]*flight),
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
+	l.asked, l.hangUp = context.WithCancel(l.ctx)
 	l.connection.Problem = errors.New("connecting to NATS")
 	l.fold.mark = r.begun
 	l.fold.remembered = r.remembered
@@ -118,11 +121,29 @@ func (l *Ledger) handlers() []nats.Option {
 			if err == nil {
 				err = errors.New("closed")
 			}
+			l.disconnected()
 			l.problem(fmt.Errorf("the connection to NATS is lost: %w", withoutURL(err)))
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { l.readOnly(false) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.complained(err) }),
 	}
+}
+
+// asking is for questions to the servers. It ends with the connection, because
+// nobody answers what a lost one was asked, and who waits for that is late when
+// the next one is there.
+func (l *Ledger) asking() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked
+}
+
+// disconnected ends what was asked of a connection.
+func (l *Ledger) disconnected() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hangUp()
+	l.asked, l.hangUp = context.WithCancel(l.ctx)
 }
 
 // problem notes why nothing comes or goes; nil: it does.

@@ -29,6 +29,7 @@ type heard struct {
 	entries []revocation.Entry
 	writers []string
 	ticks   []ledger.Tick
+	rosters []ledger.Tick // ticks by nobody
 	beats   []ledger.Heartbeat
 	acks    []ledger.Acknowledgement
 }
@@ -42,6 +43,10 @@ func (h *heard) Applied(e revocation.Entry, writer string) {
 func (h *heard) Ticked(t ledger.Tick) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if t.By == "" {
+		h.rosters = append(h.rosters, t)
+		return
+	}
 	h.ticks = append(h.ticks, t)
 }
 

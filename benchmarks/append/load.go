@@ -1,0 +1,110 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"curfew.dev/curfew/benchmarks/rig"
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+// caller is one that appends.
+type caller struct {
+	node *node.Node
+	// records that it writes at once.
+	records int
+	// rate is per second, at random and whatever became of those before: waits
+	// count from when each was due. 0: it writes again when it was answered.
+	rate float64
+}
+
+// wrote is what callers of a kind have written.
+type wrote struct {
+	appends, records atomic.Int64
+	failed           atomic.Int64
+
+	mu      sync.Mutex
+	waits   rig.Latencies
+	failure error // the first
+}
+
+// users are not the same twice.
+var users atomic.Uint64
+
+// run writes until ctx ends, and returns when the last was answered.
+func (c caller) run(ctx context.Context, to *wrote) {
+	if c.rate > 0 {
+		c.keepRate(ctx, to)
+		return
+	}
+	var waits rig.Latencies
+	for ctx.Err() == nil {
+		c.append(time.Now(), to, &waits)
+	}
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.waits.Add(&waits)
+}
+
+func (c caller) keepRate(ctx context.Context, to *wrote) {
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	for due := time.Now(); ; {
+		due = due.Add(time.Duration(rand.ExpFloat64() / c.rate * float64(time.Second)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Until(due)):
+		}
+		asked.Go(func() {
+			var waits rig.Latencies
+			c.append(due, to, &waits)
+			to.mu.Lock()
+			defer to.mu.Unlock()
+			to.waits.Add(&waits)
+		})
+	}
+}
+
+// append writes once. What was begun is waited for.
+func (c caller) append(due time.Time, to *wrote, waits *rig.Latencies) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	records := make([]revocation.Record, c.records)
+	for i := range records {
+		records[i] = signOut(users.Add(1))
+	}
+	if _, err := c.node.Submit(ctx, records, ledger.Idempotency{}); err != nil {
+		to.fail(err)
+		time.Sleep(10 * time.Millisecond) // as who is refused does
+		return
+	}
+	waits.Note(time.Since(due))
+	to.appends.Add(1)
+	to.records.Add(int64(c.records))
+}
+
+func (w *wrote) fail(err error) {
+	w.failed.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failure = cmp.Or(w.failure, err)
+}
+
+// signOut is what a help desk writes when a user has lost a phone.
+func signOut(user uint64) revocation.Record {
+	now := time.Now()
+	return revocation.Record{
+		Type: revocation.Cut, Mode: revocation.SignIn,
+		Target: revocation.Target{Issuer: "https://login.example.com", Subject: fmt.Sprintf("auth0|%024x", user*2654435761)},
+		At:     now.UnixMilli(), Through: now.Unix() + 2, Keep: int64(90 * 24 * time.Hour / time.Second), Time: now.UnixMilli(),
+		Source: "admin", Actor: "helpdesk", Reason: "lost phone", Remote: "192.0.2.7:41234", RequestID: fmt.Sprintf("%032x", user*40503),
+	}
+}

@@ -1,0 +1,117 @@
+//go:build e2e
+
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// F-16: gateways that start without a ledger, many at once, and can't reach it
+// yet. Until they know everything they admit nobody; then they know everybody.
+func TestHerd(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil, 2)
+	f.importMany(f.gateways[0], pick(5_000, 200_000))
+	revoked := crowd("revoked", 4)
+	for _, who := range revoked {
+		f.mustRevoke(f.gateways[0], who)
+	}
+	people := append([]string{"good"}, revoked...)
+	f.load(people, 20*time.Millisecond, f.gateways...)
+	var herd []*gateway
+	for i := range pick(10, 50) {
+		g := f.add(fmt.Sprintf("new-%d", i+1))
+		g.line(cutBoth)
+		g.begin(t)
+		herd = append(herd, g)
+	}
+	for _, g := range herd {
+		eventually(t, 60*time.Second, g.Name+" lives", func() error {
+			_, err := g.health("/livez")
+			return err
+		})
+		for _, who := range []string{"good", revoked[0]} {
+			if a := f.ask(f.ctx, g, who); a.status != http.StatusServiceUnavailable || a.problem() != "urn:curfew:not-ready" {
+				t.Errorf("%s, which knows nothing, answers %s with %d %s", g.Name, who, a.status, a.problem())
+			}
+		}
+		if g.ready() == nil {
+			t.Errorf("%s says that it is ready", g.Name)
+		}
+	}
+	f.load(people, pick[time.Duration](100, 500)*time.Millisecond, herd...)
+	began := time.Now()
+	for _, g := range herd {
+		g.line(open)
+	}
+	for _, g := range herd {
+		g.awaitReady(t)
+	}
+	t.Logf("a herd of %d is ready after %s", len(herd), time.Since(began).Round(time.Millisecond))
+	all(herd, func(g *gateway) {
+		if a := f.ask(f.ctx, g, "good"); a.status != http.StatusOK {
+			t.Errorf("%s, ready, answers the good with %d", g.Name, a.status)
+		}
+		if a := f.ask(f.ctx, g, revoked[0]); a.status != http.StatusUnauthorized {
+			t.Errorf("%s, ready, answers the revoked with %d", g.Name, a.status)
+		}
+	})
+	f.judge()
+}
+
+// Three gateways join a fleet that is busy: never is a request decided by an
+// index that is not complete.
+func TestJoiningUnderLoad(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil, 3)
+	people := crowd("person", 40)
+	f.importMany(f.gateways[0], pick(5_000, 100_000))
+	f.load(people, 20*time.Millisecond, f.gateways...)
+	var joining []*gateway
+	for i := range 3 {
+		g := f.add(fmt.Sprintf("new-%d", i+1))
+		g.begin(t)
+		joining = append(joining, g)
+	}
+	f.load(people, 5*time.Millisecond, joining...) // from the first moment
+	for i, who := range people[:30] {
+		f.mustRevoke(f.gateways[i%3], who, "wait", "0s")
+		rest(t.Context(), 50*time.Millisecond)
+	}
+	for _, g := range joining {
+		g.awaitReady(t)
+	}
+	for i, who := range people[30:36] {
+		f.mustRevoke(joining[i%3], who)
+	}
+	f.judge()
+}
+
+// importMany revokes people who never come.
+func (f *fleet) importMany(g *gateway, n int) {
+	f.t.Helper()
+	a, err := g.call(context.Background(), importer, http.MethodPost, "/v1/revocations/import", f.lines("absent", n), "Content-Type", "application/x-ndjson")
+	if err != nil || a.status != http.StatusOK {
+		f.t.Fatalf("importing: %v %d %s", err, a.status, a.body)
+	}
+	if got := bytes.Count(a.body, []byte(`"status":201`)); got != n {
+		f.t.Fatalf("%d lines of %d were taken", got, n)
+	}
+}
+
+// lines are an import's.
+func (f *fleet) lines(name string, n int) *bytes.Reader {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	for i := range n {
+		_ = enc.Encode(object{"target": object{"iss": f.issuer.URL, "sub": fmt.Sprintf("%s-%d", name, i)}})
+	}
+	return bytes.NewReader([]byte(b.String()))
+}
