@@ -14,7 +14,8 @@ import (
 const (
 	queueLength = 1024
 	batchLength = 1024
-	batchBytes  = 8 << 20
+	// largePayload is from where on an entry is committed alone, in bytes.
+	largePayload = 8 << 10
 	// MaxEntry is the largest encoding of one entry's records, in bytes.
 	MaxEntry = 16 << 20
 )
@@ -92,38 +93,62 @@ func (l *Ledger) send(ctx context.Context, r *request) error {
 }
 
 // run is the appender: it commits everything that waits at once, so that many
-// callers share the syncs and a lone one waits for nobody.
+// callers share the syncs and a lone one waits for nobody. What is large goes
+// one by one in between, so that nobody waits for more than one of them.
 func (l *Ledger) run() {
 	defer close(l.done)
-	var batch []*request
-	for r := range l.queue {
-		batch = l.gather(batch[:0], r)
+	var batch, large []*request
+	for open := true; open || len(large) > 0; {
+		batch, large, open = l.gather(batch[:0], large, open)
 		l.commit(batch)
 		clear(batch)
+		if len(large) > 0 {
+			if large[0].state.CompareAndSwap(waiting, taken) {
+				l.commit(large[:1])
+			}
+			large[0], large = nil, large[1:]
+		}
 	}
 }
 
-// gather takes what is in the queue. Callers that were just answered get a
-// chance to come back first, or they would always miss the commit.
-func (l *Ledger) gather(batch []*request, r *request) []*request {
+// gather takes what is in the queue, and waits for something where nothing else
+// is left to do. Callers that were just answered get a chance to come back
+// first, or they would always miss the commit.
+func (l *Ledger) gather(batch, large []*request, open bool) ([]*request, []*request, bool) {
+	if !open {
+		return batch, large, false
+	}
+	if len(large) == 0 {
+		r, ok := <-l.queue
+		if !ok {
+			return batch, large, false
+		}
+		batch, large = r.sort(batch, large)
+	}
 	runtime.Gosched()
-	for size := 0; ; {
-		if r.state.CompareAndSwap(waiting, taken) {
-			batch, size = append(batch, r), size+len(r.payload)
-		}
-		if len(batch) >= batchLength || size >= batchBytes {
-			return batch
-		}
-		var ok bool
+	for len(batch) < batchLength {
 		select {
-		case r, ok = <-l.queue:
+		case r, ok := <-l.queue:
 			if !ok {
-				return batch
+				return batch, large, false
 			}
+			batch, large = r.sort(batch, large)
 		default:
-			return batch
+			return batch, large, true
 		}
 	}
+	return batch, large, true
+}
+
+// sort puts a request where it waits with its like.
+func (r *request) sort(batch, large []*request) ([]*request, []*request) {
+	switch {
+	case len(r.payload) > largePayload:
+		large = append(large, r)
+	case r.state.CompareAndSwap(waiting, taken):
+		batch = append(batch, r)
+	}
+	return batch, large
 }
 
 // commit writes a batch and answers each request.
