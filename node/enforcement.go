@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -88,13 +89,23 @@ func (n *Node) applied(pos revocation.Position, e enforcement) bool {
 // cut ends the live requests that an entry refuses, which may take a while.
 func (n *Node) cut(e revocation.Entry) {
 	for i := range e.Records {
-		switch e.Records[i].Type {
-		case revocation.Cut, revocation.Block, revocation.StepUp:
-			if cut := n.cfg.Live.Cut(e.Records[i].Target); cut > 0 {
-				n.count(revocation.Ref{Position: e.Position, Item: uint16(i)}, len(e.Records), cut)
-			}
+		if cut := n.end(&e.Records[i]); cut > 0 {
+			n.count(revocation.Ref{Position: e.Position, Item: uint16(i)}, len(e.Records), cut)
 		}
 	}
+}
+
+// end ends the live requests that a record refuses, and returns how many.
+func (n *Node) end(r *revocation.Record) int {
+	switch r.Type {
+	case revocation.Cut, revocation.Block, revocation.StepUp:
+		return n.cfg.Live.Cut(r.Target)
+	case revocation.Genesis: // it names nobody, and signs out everybody
+		if r.Through > 0 {
+			return n.cfg.Live.CutAll(live.Changed)
+		}
+	}
+	return 0
 }
 
 // count adds to the live requests that a record of an entry has cut. Each

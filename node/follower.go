@@ -195,11 +195,25 @@ func (f *follower) Asked(ref revocation.Ref) (ledger.Answer, bool) {
 		return ledger.Answer{}, false
 	}
 	a := ledger.Answer{Node: n.ID(), Cut: n.cutBy(ref)}
-	if e, ok := n.enforcementOf(ref.Position); ok {
+	if e, ok := n.enforcementOf(ref.Position); ok && f.has(ref) {
 		a.Since = e.since
 	}
 	return a, true
 }
+
+// has reports whether a record that others have is in the ledger here as well.
+// Within an epoch it is, up to what was applied; of earlier ones this node may
+// have missed something.
+func (f *follower) has(ref revocation.Ref) bool {
+	if !f.passedBy(ref.Position) {
+		return true
+	}
+	_, err := f.log.Get(context.Background(), ref)
+	return err == nil
+}
+
+// passedBy reports whether a position is of an epoch before this one.
+func (f *follower) passedBy(pos revocation.Position) bool { return pos.Epoch < f.node.Applied().Epoch }
 
 // lookRound lets those go on who wait until everybody enforces something.
 func (f *follower) lookRound(now time.Time) {

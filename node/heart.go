@@ -128,6 +128,9 @@ func (f *follower) tick(ctx context.Context, now time.Time, interval time.Durati
 	defer f.mu.Unlock()
 	f.ticks.want(now, wanting)
 	due := f.ticks.due(interval, n.peers.heardLately(now))
+	if checkClock(f.log.Connection()) != nil { // it is measured by what this node appends, and that is nothing else
+		due = earliest(due, f.ticks.tried.Add(interval))
+	}
 	switch {
 	case f.ticks.flying:
 		return time.Time{} // it wakes the heart when it has landed

@@ -81,10 +81,11 @@ func (p *peer) reach(at revocation.Position, now time.Time) {
 }
 
 // since is when it was first known to enforce what stands at a position, or a
-// little later.
+// little later. What it has reached in a later epoch says nothing: an epoch is
+// begun where an earlier one was lost.
 func (p *peer) since(pos revocation.Position) (time.Time, bool) {
 	i := sort.Search(len(p.reached), func(i int) bool { return p.reached[i].at.Compare(pos) >= 0 })
-	if i == len(p.reached) {
+	if i == len(p.reached) || p.reached[i].at.Epoch != pos.Epoch {
 		return time.Time{}, false
 	}
 	return p.reached[i].heard, true

@@ -166,7 +166,7 @@ func (f *follower) standing(pos revocation.Position, item uint16, e *enforcement
 			line.State, line.EnforcedAt = "enforced", NewTime(since)
 		case f.node.peers.hasLeft(m.node):
 			continue // it admits nothing
-		case m.unbounded, f.node.peers.admits(m.node, now) && (e.since.IsZero() || now.Sub(e.since) <= m.maxStaleness):
+		case m.unbounded, f.node.peers.admits(m.node, now) && (e.since.IsZero() || now.Sub(e.since) <= m.maxStaleness || f.passedBy(pos)):
 			line.State, out.pending = "pending", true
 		default:
 			line.State = "fenced"

@@ -31,7 +31,8 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 	pos, replayed, err := l.Append(ctx, records, key)
 	n.cfg.Observer.Appended(n.cfg.Now().Sub(started), err)
 	if err != nil {
-		if integrity := l.Err(); integrity != nil {
+		// An answer may be so late that the node has another ledger by now.
+		if integrity := l.Err(); integrity != nil && n.hasOpen(l) {
 			n.become(Damaged, integrity)
 		}
 		return Written{}, err
@@ -49,6 +50,12 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 		n.cfg.Observer.Enforced(records[i].Source, now.Sub(time.UnixMilli(records[i].Time)))
 	}
 	return Written{Position: pos}, nil
+}
+
+// hasOpen reports whether a ledger is the one that the node has open.
+func (n *Node) hasOpen(l ledger.Ledger) bool {
+	open := n.log.Load()
+	return open != nil && open.Ledger == l
 }
 
 // writable is the ledger, or why nothing may be written.

@@ -224,7 +224,7 @@ func (h *history) checkUnrelated() (wrong []string) {
 func (h *history) checkKeys() (wrong []string) {
 	byKey, byID := make(map[string]string), make(map[string]string)
 	for _, w := range h.writes {
-		if !slices.Contains([]int{0, 201, 409, 429, 503}, w.status) {
+		if !slices.Contains([]int{0, 201, 409, 429, 503, 507}, w.status) {
 			wrong = append(wrong, fmt.Sprintf("I3: a write of %s was answered with %d %s", w.subject, w.status, w.problem))
 		}
 		if w.status != 201 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -136,10 +137,11 @@ func (p *partitions) round(person string) {
 	for _, i := range p.random.Perm(len(p.gateways))[:1+p.random.IntN(len(p.gateways)-1)] {
 		minority = append(minority, p.gateways[i])
 	}
-	majority := p.others(minority)
+	majority, ways := p.others(minority), make(map[*gateway]line)
 	for _, g := range minority {
 		rest(p.ctx, p.upTo(200*time.Millisecond))
-		g.line(line(1 + p.random.IntN(int(linesCount)-1)))
+		ways[g] = line(1 + p.random.IntN(int(linesCount)-1))
+		g.line(ways[g])
 	}
 	p.cut += len(minority)
 	rest(p.ctx, p.upTo(maxStaleness))
@@ -156,9 +158,7 @@ func (p *partitions) round(person string) {
 	for _, g := range p.gateways {
 		g.line(open)
 	}
-	for _, g := range p.gateways {
-		p.slowest = max(p.slowest, eventually(p.t, 15*time.Second, g.Name+" serves again", g.ready))
-	}
+	p.heal(ways)
 	if took := eventually(p.t, 5*time.Second, "everybody enforces it", func() error {
 		if r, _ = p.receipt(majority[0], person, w.id); r.Enforcement.State != "enforced" {
 			return fmt.Errorf("the receipt says %+v", r.Enforcement)
@@ -166,6 +166,26 @@ func (p *partitions) round(person string) {
 		return nil
 	}); took > healed {
 		p.t.Logf("the receipt was enforced %s after everybody was ready", took)
+	}
+}
+
+// heal waits until all gateways serve, and says which took long.
+func (p *partitions) heal(ways map[*gateway]line) {
+	began := time.Now()
+	for waiting := slices.Clone(p.gateways); len(waiting) > 0; rest(p.ctx, 20*time.Millisecond) {
+		waiting = slices.DeleteFunc(waiting, func(g *gateway) bool {
+			if g.ready() != nil {
+				return false
+			}
+			took := time.Since(began)
+			if p.slowest = max(p.slowest, took); took > healed {
+				p.t.Logf("%s, which was %s, serves again after %s:\n%s", g.Name, ways[g], took, tail(g.log))
+			}
+			return true
+		})
+		if time.Since(began) > 15*time.Second {
+			p.t.Fatalf("%s does not serve again", waiting[0].Name)
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ type Replica struct {
 type Copy struct {
 	Position revocation.Position
 	Records  []revocation.Record
-	// Key is the idempotency key that it was appended with, if any.
+	// Key is the idempotency key that it was appended with, if any, and if it
+	// counts: another entry that had it does no longer.
 	Key ledger.Idempotency
 }
 
@@ -105,7 +106,7 @@ func (r *Replica) Commit(copies []Copy, mark []byte) error {
 	now := r.options.now()
 	err := r.write(func(t *transaction) error {
 		for i, c := range copies {
-			if err := t.copy(c, drafts[i], now); err != nil {
+			if err := t.copy(c, drafts[i]); err != nil {
 				return err
 			}
 		}
@@ -124,18 +125,23 @@ func (r *Replica) Commit(copies []Copy, mark []byte) error {
 // Mark is what the last commit was given; nil in a new replica.
 func (r *Replica) Mark() []byte { return append([]byte(nil), *r.mark.Load()...) }
 
-// Remembered says what an idempotency key was first used for, and until when
-// that counts. A key that has expired may still be there.
-func (r *Replica) Remembered(key [32]byte) (request [32]byte, pos revocation.Position, expires time.Time, ok bool) {
+// Remembered says what an idempotency key was used for, and until when that
+// counts, or [ledger.ErrNotFound]. A key that has expired may still be there.
+// Any other error says nothing of the key.
+func (r *Replica) Remembered(key [32]byte) (request [32]byte, pos revocation.Position, expires time.Time, err error) {
 	var m memory
-	err := r.view(func(tx *bolt.Tx) error {
+	var ok bool
+	err = r.view(func(tx *bolt.Tx) error {
 		m, ok = memoryOf(tx.Bucket(bucketKeys).Get(key[:]))
 		return nil
 	})
-	if err != nil || !ok {
-		return request, pos, expires, false
+	switch {
+	case err != nil:
+		return request, pos, expires, fmt.Errorf("looking for an idempotency key: %w", err)
+	case !ok:
+		return request, pos, expires, fmt.Errorf("%w: no such idempotency key", ledger.ErrNotFound)
 	}
-	return m.request, m.position, time.Unix(m.expires, 0), true
+	return m.request, m.position, time.Unix(m.expires, 0), nil
 }
 
 // Close waits for a commit under way and releases the files. Closing twice is

@@ -63,8 +63,9 @@ func (t *transaction) append(r *request, now time.Time) (answer, error) {
 	return answer{position: p}, nil
 }
 
-// copy adds an entry of a shared ledger, unless it is there already.
-func (t *transaction) copy(c Copy, d draft, now time.Time) error {
+// copy adds an entry of a shared ledger, unless it is there already. Its key is
+// one that counts: who asks for it is told of this entry from now on.
+func (t *transaction) copy(c Copy, d draft) error {
 	if c.Position.Compare(t.head.Position) <= 0 {
 		return t.same(c.Position, d.payload)
 	}
@@ -77,9 +78,6 @@ func (t *transaction) copy(c Copy, d draft, now time.Time) error {
 	}
 	if c.Key.IsZero() {
 		return nil
-	}
-	if _, used := t.remembered(c.Key.Key, now); used {
-		return nil // the first use counts
 	}
 	return t.remember(c.Key, c.Position)
 }

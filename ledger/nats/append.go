@@ -139,7 +139,8 @@ func (l *Ledger) already(key ledger.Idempotency) (outcome, bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	done, known := l.fold.used(&step{}, &entry{Key: key}, l.options.Now())
+	// Where that can't be told, the log does.
+	done, known, _ := l.fold.used(&step{}, &entry{Key: key}, l.options.Now())
 	if done.err != nil {
 		done.position = revocation.Position{}
 	}
@@ -179,48 +180,52 @@ func (l *Ledger) ready(ctx context.Context) error {
 
 // fly sends what waits in a lane, for as long as the lane is open.
 func (l *Ledger) fly(n *lane) {
+	var left *request // behind
 	for r := range n.queue {
-		n.slots <- struct{}{}
-		f := l.board(n, r)
-		if f == nil {
-			<-n.slots
-			continue
+		for ; r != nil; r = left {
+			n.slots <- struct{}{}
+			var f *flight
+			if f, left = l.board(n, r); f == nil {
+				<-n.slots
+				continue
+			}
+			n.landed.Go(func() {
+				defer func() { <-n.slots }()
+				l.publish(f)
+			})
 		}
-		n.landed.Go(func() {
-			defer func() { <-n.slots }()
-			l.publish(f)
-		})
 	}
 }
 
-// board takes what is in the queue. Who has given up is told that nothing was
-// written.
-func (l *Ledger) board(n *lane, r *request) *flight {
-	f := &flight{landed: make(chan struct{})}
-	limit, size := min(batchBytes, l.maxEntry()), 0
-	for {
-		if err := r.ctx.Err(); err != nil {
+// board takes what is in the queue, as far as it fits into a message. What does
+// not is left. Who has given up is told that nothing was written.
+func (l *Ledger) board(n *lane, r *request) (f *flight, left *request) {
+	f = &flight{landed: make(chan struct{})}
+	limit, size := l.maxEntry(), 0
+	for ok := true; ok; {
+		needs := len(r.entry.Records) + 96
+		switch err := r.ctx.Err(); {
+		case err != nil:
 			r.answer <- outcome{err: fmt.Errorf("%w: %w before it was written", ledger.ErrUnavailable, err)}
-		} else {
+		case size > 0 && size+needs > limit:
+			return f, r
+		default:
 			f.requests = append(f.requests, r)
-			size += len(r.entry.Records) + 96
+			size += needs
 		}
-		if len(f.requests) >= batchLength || size >= limit/2 {
+		if len(f.requests) >= batchLength || size >= batchBytes/2 {
 			break
 		}
-		var ok bool
 		select {
 		case r, ok = <-n.queue:
 		default:
-		}
-		if !ok {
-			break
+			ok = false
 		}
 	}
 	if len(f.requests) == 0 {
-		return nil
+		return nil, nil
 	}
-	return f
+	return f, nil
 }
 
 // publish sends a flight and answers everybody on it.

@@ -32,6 +32,9 @@ const absentTimes = 5
 
 // prepare finds the stream, begins it where that is wanted, and checks it.
 func (l *Ledger) prepare() (jetstream.Stream, error) {
+	if err := l.replica.room(); err != nil {
+		return nil, err
+	}
 	if !l.conn.IsConnected() {
 		if err := l.conn.LastError(); err != nil {
 			return nil, fmt.Errorf("connecting to NATS: %w", withoutURL(err))
@@ -53,8 +56,12 @@ func (l *Ledger) prepare() (jetstream.Stream, error) {
 	}
 	l.absent = 0
 	if l.marked(MarkerAdopt) {
-		if err := l.adopt(s); err != nil {
+		at, err := l.adopt(s)
+		if err != nil {
 			return nil, err
+		}
+		if at <= l.sequence() {
+			l.jump(at) // the stream is shorter than what was read of it
 		}
 	}
 	if l.sequence() == 0 {
@@ -118,7 +125,7 @@ func (l *Ledger) begin(create bool) error {
 	g := l.genesis(1)
 	g.Ledger = newIdentity()
 	_, err := l.publishGenesis(ctx, &g, jetstream.WithExpectLastSequence(0))
-	if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) && refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+	if overtaken(err) {
 		return errAgain // another node was first
 	}
 	if err != nil {
@@ -212,17 +219,21 @@ func (l *Ledger) enter(s jetstream.Stream) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	from.Owes = l.fold.Owes
+	from.Owes, from.Contributes, from.Restates = l.fold.Owes, l.fold.Contributes, l.fold.Restates
 	l.fold.mark = from
 	return nil
 }
 
 // adopt accepts the stream as an operator has asked: a new epoch begins in it,
-// greater than all that were seen.
-func (l *Ledger) adopt(s jetstream.Stream) error {
-	last, _, err := l.newest(s)
-	if err != nil {
-		return err
+// greater than all that were seen. It returns where. This node follows on to
+// there like everybody else, if it can: others may have written meanwhile.
+func (l *Ledger) adopt(s jetstream.Stream) (sequence uint64, err error) {
+	last, at, err := l.newest(s)
+	switch {
+	case errors.Is(err, errMessage) && !errors.Is(err, errNewerMessage):
+		last = genesis{} // damage, which the next one mends
+	case err != nil:
+		return 0, err
 	}
 	l.mu.Lock()
 	head := l.fold.Head
@@ -230,7 +241,10 @@ func (l *Ledger) adopt(s jetstream.Stream) error {
 	l.mu.Unlock()
 	t, _, err := l.newestTrim(s)
 	if err != nil && !errors.Is(err, errSuspect) {
-		return err
+		return 0, err
+	}
+	if err := l.contribute(); err != nil {
+		return 0, fmt.Errorf("adopting the stream: %w", err)
 	}
 	g := l.genesis(max(last.Epoch, t.Head.Position.Epoch, head.Position.Epoch, owed) + 1)
 	if g.Ledger = last.Ledger; last.Epoch == 0 {
@@ -239,13 +253,39 @@ func (l *Ledger) adopt(s jetstream.Stream) error {
 	g.Adopted = head
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()
-	sequence, err := l.publishGenesis(ctx, &g)
-	if err != nil {
-		return fmt.Errorf("adopting the stream: %w", err)
+	sequence, err = l.publishGenesis(ctx, &g, jetstream.WithExpectLastSequencePerSubject(at))
+	if overtaken(err) {
+		return 0, errOvertaken // this epoch must be greater
 	}
+	if err != nil {
+		return 0, fmt.Errorf("adopting the stream: %w", err)
+	}
+	l.mu.Lock()
+	l.adopting = true
+	l.mu.Unlock()
 	l.log.Warn("the stream was adopted: a new epoch begins", "epoch", g.Epoch, "sequence", sequence)
-	l.jump(sequence)
-	return l.unmark(MarkerAdopt)
+	return sequence, l.unmark(MarkerAdopt)
+}
+
+// errOvertaken: an operator's word is still to be acted on.
+var errOvertaken = errors.New("adopting the stream: another epoch has begun meanwhile")
+
+// overtaken reports whether an append was refused because another came before it.
+func overtaken(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) &&
+		(refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// contribute notes that what this node has is to be written into the next epoch,
+// before anybody can know of that: a crash must not forget it.
+func (l *Ledger) contribute() error {
+	l.mu.Lock()
+	l.fold.Contributes = true
+	m := l.fold.mark
+	l.mu.Unlock()
+	l.replica.note(m)
+	return l.replica.flush()
 }
 
 // jump goes on at a genesis, with everything that is known.
@@ -253,7 +293,7 @@ func (l *Ledger) jump(genesis uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fold.Sequence, l.fold.Hash, l.fold.Owes = genesis-1, text32{}, revocation.Position{}
-	l.contribute = true
+	l.fold.Contributes = true
 }
 
 // forgive goes on in a newer epoch, where somebody has adopted the stream since
@@ -264,10 +304,15 @@ func (l *Ledger) forgive(suspicion error) error {
 		return suspicion
 	}
 	if l.marked(MarkerAdopt) {
-		if err := l.adopt(s); err != nil {
+		switch at, err := l.adopt(s); {
+		case errors.Is(err, errOvertaken):
+			return err
+		case err != nil:
 			return errors.Join(suspicion, err)
+		default:
+			l.jump(at)
+			return errAgain
 		}
-		return errAgain
 	}
 	g, at, err := l.newest(s)
 	l.mu.Lock()
@@ -285,8 +330,12 @@ func (l *Ledger) forgive(suspicion error) error {
 // replica is set aside, and the next one begins behind the trim.
 func (l *Ledger) trimmed(s jetstream.Stream, suspicion error) error {
 	t, at, err := l.newestTrim(s)
-	if err != nil || at == 0 || t.Through < l.sequence() || t.Head.Position.Epoch != l.Head().Position.Epoch {
+	if err != nil || at == 0 || t.Through < l.sequence() || t.Head.Position.Epoch < l.Head().Position.Epoch {
 		return suspicion
+	}
+	if t.Head.Position.Epoch > l.Head().Position.Epoch {
+		l.log.Warn("another epoch has begun, and its beginning is trimmed, while this node was away: what it alone knew is only in the replica that is set aside",
+			"dir", l.options.Dir, "position", l.Head().Position.String())
 	}
 	l.replica.outdated.Store(true)
 	return fmt.Errorf("%w: this node was away while the log was trimmed up to %s; its replica is set aside and read anew", errSuspect, t.Head.Position)
@@ -296,27 +345,49 @@ func (l *Ledger) trimmed(s jetstream.Stream, suspicion error) error {
 // lacks, for others who do the same.
 const contributeAfter = 2 * time.Second
 
-// adopted follows a new epoch. What this node has and who began it had not is
-// written again: everything merges, nothing is lost.
-func (l *Ledger) adopted(s *step) {
+// begun follows a new epoch. What this node has and who began it had not is
+// written again: everything merges, nothing is lost. Who began it writes at once,
+// because until then nodes that join know nothing of what was before.
+func (l *Ledger) begun(epoch uint64) {
 	l.mu.Lock()
-	missing := l.contribute || s.before.Position.Epoch > 0 && s.genesis.Adopted != s.before
-	l.contribute = false
-	l.mu.Unlock()
-	if !missing {
-		return
+	missing, after := l.fold.Restates == epoch, contributeAfter
+	if l.adopting {
+		l.adopting, after = false, 0
 	}
-	epoch := s.genesis.Epoch
-	l.done.Go(func() {
-		select {
-		case <-l.ctx.Done():
-			return
-		case <-time.After(contributeAfter):
-		}
-		if err := l.restate(epoch); err != nil {
-			l.log.Error("what this node's replica has could not all be written into the new epoch", "epoch", epoch, "error", err)
-		}
-	})
+	l.mu.Unlock()
+	if missing {
+		l.done.Go(func() { l.restating(epoch, after) })
+	}
+}
+
+// restating writes what an epoch lacks. What is cut short by the end of the
+// process goes on with the next.
+func (l *Ledger) restating(epoch uint64, wait time.Duration) {
+	select {
+	case <-l.ctx.Done():
+		return
+	case <-time.After(wait):
+	}
+	switch err := l.restate(epoch); {
+	case l.ctx.Err() != nil:
+	case err != nil:
+		l.log.Error("what this node's replica has could not all be written into the new epoch", "epoch", epoch, "error", err)
+	default:
+		l.restated(epoch)
+	}
+}
+
+// restated notes that an epoch lacks nothing more of what this node has.
+func (l *Ledger) restated(epoch uint64) {
+	l.delivering.Lock() // nothing is folded meanwhile
+	defer l.delivering.Unlock()
+	l.mu.Lock()
+	if l.fold.Restates == epoch {
+		l.fold.Restates = 0
+	}
+	m := l.fold.mark
+	l.mu.Unlock()
+	l.replica.note(m)
 }
 
 // restate writes every record of older epochs that still matters and that the
@@ -340,7 +411,7 @@ func (l *Ledger) restate(epoch uint64) error {
 			return nil
 		}
 		for i := range e.Records {
-			r := restated(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
+			r := again(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
 			if have[r.Origin] == fingerprint(&r) || expired(&r, l.lately()) {
 				continue
 			}
@@ -353,13 +424,13 @@ func (l *Ledger) restate(epoch uint64) error {
 	return errors.Join(err, w.flush())
 }
 
-// restated is a record on its way into the log a second time.
-func restated(r *revocation.Record, ref revocation.Ref) revocation.Record {
-	again := *r
-	if again.Origin.IsZero() {
-		again.Origin = ref
+// again is a record on its way into the log a second time.
+func again(r *revocation.Record, ref revocation.Ref) revocation.Record {
+	copied := *r
+	if copied.Origin.IsZero() {
+		copied.Origin = ref
 	}
-	return again
+	return copied
 }
 
 func fingerprint(r *revocation.Record) string {

@@ -51,6 +51,11 @@ type mark struct {
 	// Owes is what an earlier replica of this node had reached, while this one
 	// has not.
 	Owes revocation.Position `json:"owes"`
+	// Contributes: what this node's replica has may be missing in the epoch that
+	// begins next. Restates is the epoch into which that is still to be written,
+	// 0 where nothing is.
+	Contributes bool   `json:"contributes,omitempty"`
+	Restates    uint64 `json:"restates,omitempty"`
 	// Roster is who may be serving: the newest echo of each node that stands in
 	// the log. It is never changed in place.
 	Roster []echoed `json:"roster,omitempty"`
@@ -138,8 +143,8 @@ type memory struct {
 type fold struct {
 	mark
 	recent [1 << 13]ledger.Head // by sequence; ticks are compared with it
-	// remembered finds a key that was used in this epoch.
-	remembered func(key [32]byte) (memory, bool)
+	// remembered finds a key that was used, or [ledger.ErrNotFound].
+	remembered func(key [32]byte) (memory, error)
 }
 
 // step is what a message comes to.
@@ -151,7 +156,6 @@ type step struct {
 	outcomes []outcome
 
 	genesis *genesis
-	before  ledger.Head // the head before a genesis
 	tick    *ledger.Tick
 	trim    *trim
 }
@@ -212,8 +216,12 @@ func (f *fold) begin(m *message, to *mark) (s step, err error) {
 	if g.Epoch <= to.Head.Position.Epoch {
 		return s, nil
 	}
-	s.genesis, s.before = &g, to.Head
+	s.genesis = &g
 	to.Ledger = g.Ledger
+	if to.Contributes || to.Head.Position.Epoch > 0 && g.Adopted != to.Head {
+		to.Restates = g.Epoch
+	}
+	to.Contributes = false
 	s.entries, err = f.add(nil, &entry{Records: g.Records}, to, revocation.Position{Epoch: g.Epoch, Sequence: 1})
 	return s, err
 }
@@ -230,7 +238,11 @@ func (f *fold) batch(m *message, to *mark) (s step, err error) {
 	s.outcomes = make([]outcome, len(b.Entries))
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		if done, twice := f.used(&s, e, m.stamp); twice {
+		done, twice, err := f.used(&s, e, m.stamp)
+		if err != nil {
+			return s, err
+		}
+		if twice {
 			s.outcomes[i] = done
 			continue
 		}
@@ -245,9 +257,9 @@ func (f *fold) batch(m *message, to *mark) (s step, err error) {
 }
 
 // used finds the entry for which the key of e was used first, in this epoch.
-func (f *fold) used(s *step, e *entry, stamp time.Time) (outcome, bool) {
+func (f *fold) used(s *step, e *entry, stamp time.Time) (done outcome, used bool, err error) {
 	if e.Key.IsZero() {
-		return outcome{}, false
+		return outcome{}, false, nil
 	}
 	m, known := memory{}, false
 	for i := range s.entries {
@@ -256,15 +268,18 @@ func (f *fold) used(s *step, e *entry, stamp time.Time) (outcome, bool) {
 		}
 	}
 	if !known {
-		m, known = f.remembered(e.Key.Key)
+		if m, err = f.remembered(e.Key.Key); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return outcome{}, false, err
+		}
+		known = err == nil
 	}
 	switch {
 	case !known || m.position.Epoch != f.Head.Position.Epoch || !stamp.Before(m.expires):
-		return outcome{}, false
+		return outcome{}, false, nil
 	case m.request != e.Key.Request:
-		return outcome{position: m.position, err: ledger.ErrKeyReused}, true
+		return outcome{position: m.position, err: ledger.ErrKeyReused}, true, nil
 	}
-	return outcome{position: m.position, replayed: true}, true
+	return outcome{position: m.position, replayed: true}, true, nil
 }
 
 func (f *fold) add(to []folded, e *entry, m *mark, p revocation.Position) ([]folded, error) {
@@ -287,6 +302,9 @@ func (f *fold) tick(m *message) (*ledger.Tick, error) {
 		return nil, err
 	}
 	p := t.Head.Position
+	if p.Epoch < f.Head.Position.Epoch {
+		return &t.Tick, nil // nodes may have read different things there: hence the new epoch
+	}
 	if p.Compare(f.Head.Position) > 0 {
 		return nil, fmt.Errorf("%s knows the log up to %s and it ends at %s: its tail was lost", t.By, p, f.Head.Position)
 	}

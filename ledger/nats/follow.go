@@ -17,6 +17,9 @@ import (
 // epoch since, the log can't be trusted.
 var errSuspect = errors.New("suspicious stream")
 
+// errQuiet: the first message of a session has not come in time.
+var errQuiet = errors.New("no message")
+
 // errAgain: look again, from where the fold stands now.
 var errAgain = errors.New("looking again")
 
@@ -29,10 +32,19 @@ const (
 	consumerUnused = 30 * time.Second
 )
 
+// firstWithin is when a session begins anew whose first message has not come: the
+// servers may have lost the request, because not all of them knew the consumer
+// yet that was just made. Each time it is longer, up to what is noticed anyway.
+const firstWithin = 500 * time.Millisecond
+
 // run follows the stream until the ledger is closed or can't be trusted.
 func (l *Ledger) run() {
+	patience := firstWithin
 	for {
-		err := l.session()
+		err := l.session(patience)
+		if patience *= 2; !errors.Is(err, errQuiet) {
+			patience = firstWithin
+		}
 		if l.ctx.Err() != nil {
 			return
 		}
@@ -44,7 +56,7 @@ func (l *Ledger) run() {
 		}
 		wait := sessionRetry
 		switch {
-		case errors.Is(err, errAgain):
+		case errors.Is(err, errAgain), errors.Is(err, errQuiet):
 			wait = 0
 		case errors.Is(err, context.Canceled): // the connection is lost, and that was said
 		default:
@@ -61,8 +73,10 @@ func (l *Ledger) run() {
 }
 
 // session follows the stream for as long as that goes well, and no longer than a
-// connection lasts: another server may know another stream.
-func (l *Ledger) session() error {
+// connection lasts: another server may know another stream. What comes first,
+// within patience, is there: the message that was folded last, or where this
+// node entered.
+func (l *Ledger) session(patience time.Duration) error {
 	connected := l.asking()
 	s, err := l.prepare()
 	if err != nil {
@@ -90,7 +104,7 @@ func (l *Ledger) session() error {
 	defer messages.Stop()
 	l.problem(nil)
 	for first := true; ; first = false {
-		raw, err := messages.Next(jetstream.NextContext(connected))
+		raw, err := next(connected, messages, first, patience)
 		if err != nil {
 			return fmt.Errorf("following the stream: %w", err)
 		}
@@ -101,6 +115,20 @@ func (l *Ledger) session() error {
 			return err
 		}
 	}
+}
+
+// next waits for a message; for the first one, which is there, within patience.
+func next(ctx context.Context, messages jetstream.MessagesContext, first bool, patience time.Duration) (jetstream.Msg, error) {
+	if !first {
+		return messages.Next(jetstream.NextContext(ctx))
+	}
+	impatient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	m, err := messages.Next(jetstream.NextContext(impatient))
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errQuiet
+	}
+	return m, err
 }
 
 func (l *Ledger) sequence() uint64 {
@@ -130,17 +158,28 @@ func (l *Ledger) take(raw jetstream.Msg, first bool) error {
 	switch {
 	case m.sequence == last && first:
 		return l.compare(m)
-	case last != 0 && m.sequence != last+1 && !first:
+	case last != 0 && m.sequence != last+1 && !first && l.gap != last:
+		l.gap = last
 		return errAgain // lost on the way, or in the stream: the next session will tell
+	}
+	if err := l.replica.room(); err != nil {
+		return err
 	}
 	l.delivering.Lock()
 	defer l.delivering.Unlock()
 	l.mu.Lock()
+	owed := l.fold.Owes
 	s, err := l.fold.next(m)
 	folded, owes := l.fold.mark, l.fold.Owes
 	l.mu.Unlock()
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrUnavailable): // of the replica, which says nothing of the stream
+		return fmt.Errorf("following the stream: %w", err)
+	case err != nil:
 		return fmt.Errorf("%w: %w", errSuspect, err)
+	}
+	if owed != owes {
+		l.problem(nil)
 	}
 	l.deliver(&s, owes)
 	l.replica.add(s.entries, folded, m.stamp)
@@ -185,7 +224,7 @@ func (l *Ledger) concern(m *message, s *step) error {
 		return fmt.Errorf("%w: %w", errSuspect, err)
 	}
 	if s.genesis != nil {
-		l.adopted(s)
+		l.begun(s.genesis.Epoch)
 	}
 	return nil
 }

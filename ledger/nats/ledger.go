@@ -50,7 +50,8 @@ type Ledger struct {
 	ticked     ownTick
 	connection ledger.Connection
 	absent     int    // how often the stream was found missing or empty
-	contribute bool   // what this replica has may be missing in the new epoch
+	gap        uint64 // the message after which the next was not found
+	adopting   bool   // this node has begun the epoch that comes next
 	followed   bool   // the stream was reached once
 	unseen     string // why it was not verified, as it was logged
 	closed     bool
@@ -94,6 +95,9 @@ func Open(o Options) (*Ledger, error) {
 	}
 	l.done.Go(l.listen)
 	l.done.Go(l.keepTrimming)
+	if epoch := r.begun.Restates; epoch > 0 {
+		l.done.Go(func() { l.restating(epoch, contributeAfter) })
+	}
 	l.done.Go(l.keepVerifying)
 	return l, nil
 }
@@ -121,8 +125,8 @@ func (l *Ledger) handlers() []nats.Option {
 			if err == nil {
 				err = errors.New("closed")
 			}
-			l.disconnected()
 			l.problem(fmt.Errorf("the connection to NATS is lost: %w", withoutURL(err)))
+			l.disconnected() // after it: the next session takes the problem back
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { l.readOnly(false) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.complained(err) }),

@@ -73,7 +73,7 @@ func FuzzMessage(f *testing.F) {
 
 // begun is a fold behind a genesis.
 func begun(t interface{ Fatal(...any) }) *fold {
-	f := &fold{remembered: func([32]byte) (memory, bool) { return memory{}, false }}
+	f := &fold{remembered: func([32]byte) (memory, error) { return memory{}, ledger.ErrNotFound }}
 	g := genesis{Epoch: 1, Records: revocation.AppendRecords(nil, []revocation.Record{{Type: revocation.Genesis, Time: 1}})}
 	if _, err := f.next(&message{kind: kindGenesis, sequence: 1, data: g.encode()}); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,12 @@ func TestFoldIsAFunctionOfTheStream(t *testing.T) {
 		}
 		one, other := begun(t), begun(t)
 		keys := make(map[[32]byte]memory)
-		remember := func(key [32]byte) (memory, bool) { m, ok := keys[key]; return m, ok }
+		remember := func(key [32]byte) (memory, error) {
+			if m, ok := keys[key]; ok {
+				return m, nil
+			}
+			return memory{}, ledger.ErrNotFound
+		}
 		one.remembered, other.remembered = remember, remember
 		for _, m := range messages {
 			restarted := &fold{mark: other.mark, remembered: remember}

@@ -23,7 +23,16 @@ const (
 	flushEvery = 500 * time.Millisecond
 	markEvery  = 15 * time.Second
 	flushAt    = 4096 // records
+	// mostWaiting is how many records wait at most, give or take a message: some
+	// hundred megabytes.
+	mostWaiting = 1 << 18
 )
+
+// forgetLater is how long an idempotency key that has expired is remembered. A
+// message that comes later may have an earlier stamp, from another server's
+// clock, and by that the key counts; all nodes must find it then, whenever each
+// wrote its replica.
+const forgetLater = time.Hour
 
 // replica is the node's copy of the log, with what still has to be written to it.
 type replica struct {
@@ -49,7 +58,7 @@ type replica struct {
 // from the stream, which must then reach what the old one had reached.
 func openReplica(o Options) (*replica, error) {
 	r := &replica{keys: make(map[[32]byte]memory)}
-	options := local.Options{Dir: o.Dir, Now: func() time.Time { return time.Unix(0, r.stamp.Load()) }}
+	options := local.Options{Dir: o.Dir, Now: func() time.Time { return time.Unix(0, r.stamp.Load()).Add(-forgetLater) }}
 	opened, err := local.OpenReplica(options)
 	var lost ledger.Head
 	if errors.Is(err, ledger.ErrIntegrity) {
@@ -75,6 +84,13 @@ func openReplica(o Options) (*replica, error) {
 	return r, nil
 }
 
+// note takes a mark that has changed, where nothing came.
+func (r *replica) note(m mark) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mark, r.dirty = m, true
+}
+
 // add takes what came. It is written later.
 func (r *replica) add(entries []folded, m mark, stamp time.Time) {
 	r.mu.Lock()
@@ -90,16 +106,29 @@ func (r *replica) add(entries []folded, m mark, stamp time.Time) {
 	r.stamp.Store(stamp.UnixNano())
 }
 
-// remembered finds an idempotency key that was used, lately or long ago.
-func (r *replica) remembered(key [32]byte) (memory, bool) {
+// room makes some where so much waits that memory is at stake: what comes faster
+// than the disk takes it, or while it takes nothing, is read later.
+func (r *replica) room() error {
+	r.mu.Lock()
+	full := r.records >= mostWaiting
+	r.mu.Unlock()
+	if !full {
+		return nil
+	}
+	return r.flush()
+}
+
+// remembered finds an idempotency key that was used, lately or long ago, or
+// [ledger.ErrNotFound]. After any other error it may have been.
+func (r *replica) remembered(key [32]byte) (m memory, err error) {
 	r.mu.Lock()
 	m, ok := r.keys[key]
 	r.mu.Unlock()
 	if ok {
-		return m, true
+		return m, nil
 	}
-	m.request, m.position, m.expires, ok = r.Remembered(key)
-	return m, ok
+	m.request, m.position, m.expires, err = r.Remembered(key)
+	return m, err
 }
 
 // keepFlushing writes what waits until ctx ends.

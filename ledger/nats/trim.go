@@ -73,14 +73,14 @@ func (l *Ledger) trim(age time.Duration, atLeast uint64) (uint64, error) {
 	if err != nil || t.Through < first+atLeast {
 		return 0, err
 	}
-	before, err := l.lastTrim(s)
+	before, at, err := l.lastTrim(s)
 	if err != nil {
 		return 0, err
 	}
 	if err := l.forward(before.Head.Position, t.Head.Position); err != nil {
 		return 0, fmt.Errorf("writing again what lives: %w", err)
 	}
-	if err := l.announce(&t); err != nil {
+	if err := l.announce(&t, at); err != nil {
 		return 0, err
 	}
 	if err := l.purge(s, jetstream.WithPurgeSequence(t.Through+1)); err != nil {
@@ -162,13 +162,14 @@ func (l *Ledger) trimmable(s jetstream.Stream, first, old uint64) (trim, error) 
 	}
 }
 
-// lastTrim is what was trimmed before; zero where nothing was, in this epoch.
-func (l *Ledger) lastTrim(s jetstream.Stream) (t trim, err error) {
-	t, _, err = l.newestTrim(s)
+// lastTrim is what was trimmed before, zero where nothing was in this epoch, and
+// where in the stream the last trim stands.
+func (l *Ledger) lastTrim(s jetstream.Stream) (t trim, at uint64, err error) {
+	t, at, err = l.newestTrim(s)
 	if err != nil || t.Head.Position.Epoch != l.Head().Position.Epoch {
-		return trim{}, err
+		return trim{}, at, err
 	}
-	return t, nil
+	return t, at, nil
 }
 
 // forward writes again what lives of the entries after one position and up to
@@ -193,7 +194,7 @@ func (l *Ledger) forward(after, through revocation.Position) error {
 			return nil
 		}
 		for i := range e.Records {
-			r := restated(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
+			r := again(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
 			switch {
 			case r.Type == revocation.Genesis && r.Through == 0, lifted[r.Origin]:
 				continue
@@ -242,16 +243,20 @@ func (w *restater) leave(gone map[horizon]int64, now time.Time) error {
 	return nil
 }
 
-// announce puts the trim into the stream and waits until it has come round, and
-// with it all that was written again.
-func (l *Ledger) announce(t *trim) error {
+// announce puts the trim into the stream, unless another node did since the last
+// one, and waits until it has come round, and with it all that was written again.
+// The newest trim says where the stream begins, so none may go behind another.
+func (l *Ledger) announce(t *trim, last uint64) error {
 	data, err := appendJSON(t)
 	if err != nil {
 		return fmt.Errorf("encoding a trim: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()
-	ack, err := l.publishMsg(ctx, kindTrim, data)
+	ack, err := l.publishMsg(ctx, kindTrim, data, jetstream.WithExpectLastSequencePerSubject(last))
+	if overtaken(err) {
+		return errors.New("another node has trimmed it meanwhile")
+	}
 	if err != nil {
 		return fmt.Errorf("announcing a trim: %w", err)
 	}
