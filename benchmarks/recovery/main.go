@@ -5,6 +5,7 @@
 //
 //	go run ./benchmarks/recovery                     1 and 10 million entries, about 10 minutes and 5 GB of disk
 //	go run ./benchmarks/recovery -entries 100000     a few seconds
+//	go run ./benchmarks/recovery -newcomer 1000000   also a node that has nothing, beside three NATS servers
 //
 // Each start is a process of its own. The table goes to stdout, and with -out
 // recovery.md and recovery.json into that directory. It must never gate a build
@@ -26,6 +27,7 @@ type options struct {
 	dir      string
 	out      string
 	profiles string
+	newcomer int
 }
 
 func main() {
@@ -35,6 +37,7 @@ func main() {
 	flag.IntVar(&o.starts, "starts", 5, "starts on each replica, with its files in the page cache and without")
 	flag.StringVar(&o.dir, "dir", "", "directory for the replicas, which are kept there and used again; empty: a temporary one")
 	flag.StringVar(&o.out, "out", "", "directory for the results; empty: only stdout")
+	flag.IntVar(&o.newcomer, "newcomer", 0, "entries of a cluster's stream that a node without a replica reads; 0: none")
 	flag.StringVar(&o.profiles, "profile", "", "directory for CPU profiles of the starts; empty: none")
 	flag.Parse()
 	if *child != "" {

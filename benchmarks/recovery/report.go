@@ -45,9 +45,12 @@ func table(m rig.Machine, results []result) string {
 	return s.String()
 }
 
-// report prints the table, and writes the files if a directory was named.
-func report(o options, m rig.Machine, results []result) error {
+// report prints the table and what a newcomer took, and writes the files if a directory was named.
+func report(o options, m rig.Machine, results []result, newcomer string) error {
 	text := table(m, results)
+	if newcomer != "" {
+		text += "\n" + newcomer
+	}
 	fmt.Print(text)
 	if o.out == "" {
 		return nil

@@ -35,7 +35,14 @@ func run(o options) error {
 		}
 		results = append(results, r)
 	}
-	return report(o, machine, results)
+	beside := ""
+	if o.newcomer > 0 {
+		var err error
+		if beside, err = newcomer(o, filepath.Join(parent, "cluster")); err != nil {
+			return err
+		}
+	}
+	return report(o, machine, results, beside)
 }
 
 func measure(o options, dir string, n int) (r result, err error) {

@@ -30,6 +30,9 @@ type Replica struct {
 type Copy struct {
 	Position revocation.Position
 	Records  []revocation.Record
+	// Encoded is what [revocation.AppendRecords] makes of Records, where it is
+	// known that they can be read back from it; nil: it is not.
+	Encoded []byte
 	// Key is the idempotency key that it was appended with, if any, and if it
 	// counts: another entry that had it does no longer.
 	Key ledger.Idempotency
@@ -90,6 +93,10 @@ func openReplica(o Options, lock *os.File) (*Replica, error) {
 func (r *Replica) Commit(copies []Copy, mark []byte) error {
 	drafts := make([]draft, len(copies))
 	for i, c := range copies {
+		if c.Encoded != nil {
+			drafts[i] = draftOf(c.Encoded, c.Records)
+			continue
+		}
 		var err error
 		if drafts[i], err = newDraft(c.Records); err != nil {
 			return fmt.Errorf("entry %s: %w", c.Position, err)

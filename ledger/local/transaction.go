@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -17,9 +18,10 @@ type transaction struct {
 	tx                                  *bolt.Tx
 	log, heads, history, keys, expiries *bolt.Bucket
 
-	lookup *lookup
-	chain  *chainer
-	head   ledger.Head
+	lookup    *lookup
+	chain     *chainer
+	head      ledger.Head
+	mentioned [][]byte // keys of the history that putMentions writes
 }
 
 func newTransaction(tx *bolt.Tx, head ledger.Head, c *chainer) *transaction {
@@ -106,44 +108,54 @@ func (t *transaction) put(p revocation.Position, d draft) error {
 		}
 	}
 	for _, m := range d.mentions {
-		if err := t.mention(p, m); err != nil {
-			return err
-		}
+		t.mention(p, m)
 	}
 	return nil
 }
 
-func (t *transaction) mention(p revocation.Position, m mention) error {
+func (t *transaction) mention(p revocation.Position, m mention) {
 	ref := m.origin
 	if ref.IsZero() {
 		ref = revocation.Ref{Position: p, Item: m.item}
 	}
 	if m.lifts.IsZero() {
-		return t.putMention(m.subject, ref)
+		t.putMention(m.subject, ref)
+		return
 	}
 	lifted, err := t.lookup.known(m.lifts)
 	if err != nil {
-		return nil // a lift of what isn't here
+		return // a lift of what isn't here
 	}
 	for _, l := range lifted {
 		if l.Record.Target.Subject == "" {
 			continue // of what is nobody's alone
 		}
-		if err := t.putMention(subjectOf(l.Record.Target.Issuer, l.Record.Target.Subject), ref); err != nil {
-			return err
-		}
+		t.putMention(subjectOf(l.Record.Target.Issuer, l.Record.Target.Subject), ref)
 	}
-	return nil
 }
 
-func (t *transaction) putMention(s subject, ref revocation.Ref) error {
-	if err := t.history.Put(appendMention(nil, s, ref), nil); err != nil {
-		return fmt.Errorf("writing the history of %s: %w", ref, err)
+// putMention notes a line of the history, for putMentions.
+func (t *transaction) putMention(s subject, ref revocation.Ref) {
+	t.mentioned = append(t.mentioned, appendMention(make([]byte, 0, sizeMention), s, ref))
+}
+
+// putMentions writes the lines of the history in the order of their keys, which
+// come out of a hash: one after the other they'd lie on a page each.
+func (t *transaction) putMentions() error {
+	slices.SortFunc(t.mentioned, bytes.Compare)
+	for _, m := range t.mentioned {
+		if err := t.history.Put(m, nil); err != nil {
+			return fmt.Errorf("writing the history of %s: %w", refOf(m), err)
+		}
 	}
+	t.mentioned = nil
 	return nil
 }
 
 func (t *transaction) putHead() error {
+	if err := t.putMentions(); err != nil {
+		return err
+	}
 	if err := t.heads.Put(keyHead, appendHead(nil, t.head)); err != nil {
 		return fmt.Errorf("writing the head: %w", err)
 	}

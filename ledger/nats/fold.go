@@ -290,7 +290,7 @@ func (f *fold) add(to []folded, e *entry, m *mark, p revocation.Position) ([]fol
 	m.Head = after(m.Head, p, e.Records)
 	f.recent[p.Sequence%uint64(len(f.recent))] = m.Head
 	return append(to, folded{
-		copy: local.Copy{Position: p, Records: records, Key: e.Key},
+		copy: local.Copy{Position: p, Records: records, Encoded: e.Records, Key: e.Key},
 		mem:  memory{request: e.Key.Request, position: p, expires: e.Key.Expires},
 	}), nil
 }

@@ -25,7 +25,7 @@ const (
 	flushAt    = 4096 // records
 	// mostWaiting is how many records wait at most, give or take a message: some
 	// hundred megabytes.
-	mostWaiting = 1 << 18
+	mostWaiting = 1 << 19
 )
 
 // forgetLater is how long an idempotency key that has expired is remembered. A
