@@ -52,6 +52,10 @@ type Time struct{ time.Time }
 // NewTime rounds to milliseconds.
 func NewTime(t time.Time) *Time { return &Time{t.UTC().Truncate(time.Millisecond)} }
 
+// notBefore rounds up: until the instant that a receipt gives, a node may have
+// admitted what it refuses from then on.
+func notBefore(t time.Time) *Time { return NewTime(t.Add(time.Millisecond - 1)) }
+
 // MarshalText writes the instant with three decimals, always.
 func (t Time) MarshalText() ([]byte, error) {
 	return t.UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z07:00"), nil

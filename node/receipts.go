@@ -90,7 +90,7 @@ func (n *Node) receiptWith(r *revocation.Record, ref revocation.Ref, answers map
 	here := NodeReceipt{Node: n.ID(), State: "pending", LiveRequestsCut: n.cutBy(ref)}
 	e, enforced := n.enforcementOf(ref.Position)
 	if enforced {
-		here.State, here.EnforcedAt = "enforced", NewTime(e.since)
+		here.State, here.EnforcedAt = "enforced", notBefore(e.since)
 	}
 	f := n.follower.Load()
 	if f == nil {
@@ -127,7 +127,7 @@ func (f *follower) together(ref revocation.Ref, here NodeReceipt, e *enforcement
 	own := f.node.settings.Load()
 	known := here.EnforcedAt != nil && f.isSettled()
 	if bound, ok := s.roster.bound(own); ok && known {
-		out.EnforcedBy = NewTime(e.since.Add(bound + time.Millisecond - 1)) // rounded up
+		out.EnforcedBy = notBefore(e.since.Add(bound))
 	}
 	switch {
 	case s.pending || !known:
@@ -163,7 +163,7 @@ func (f *follower) standing(pos revocation.Position, item uint16, e *enforcement
 		}
 		switch {
 		case enforces:
-			line.State, line.EnforcedAt = "enforced", NewTime(since)
+			line.State, line.EnforcedAt = "enforced", notBefore(since)
 		case f.node.peers.hasLeft(m.node):
 			continue // it admits nothing
 		case m.unbounded, f.node.peers.admits(m.node, now) && (e.since.IsZero() || now.Sub(e.since) <= m.maxStaleness || f.passedBy(pos)):
