@@ -116,6 +116,8 @@ func TestFleetTalks(t *testing.T) {
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
 	following(t, a.Ledger)
 	following(t, b.Ledger)
+	a.listens()
+	b.listens()
 	ref := revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: 7}}
 	if err := a.Say(ledger.Heartbeat{Node: "a/1", Nonce: 9}); err != nil {
 		t.Fatal(err)

@@ -114,6 +114,12 @@ func (e *edge) leave() {
 	}
 }
 
+// listens waits until the follower is one.
+func (e *edge) listens() {
+	e.t.Helper()
+	until(e.t, e.options.Node+" listens", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.rosters) > 0 })
+}
+
 func (e *edge) write(reason string) revocation.Position {
 	e.t.Helper()
 	p, _, err := e.Append(e.t.Context(), []revocation.Record{cut("alice", reason)}, ledger.Idempotency{})
