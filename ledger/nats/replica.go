@@ -160,15 +160,18 @@ func (r *replica) flush() error {
 	defer r.writing.Unlock()
 	r.mu.Lock()
 	copies, m, idle := r.waiting, r.mark, len(r.waiting) == 0 && !r.dirty
+	r.dirty = false // until another mark comes, also while this one is written
 	r.mu.Unlock()
 	if idle {
 		return nil
 	}
-	if err := r.Commit(copies, m.encode()); err != nil {
-		return fmt.Errorf("writing the replica: %w", err)
-	}
+	err := r.Commit(copies, m.encode())
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil {
+		r.dirty = true
+		return fmt.Errorf("writing the replica: %w", err)
+	}
 	for i := range copies {
 		r.records -= len(copies[i].Records)
 		if key := copies[i].Key; !key.IsZero() && r.keys[key.Key].position == copies[i].Position {
@@ -178,7 +181,7 @@ func (r *replica) flush() error {
 	if r.waiting = r.waiting[len(copies):]; len(r.waiting) == 0 {
 		r.waiting = nil
 	}
-	r.dirty, r.written = r.mark.Sequence != m.Sequence, time.Now()
+	r.written = time.Now()
 	r.rest = flushEvery/2 + rand.N(flushEvery)
 	return nil
 }

@@ -2,6 +2,8 @@ package nats
 
 import (
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,5 +31,33 @@ func TestWhatWaitsForTheDiskIsBounded(t *testing.T) {
 	}
 	if err := r.room(); !errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("it goes on: %v", err)
+	}
+}
+
+// A mark that changes while another is being written is not taken for written:
+// after a flush it is there, or a crash would forget what it says.
+func TestMarkNotedDuringAFlush(t *testing.T) {
+	r := newCounter(t).replica
+	for i := range uint64(50) {
+		r.note(mark{Sequence: 1})
+		var before sync.WaitGroup
+		before.Go(func() {
+			if err := r.flush(); err != nil {
+				t.Error(err)
+			}
+		})
+		for tries := 0; tries < 1000 && r.writing.TryLock(); tries++ { // until that one writes, or has written
+			r.writing.Unlock()
+			runtime.Gosched()
+		}
+		time.Sleep(50 * time.Microsecond)
+		r.note(mark{Sequence: 1, Restates: i + 1})
+		if err := r.flush(); err != nil {
+			t.Fatal(err)
+		}
+		before.Wait()
+		if got, err := decodeMark(r.Mark()); err != nil || got.Restates != i+1 {
+			t.Fatalf("flushed %d, the replica has %d, %v", i+1, got.Restates, err)
+		}
 	}
 }
