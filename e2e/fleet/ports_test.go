@@ -10,7 +10,7 @@ import (
 )
 
 // ports hands out addresses on which a process that is started later can
-// listen. They lie below the ephemeral range and above those of ./e2e, and each
+// listen. They lie below the ephemeral range and apart from those of ./e2e, and each
 // is given once.
 var ports = struct {
 	sync.Mutex

@@ -138,7 +138,7 @@ func (p prefix) each(yield func(entry, []revocation.Record) error) (last ledger.
 	if p.meta >= len(metas) {
 		return last, errNoMeta
 	}
-	var chain chainer
+	var chain ledger.Chainer
 	c.only = bucketLog
 	c.visit = func(k, v []byte) error {
 		e, err := entryOf(k, v)

@@ -29,7 +29,7 @@ type files struct {
 
 	// The writer's own.
 	position *position
-	chain    chainer
+	chain    ledger.Chainer
 	suspect  error // why the files must be opened anew before the next commit
 
 	head    atomic.Pointer[ledger.Head]

@@ -275,7 +275,7 @@ func (w *logWriter) begin() (err error) {
 		return nil
 	}
 	if w.tx, err = w.store.db.Begin(true); err == nil {
-		w.log = newTransaction(w.tx, w.head, &chainer{})
+		w.log = newTransaction(w.tx, w.head, new(ledger.Chainer))
 	}
 	return err
 }

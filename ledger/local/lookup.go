@@ -17,7 +17,7 @@ import (
 // before it.
 type lookup struct {
 	cursor  *bolt.Cursor
-	chain   chainer
+	chain   ledger.Chainer
 	origins origins
 	last    revocation.Entry // that was decoded: often it is the next one too
 }

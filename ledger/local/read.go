@@ -85,7 +85,7 @@ func (f *files) chunks(ctx context.Context, r *reader, to chan<- []revocation.En
 type reader struct {
 	until   revocation.Position
 	last    ledger.Head // verified so far
-	chain   chainer
+	chain   ledger.Chainer
 	entries []revocation.Entry
 }
 

@@ -157,7 +157,7 @@ func newerRecord(log, heads *bolt.Bucket) error {
 	}
 	payload := []byte{99, 1, 2, 3}
 	head.Position.Sequence++
-	head.Chain = new(chainer).next(head.Chain, head.Position, payload)
+	head.Chain = new(ledger.Chainer).Next(head.Chain, head.Position, payload)
 	return errors.Join(
 		log.Put(appendPosition(nil, head.Position), append(head.Chain[:], payload...)),
 		heads.Put(keyHead, appendHead(nil, head)))

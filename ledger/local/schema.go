@@ -74,16 +74,6 @@ func refOf(b []byte) revocation.Ref {
 	return revocation.Ref{Position: positionOf(b), Item: binary.BigEndian.Uint16(b[sizePosition:])}
 }
 
-// chainer computes the hash of each entry over the one before it.
-type chainer struct{ scratch []byte }
-
-func (c *chainer) next(prev [sizeChain]byte, p revocation.Position, payload []byte) [sizeChain]byte {
-	c.scratch = append(c.scratch[:0], prev[:]...)
-	c.scratch = appendPosition(c.scratch, p)
-	c.scratch = append(c.scratch, payload...)
-	return sha256.Sum256(c.scratch)
-}
-
 func appendHead(b []byte, h ledger.Head) []byte {
 	b = append(b, formatVersion)
 	b = appendPosition(b, h.Position)

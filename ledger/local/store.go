@@ -257,11 +257,11 @@ func entryOf(k, v []byte) (entry, error) {
 // verify checks that e is what comes after prev; the zero prev is the beginning
 // of the log. A replica begins wherever its node came in: what tells that this
 // is the beginning is the chain.
-func (e entry) verify(prev ledger.Head, c *chainer) error {
+func (e entry) verify(prev ledger.Head, c *ledger.Chainer) error {
 	if prev != (ledger.Head{}) && !follows(prev.Position, e.Position) {
 		return damaged("gap in the log: %s comes after %s", e.Position, prev.Position)
 	}
-	if c.next(prev.Chain, e.Position, e.payload) != e.Chain {
+	if c.Next(prev.Chain, e.Position, e.payload) != e.Chain {
 		return damaged("broken chain in the log at %s", e.Position)
 	}
 	return nil

@@ -19,12 +19,12 @@ type transaction struct {
 	log, heads, history, keys, expiries *bolt.Bucket
 
 	lookup    *lookup
-	chain     *chainer
+	chain     *ledger.Chainer
 	head      ledger.Head
 	mentioned [][]byte // keys of the history that putMentions writes
 }
 
-func newTransaction(tx *bolt.Tx, head ledger.Head, c *chainer) *transaction {
+func newTransaction(tx *bolt.Tx, head ledger.Head, c *ledger.Chainer) *transaction {
 	t := &transaction{
 		tx:       tx,
 		log:      tx.Bucket(bucketLog),
@@ -95,7 +95,7 @@ func (t *transaction) same(p revocation.Position, payload []byte) error {
 
 // put adds an entry at p, which follows the head.
 func (t *transaction) put(p revocation.Position, d draft) error {
-	chain := t.chain.next(t.head.Chain, p, d.payload)
+	chain := t.chain.Next(t.head.Chain, p, d.payload)
 	value := make([]byte, 0, sizeChain+len(d.payload))
 	value = append(append(value, chain[:]...), d.payload...)
 	if err := t.log.Put(appendPosition(nil, p), value); err != nil {

@@ -241,7 +241,7 @@ func (l *Ledger) publish(f *flight) {
 	l.flights[f.number] = f
 	followed := l.fold.Sequence
 	l.mu.Unlock()
-	err := l.send(kindEntry, b.encode(), f, followed)
+	err := l.send(b.encode(), f, followed)
 	l.mu.Lock()
 	delete(l.flights, f.number)
 	delete(l.acked, f.sequence)
@@ -260,10 +260,10 @@ func (l *Ledger) publish(f *flight) {
 
 // send publishes and waits until the message was acknowledged and has come
 // round. The error says whether it may yet.
-func (l *Ledger) send(kind string, data []byte, f *flight, followed uint64) error {
+func (l *Ledger) send(data []byte, f *flight, followed uint64) error {
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()
-	ack, err := l.publishMsg(ctx, kind, data)
+	ack, err := l.publishMsg(ctx, kindEntry, data)
 	if err == nil {
 		if err := l.acknowledged(f, ack.Sequence, followed); err != nil {
 			return l.fail(err)
@@ -295,14 +295,22 @@ func (l *Ledger) publishMsg(ctx context.Context, kind string, data []byte, more 
 	return ack, err
 }
 
-// acknowledged notes where a batch stands and that the log goes on from what
-// this node has: a sequence that is handed out twice is a tail that was lost.
+// goesOn checks that the log goes on from what this node had when it wrote: a
+// sequence that is handed out twice is a tail that was lost.
+func goesOn(sequence, followed uint64) error {
+	if sequence > followed {
+		return nil
+	}
+	return fmt.Errorf("the stream gave sequence %d to a new message, and this node has followed it up to %d: its tail was lost", sequence, followed)
+}
+
+// acknowledged notes where a batch stands.
 func (l *Ledger) acknowledged(f *flight, sequence, followed uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f.sequence = sequence
-	if sequence <= followed {
-		return fmt.Errorf("the stream gave sequence %d to a new message, and this node has followed it up to %d: its tail was lost", sequence, followed)
+	if err := goesOn(sequence, followed); err != nil {
+		return err
 	}
 	select {
 	case <-f.landed:

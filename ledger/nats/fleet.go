@@ -49,8 +49,8 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo) error {
 		}
 		return fmt.Errorf("%w: %w", ledger.ErrOutcomeUnknown, err)
 	}
-	if ack.Sequence <= t.Followed {
-		return l.fail(fmt.Errorf("the stream gave sequence %d to a new tick, and this node has followed it up to %d: its tail was lost", ack.Sequence, t.Followed))
+	if err := goesOn(ack.Sequence, t.Followed); err != nil {
+		return l.fail(err)
 	}
 	l.tickAcknowledged(ack.Sequence, sent)
 	return nil

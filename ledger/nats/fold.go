@@ -40,8 +40,6 @@ func (m *message) hash() (sum [sha256.Size]byte) {
 
 // mark is how far a node has followed the stream. The replica keeps it.
 type mark struct {
-	// Ledger is the identity in the stream's genesis.
-	Ledger text16 `json:"ledger"`
 	// Sequence is the last message that was folded, Hash its hash; an unknown
 	// one is zero.
 	Sequence uint64 `json:"sequence"`
@@ -96,22 +94,16 @@ func merged(roster []echoed, t *ledger.Tick, stamp time.Time) []echoed {
 	return after
 }
 
-type (
-	text16 [16]byte
-	text32 [32]byte
-)
+// text32 is a hash as hexadecimal digits.
+type text32 [sha256.Size]byte
 
-func (t text16) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
 func (t text32) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
 
-func (t *text16) UnmarshalText(b []byte) error { return unhex(t[:], b) }
-func (t *text32) UnmarshalText(b []byte) error { return unhex(t[:], b) }
-
-func unhex(to, digits []byte) error {
-	if len(digits) != 2*len(to) {
+func (t *text32) UnmarshalText(digits []byte) error {
+	if len(digits) != hex.EncodedLen(len(t)) {
 		return errors.New("wrong length")
 	}
-	_, err := hex.Decode(to, digits)
+	_, err := hex.Decode(t[:], digits)
 	return err
 }
 
@@ -142,6 +134,7 @@ type memory struct {
 // node is asked.
 type fold struct {
 	mark
+	chain  ledger.Chainer
 	recent [1 << 13]ledger.Head // by sequence; ticks are compared with it
 	// remembered finds a key that was used, or [ledger.ErrNotFound].
 	remembered func(key [32]byte) (memory, error)
@@ -157,7 +150,6 @@ type step struct {
 
 	genesis *genesis
 	tick    *ledger.Tick
-	trim    *trim
 }
 
 // folded is an entry that counts.
@@ -190,8 +182,7 @@ func (f *fold) next(m *message) (s step, err error) {
 			after.Roster = merged(after.Roster, s.tick, m.stamp)
 		}
 	case kindTrim:
-		s.trim = new(trim)
-		err = decodeJSON(m.data, s.trim)
+		err = decodeJSON(m.data, new(trim)) // of use to who enters or was away; here it must be readable
 	default:
 		err = fmt.Errorf("%w: its subject ends in %q", errMessage, m.kind)
 	}
@@ -217,7 +208,6 @@ func (f *fold) begin(m *message, to *mark) (s step, err error) {
 		return s, nil
 	}
 	s.genesis = &g
-	to.Ledger = g.Ledger
 	if to.Contributes || to.Head.Position.Epoch > 0 && g.Adopted != to.Head {
 		to.Restates = g.Epoch
 	}
@@ -287,7 +277,11 @@ func (f *fold) add(to []folded, e *entry, m *mark, p revocation.Position) ([]fol
 	if err != nil {
 		return to, err
 	}
-	m.Head = after(m.Head, p, e.Records)
+	prev := m.Head.Chain
+	if p.Epoch != m.Head.Position.Epoch { // the chain begins anew with each epoch
+		prev = [sha256.Size]byte{}
+	}
+	m.Head = ledger.Head{Position: p, Chain: f.chain.Next(prev, p, e.Records)}
 	f.recent[p.Sequence%uint64(len(f.recent))] = m.Head
 	return append(to, folded{
 		copy: local.Copy{Position: p, Records: records, Encoded: e.Records, Key: e.Key},

@@ -84,13 +84,9 @@ func (l *Ledger) session(patience time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(connected, askWithin)
 	defer cancel()
-	start := max(1, l.sequence())
-	if l.overlapless() {
-		start = l.sequence() + 1
-	}
 	consumer, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		Description: "curfew " + l.options.Node,
-		AckPolicy:   jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start,
+		AckPolicy:   jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: l.resumes(),
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: consumerUnused, MaxDeliver: 1,
 	})
 	if err != nil {
@@ -137,12 +133,15 @@ func (l *Ledger) sequence() uint64 {
 	return l.fold.Sequence
 }
 
-// overlapless reports whether the last message that was folded can't be
-// compared with the one that stands there now.
-func (l *Ledger) overlapless() bool {
+// resumes is the first message of a session: the last one that was folded, to be
+// compared with what stands there now, or the next where that can't be.
+func (l *Ledger) resumes() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fold.Hash == text32{}
+	if l.fold.Hash == (text32{}) {
+		return l.fold.Sequence + 1
+	}
+	return l.fold.Sequence
 }
 
 // take folds a message and lets the node know. The first of a session is the

@@ -1,7 +1,6 @@
 package nats
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -218,18 +217,4 @@ func (r *reader) bytes() []byte {
 		return nil
 	}
 	return r.take(int(n))
-}
-
-// after is the head when an entry follows h. The chain covers positions and
-// records, from the genesis of the epoch on.
-func after(h ledger.Head, p revocation.Position, records []byte) ledger.Head {
-	prev := h.Chain
-	if p.Epoch != h.Position.Epoch {
-		prev = [sha256.Size]byte{}
-	}
-	b := make([]byte, 0, len(prev)+16+len(records))
-	b = append(b, prev[:]...)
-	b = binary.BigEndian.AppendUint64(b, p.Epoch)
-	b = binary.BigEndian.AppendUint64(b, p.Sequence)
-	return ledger.Head{Position: p, Chain: sha256.Sum256(append(b, records...))}
 }
