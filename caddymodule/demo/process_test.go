@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -65,16 +66,17 @@ func (s *transcript) String() string {
 	return s.b.String()
 }
 
-// await waits until the process has printed something.
-func (s *transcript) await(t *testing.T, text string) {
+// await waits until the process has printed what a regular expression matches.
+func (s *transcript) await(t *testing.T, pattern string) {
 	t.Helper()
+	re := regexp.MustCompile(pattern)
 	for range 1000 {
-		if strings.Contains(s.String(), text) {
+		if re.MatchString(s.String()) {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Fatalf("never printed %q, but\n%s", text, s)
+	t.Fatalf("never printed %q, but\n%s", pattern, s)
 }
 
 // exitStatus is that of a process that has ended.
