@@ -86,7 +86,7 @@ func TestSubmitEnforcesBeforeItAnswersAndForEver(t *testing.T) {
 	if first.Enforcement.State != "enforced" || first.Enforcement.Nodes[0].Node != "edge-1/k3f9" || first.Durability != "verified" {
 		t.Errorf("receipt %+v", first)
 	}
-	n.Expect(3)
+	n.Configure(node.Settings{Expect: 3})
 	if missed, err := n.Receipt(t.Context(), ref); err != nil || missed.Enforcement.State != "partial" {
 		t.Errorf("with two nodes missing: %+v %v", missed.Enforcement, err)
 	}

@@ -51,10 +51,3 @@ func (n *Node) Configure(s Settings) {
 		f.hurry()
 	}
 }
-
-// Expect is Configure for the number of nodes alone.
-func (n *Node) Expect(nodes int) {
-	s := *n.settings.Load()
-	s.Expect = nodes
-	n.Configure(s)
-}

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"curfew.dev/curfew/benchmarks/rig"
@@ -30,22 +27,6 @@ func table(o options, m rig.Machine, results []result) string {
 
 // report prints the table, and writes the files if a directory was named.
 func report(o options, m rig.Machine, results []result) error {
-	text := table(o, m, results)
-	fmt.Print(text)
-	if o.out == "" {
-		return nil
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return fmt.Errorf("making the directory for the results: %w", err)
-	}
-	data, err := json.MarshalIndent(map[string]any{"machine": m, "seconds": o.length.Seconds(), "results": results}, "", "\t")
-	if err != nil {
-		return fmt.Errorf("encoding the results: %w", err)
-	}
-	for name, content := range map[string]string{"append.md": text, "append.json": string(data) + "\n"} {
-		if err := os.WriteFile(filepath.Join(o.out, name), []byte(content), 0o644); err != nil {
-			return fmt.Errorf("writing the results: %w", err)
-		}
-	}
-	return nil
+	data := map[string]any{"machine": m, "seconds": o.length.Seconds(), "results": results}
+	return rig.Report{Name: "append", Text: table(o, m, results), Data: data}.Publish(o.out)
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -133,7 +131,8 @@ func measureAll(o options, ledger string, all []scenario) (results []result, err
 
 func (s scenario) measure(o options, ledger string) (r result, err error) {
 	r = result{Ledger: ledger, Scenario: s.Name, Load: rig.LoadAverage()}
-	end, err := profile(o.profiles, ledger+" "+s.Name)
+	name := strings.NewReplacer(" ", "-", ",", "", "/", "-per-").Replace(ledger + " " + s.Name)
+	end, err := rig.Profile(o.profiles, name)
 	if err != nil {
 		return r, err
 	}
@@ -162,23 +161,4 @@ func (s scenario) measure(o options, ledger string) (r result, err error) {
 		return r, fmt.Errorf("%s, %s: nothing was acknowledged: %s", ledger, s.Name, r.Failure)
 	}
 	return r, nil
-}
-
-// profile writes a CPU profile until it is ended.
-func profile(dir, name string) (end func(), err error) {
-	if dir == "" {
-		return func() {}, nil
-	}
-	name = strings.NewReplacer(" ", "-", ",", "", "/", "-per-").Replace(name)
-	f, err := os.Create(filepath.Join(dir, name+".pprof"))
-	if err != nil {
-		return nil, fmt.Errorf("creating a profile: %w", err)
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, fmt.Errorf("starting a profile: %w", err)
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		f.Close()
-	}, nil
 }

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"curfew.dev/curfew/benchmarks/rig"
@@ -85,29 +82,12 @@ func megabytes(s slice) float64 { return float64(s.Heap) / 1e6 }
 
 // report prints the table, and writes the files if a directory was named.
 func report(o options, m rig.Machine, results []result) error {
-	text := table(o, m, results)
-	fmt.Print(text)
-	if o.out == "" {
-		return nil
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return fmt.Errorf("making the directory for the results: %w", err)
-	}
-	data, err := json.MarshalIndent(map[string]any{"machine": m, "results": results}, "", "\t")
-	if err != nil {
-		return fmt.Errorf("encoding the results: %w", err)
-	}
 	var bars []rig.Bar
 	for _, r := range results {
 		bars = append(bars, rig.Bar{Label: r.Scenario.String(), Summary: r.added()})
 	}
-	for name, content := range map[string]string{
-		"overhead.md": text, "overhead.json": string(data) + "\n",
-		"overhead.svg": rig.Bars("CPU time that curfew adds to a proxied request", "µs", bars),
-	} {
-		if err := os.WriteFile(filepath.Join(o.out, name), []byte(content), 0o644); err != nil {
-			return fmt.Errorf("writing the results: %w", err)
-		}
-	}
-	return nil
+	return rig.Report{
+		Name: "overhead", Text: table(o, m, results), Plot: rig.Bars("CPU time that curfew adds to a proxied request", "µs", bars),
+		Data: map[string]any{"machine": m, "results": results},
+	}.Publish(o.out)
 }

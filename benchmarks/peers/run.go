@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -221,23 +220,8 @@ func report(o options, m rig.Machine, results []result) error {
 		}
 		s.WriteString("\n")
 	}
-	fmt.Print(s.String())
-	if o.out == "" {
-		return nil
-	}
-	data, err := json.MarshalIndent(map[string]any{"machine": m, "results": results}, "", "\t")
-	if err != nil {
-		return fmt.Errorf("encoding the results: %w", err)
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return fmt.Errorf("making the directory for the results: %w", err)
-	}
-	for name, content := range map[string]string{
-		"peers.md": s.String(), "peers.json": string(data) + "\n", "peers.svg": rig.Bars("CPU time that checking adds, "+works[0].String(), "µs", bars),
-	} {
-		if err := os.WriteFile(filepath.Join(o.out, name), []byte(content), 0o644); err != nil {
-			return fmt.Errorf("writing the results: %w", err)
-		}
-	}
-	return nil
+	return rig.Report{
+		Name: "peers", Text: s.String(), Plot: rig.Bars("CPU time that checking adds, "+works[0].String(), "µs", bars),
+		Data: map[string]any{"machine": m, "results": results},
+	}.Publish(o.out)
 }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
-	"runtime/pprof"
 	"time"
 
 	"curfew.dev/curfew/benchmarks/propagation/cluster"
@@ -102,7 +100,7 @@ func measure(o options, servers *cluster.Cluster, dir string) ([]result, error) 
 func (f fleet) measure(o options, rate float64, due []time.Duration, servers *cluster.Cluster) (r result, err error) {
 	r = result{Rate: rate, Sent: len(due), Load: rig.LoadAverage()}
 	all := f.prepare(fmt.Sprint("at-", rate), due, o.writers)
-	stop, err := profile(o.profiles, rate)
+	stop, err := rig.Profile(o.profiles, fmt.Sprintf("propagation-%g", rate))
 	if err != nil {
 		return r, err
 	}
@@ -143,22 +141,4 @@ func (r *result) take(f fleet, all []*revoking) error {
 		return fmt.Errorf("at %g revocations/s all failed, the first because of: %s", r.Rate, r.Failure)
 	}
 	return nil
-}
-
-// profile writes a CPU profile of the nodes until it is stopped.
-func profile(dir string, rate float64) (stop func(), err error) {
-	if dir == "" {
-		return func() {}, nil
-	}
-	f, err := os.Create(filepath.Join(dir, fmt.Sprintf("propagation-%g.pprof", rate)))
-	if err != nil {
-		return nil, fmt.Errorf("creating a profile: %w", err)
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, fmt.Errorf("starting a profile: %w", err)
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		f.Close()
-	}, nil
 }

@@ -48,7 +48,7 @@ func newcomer(o options, dir string) (text string, err error) {
 	if err := write(writer, n); err != nil {
 		return "", err
 	}
-	ended, err := profile(o.profiles)
+	ended, err := rig.Profile(o.profiles, fmt.Sprint("recovery-", os.Getpid()))
 	if err != nil {
 		return "", err
 	}

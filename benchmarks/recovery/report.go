@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -45,27 +42,12 @@ func table(m rig.Machine, results []result) string {
 	return s.String()
 }
 
-// report prints the table and what a newcomer took, and writes the files if a directory was named.
+// report prints the table and what a newcomer took, and writes the files if a
+// directory was named.
 func report(o options, m rig.Machine, results []result, newcomer string) error {
 	text := table(m, results)
 	if newcomer != "" {
 		text += "\n" + newcomer
 	}
-	fmt.Print(text)
-	if o.out == "" {
-		return nil
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return fmt.Errorf("making the directory for the results: %w", err)
-	}
-	data, err := json.MarshalIndent(map[string]any{"machine": m, "results": results}, "", "\t")
-	if err != nil {
-		return fmt.Errorf("encoding the results: %w", err)
-	}
-	for name, content := range map[string]string{"recovery.md": text, "recovery.json": string(data) + "\n"} {
-		if err := os.WriteFile(filepath.Join(o.out, name), []byte(content), 0o644); err != nil {
-			return fmt.Errorf("writing the results: %w", err)
-		}
-	}
-	return nil
+	return rig.Report{Name: "recovery", Text: text, Data: map[string]any{"machine": m, "results": results}}.Publish(o.out)
 }

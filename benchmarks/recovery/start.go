@@ -8,10 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"time"
 
+	"curfew.dev/curfew/benchmarks/rig"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/revocation"
 )
@@ -30,7 +30,7 @@ type start struct {
 
 // startAsChild starts on a replica and says on stdout what it took.
 func startAsChild(dir, profiles string) error {
-	stop, err := profile(profiles)
+	stop, err := rig.Profile(profiles, fmt.Sprint("recovery-", os.Getpid()))
 	if err != nil {
 		return err
 	}
@@ -73,24 +73,6 @@ func alive() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
-}
-
-// profile writes a CPU profile into a directory until it is stopped.
-func profile(dir string) (stop func(), err error) {
-	if dir == "" {
-		return func() {}, nil
-	}
-	f, err := os.CreateTemp(dir, "recovery-*.pprof")
-	if err != nil {
-		return nil, fmt.Errorf("creating a profile: %w", err)
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, fmt.Errorf("starting a profile: %w", err)
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		f.Close()
-	}, nil
 }
 
 // startChild has a process of its own start on a replica. A cold one finds
