@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -156,4 +158,47 @@ func flip(c byte) string {
 		return "B"
 	}
 	return "A"
+}
+
+// A herd comes with one token that nobody remembers, as after a restart: one
+// operation is all of them.
+func BenchmarkHerd(b *testing.B) {
+	i := tokentest.New(b, issuerURL)
+	keys := staticKeys(b, i, start)
+	raw := i.Sign(i.Claims(api, start), tokentest.Claims{"pad": strings.Repeat("x", 400)})
+	for _, size := range []int{1, 16, 256} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			var used int64
+			defer func() { b.ReportMetric(float64(used)/float64(b.N), "cpu-ns/op") }()
+			for b.Loop() {
+				b.StopTimer()
+				cache, err := NewCache(0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				v := newTestVerifier(b, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, keys}}, Cache: cache})
+				var herd sync.WaitGroup
+				begin := make(chan struct{})
+				for range size {
+					herd.Go(func() {
+						<-begin
+						if _, _, err := v.Verify(context.Background(), raw, start); err != nil {
+							b.Error(err)
+						}
+					})
+				}
+				before := cpu()
+				b.StartTimer()
+				close(begin)
+				herd.Wait()
+				used += cpu() - before
+			}
+		})
+	}
+}
+
+func cpu() int64 {
+	var u syscall.Rusage
+	syscall.Getrusage(0, &u)
+	return u.Utime.Nano() + u.Stime.Nano()
 }
