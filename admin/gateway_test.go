@@ -67,18 +67,25 @@ type gateway struct {
 	memory  *Memory
 	seen    *account.Sightings
 	log     *bytes.Buffer
-	now     time.Time
+	clock   *clock
 	token   string
 	headers map[string]string
 }
 
+// clock stands still unless the test lets time pass. The node reads it from
+// goroutines of its own.
+type clock struct{ unixNano atomic.Int64 }
+
+func (g *gateway) now() time.Time       { return time.Unix(0, g.clock.unixNano.Load()) }
+func (g *gateway) pass(d time.Duration) { g.clock.unixNano.Add(int64(d)) }
+
 func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 	t.Helper()
-	g := &gateway{TB: t, seen: new(account.Sightings), memory: new(Memory), log: new(bytes.Buffer), token: glassToken, now: time.Now()}
-	clock := func() time.Time { return g.now }
+	g := &gateway{TB: t, seen: new(account.Sightings), memory: new(Memory), log: new(bytes.Buffer), token: glassToken, clock: new(clock)}
+	g.pass(time.Duration(time.Now().UnixNano()))
 	dir := t.TempDir()
-	g.node = node.New(node.Config{Name: "edge-1", Instance: "t", Now: clock, Open: func() (ledger.Ledger, error) {
-		l, err := local.Open(local.Options{Dir: dir, OnEmpty: local.Start, Now: clock})
+	g.node = node.New(node.Config{Name: "edge-1", Instance: "t", Now: g.now, Open: func() (ledger.Ledger, error) {
+		l, err := local.Open(local.Options{Dir: dir, OnEmpty: local.Start, Now: g.now})
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +103,7 @@ func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 		<-time.After(time.Millisecond)
 	}
 	cfg := Config{
-		Node: g.node, Memory: g.memory, Sightings: g.seen, Now: clock,
+		Node: g.node, Memory: g.memory, Sightings: g.seen, Now: g.now,
 		Issuers: []Issuer{
 			{
 				URL: issuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,
@@ -215,7 +222,7 @@ func (g *gateway) last() revocation.Record {
 
 // refused is the index's judgement of a credential from a minute ago.
 func (g *gateway) refused(c revocation.Credential) bool {
-	c.IssuedAt, c.AuthTime = g.now.Unix()-60, g.now.Unix()-60
+	c.IssuedAt, c.AuthTime = g.now().Unix()-60, g.now().Unix()-60
 	c.Seal()
 	var f revocation.Finding
 	g.node.Index().Find(&c, &f)

@@ -71,7 +71,7 @@ func TestStepUps(t *testing.T) {
 	if got.Routes != "all" || !slices.Equal(got.ACR, []string{"mfa", "phr"}) || !slices.Equal(got.AMR, []string{"hwk"}) || got.At == nil {
 		t.Errorf("%+v", got)
 	}
-	if r := g.last(); r.Type != revocation.StepUp || r.Sensitive || r.Through != g.now.Unix()+2 {
+	if r := g.last(); r.Type != revocation.StepUp || r.Sensitive || r.Through != g.now().Unix()+2 {
 		t.Errorf("record %+v", r)
 	}
 	sensitive := g.post("/v1/step-ups", text(object{"target": object{"iss": issuer, "sub": "alice"}, "routes": "sensitive"})).want(201).receipt()

@@ -309,7 +309,7 @@ func TestChunksAreBoundedInBytes(t *testing.T) {
 		t.Errorf("%d entries, the largest of %d bytes", chunks, largest)
 	}
 	n := g.count()
-	g.now = g.now.Add(20 * time.Hour)
+	g.pass(20 * time.Hour)
 	r := keyed.as(writeToken).request("POST", "/v1/revocations/import", body.String())
 	r.Header.Set("Content-Type", "application/x-ndjson")
 	r.RemoteAddr = "[2001:db8:1111:2222:3333:4444:5555:6666%eth0.4000]:65535"

@@ -46,7 +46,7 @@ func TestPreview(t *testing.T) {
 	if p.Accounts != 1 || p.Sessions != 2 || p.Devices != 1 || p.Mode != "sign_in" || !slices.Equal(p.ExemptClients, []string{"a-console", "xbox-console"}) {
 		t.Errorf("%+v", p)
 	}
-	if got := p.ExpiresAt.Sub(g.now).Round(time.Second); got != 5*time.Minute {
+	if got := p.ExpiresAt.Sub(g.now()).Round(time.Second); got != 5*time.Minute {
 		t.Errorf("good for %s", got)
 	}
 	if p := g.previewed(onTargetOf("iss", issuer, "tenant", "acme")); p.Accounts != 2 || p.LiveRequests != 4 {
@@ -72,7 +72,7 @@ func TestWideWritesNeedTheirPreview(t *testing.T) {
 		}
 		return text(body)
 	}
-	at := g.now.Add(-time.Minute).UTC().Format(time.RFC3339)
+	at := g.now().Add(-time.Minute).UTC().Format(time.RFC3339)
 	id := g.previewed(tenant(nil)).PreviewID
 	for name, body := range map[string]object{
 		"none": {}, "unknown": {"preview_id": "prv_00"}, "mode": {"preview_id": id, "mode": "refresh"}, "at": {"preview_id": id, "at": at},
@@ -94,7 +94,7 @@ func TestWideWritesNeedTheirPreview(t *testing.T) {
 	dated["preview_id"] = g.previewed(tenant(dated)).PreviewID
 	g.post("/v1/revocations", tenant(dated)).want(201)
 
-	g.now = g.now.Add(previewAge + time.Second)
+	g.pass(previewAge + time.Second)
 	g.post("/v1/revocations", tenant(object{"preview_id": id})).want(409, "preview-required")
 }
 

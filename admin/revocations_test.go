@@ -25,7 +25,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("receipt %s", got.Body)
 	}
 	r := g.last()
-	now := g.now.Truncate(time.Millisecond)
+	now := g.now().Truncate(time.Millisecond)
 	if r.At != now.UnixMilli() || r.Time != now.UnixMilli() || r.Through != now.Add(2*time.Second).Unix() || r.Keep != 90*24*3600 ||
 		r.Remote != "192.0.2.1" || r.RequestID != got.Header().Get("X-Request-Id") {
 		t.Errorf("record %+v", r)
@@ -143,7 +143,7 @@ func TestModes(t *testing.T) {
 
 func TestInstants(t *testing.T) {
 	g := newGateway(t)
-	at := func(d time.Duration) string { return g.now.Add(d).UTC().Format(time.RFC3339Nano) }
+	at := func(d time.Duration) string { return g.now().Add(d).UTC().Format(time.RFC3339Nano) }
 	for _, c := range []struct {
 		at      string
 		mode    string
@@ -170,9 +170,9 @@ func TestInstants(t *testing.T) {
 	}
 	// Kept for a token's lifetime from its instant on, it would expire too early.
 	g.post("/v1/revocations", text(object{"target": object{"iss": issuer, "jti": "j"}, "at": at(-time.Hour)})).want(422, "invalid-mode")
-	past := g.now.Add(-time.Hour)
+	past := g.now().Add(-time.Hour)
 	g.post("/v1/revocations", text(object{"target": object{"iss": issuer, "sub": "b"}, "at": at(-time.Hour)})).want(201)
-	if r := g.last(); r.At != past.UnixMilli() || r.Through != past.Truncate(time.Millisecond).Add(2*time.Second).Unix() || r.Time != g.now.UnixMilli() {
+	if r := g.last(); r.At != past.UnixMilli() || r.Through != past.Truncate(time.Millisecond).Add(2*time.Second).Unix() || r.Time != g.now().UnixMilli() {
 		t.Errorf("record %+v", r)
 	}
 }
