@@ -11,12 +11,14 @@ import (
 
 // acknowledging tells the writers of entries how far this node enforces: at
 // once, and then what has come together meanwhile. What is lost on the way is
-// made up for: the position by heartbeats, the counts when somebody asks.
+// made up for: the position by heartbeats, which come after what was told, the
+// counts when somebody asks.
 type acknowledging struct {
 	node string
 	tell func(writer string, a ledger.Acknowledgement) error
 
-	more chan struct{} // holds one: there is something to tell
+	more    chan struct{} // holds one: there is something to tell
+	telling sync.Mutex    // a round that has begun is over before the next
 
 	mu      sync.Mutex
 	at      revocation.Position
@@ -62,6 +64,8 @@ func (a *acknowledging) run(ctx context.Context) {
 
 // round tells everybody, and returns how many they were.
 func (a *acknowledging) round() int {
+	a.telling.Lock()
+	defer a.telling.Unlock()
 	a.mu.Lock()
 	at, waiting := a.at, a.waiting
 	a.waiting = make(map[string][]ledger.CutCount)

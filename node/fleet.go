@@ -19,7 +19,7 @@ func (n *Node) runShared(ctx context.Context, l ledger.Shared) error {
 	err := f.run(ctx)
 	if ctx.Err() == nil {
 		n.become(Damaged, err)
-		_ = l.Say(f.heartbeat(n.cfg.Now())) // nobody needs to wait for it any more
+		f.say(n.cfg.Now()) // nobody needs to wait for it any more
 	}
 	n.follower.Store(nil)
 	return err

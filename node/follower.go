@@ -92,10 +92,10 @@ func (f *follower) Applied(e revocation.Entry, writer string) {
 
 // passed is called for each entry, in order, when what it refuses was cut.
 func (f *follower) passed(j *cutJob) {
-	f.enforced.pass(j.entry.Position)
 	if j.writer != "" && j.writer != f.node.ID() {
 		f.acks.add(j.writer, j.entry.Position, f.node.counts(j.entry.Position))
 	}
+	f.enforced.pass(j.entry.Position)
 }
 
 // Ticked takes what a tick proves: everything before it was applied. One by

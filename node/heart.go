@@ -59,7 +59,7 @@ func (h *heart) once(ctx context.Context) (next time.Time) {
 	connected := c.Problem == nil
 	if connected && !h.connected || state != h.saidState || now.Sub(h.said) >= s.interval() || h.answers(now) {
 		h.said, h.saidState = now, state
-		_ = h.log.Say(h.heartbeat(now)) // what is lost is said again
+		h.say(now)
 		n.peers.forget(now)
 		h.lookRound(now)
 	}
@@ -105,6 +105,15 @@ func (h *heart) fence(now time.Time, state State) time.Time {
 		return time.Time{}
 	}
 	return now.Add(p.limit - p.staleness(now) + 1)
+}
+
+// say tells how this node is; what is lost is said again. Whoever hears how far
+// it enforces has heard what it cut up to there: a receipt would be complete
+// without it.
+func (f *follower) say(now time.Time) {
+	said := f.heartbeat(now)
+	f.acks.round()
+	_ = f.log.Say(said)
 }
 
 // heartbeat is what this node says of itself, with a nonce of its own.
@@ -174,7 +183,7 @@ const leaveWithin = time.Second
 func (f *follower) leave() {
 	n := f.node
 	now := n.cfg.Now()
-	_ = f.log.Say(f.heartbeat(now))
+	f.say(now)
 	if c := f.log.Connection(); c.Problem != nil || c.ReadOnly || n.ready.Load() == nil {
 		return
 	}

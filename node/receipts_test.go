@@ -396,6 +396,30 @@ func TestLeavingWithoutATick(t *testing.T) {
 	})
 }
 
+// Who is told by a heartbeat that a node enforces a record was told before what
+// it cut: a receipt that is complete counts it.
+func TestCountsComeBeforeHeartbeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := new(live.Registry)
+		s := newSea()
+		a := s.launch(t, "a", node.Settings{})
+		b := s.launch(t, "b", node.Settings{}, func(b *boat) { b.live = requests })
+		time.Sleep(5 * time.Second)
+		for i := range 1000 { // some fall between a heartbeat and the acknowledgement that is due
+			sub := fmt.Sprint("alice-", i)
+			ended := open(t, b.Node, requests, sub)
+			a.submit(t, "somebody else")
+			_, got := awaited(t, a, sub, 2*time.Second)
+			<-ended
+			if got.State != "enforced" || got.LiveRequestsCut != 1 {
+				t.Errorf("%s: %+v", sub, got)
+				break
+			}
+		}
+		time.Sleep(time.Second)
+	})
+}
+
 // A node enforces what it has cut, whatever its heartbeats say meanwhile.
 func TestEnforcedIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
