@@ -1,9 +1,11 @@
 package account
 
 import (
-	"slices"
+	"cmp"
+	"iter"
 	"strings"
 	"sync"
+	"time"
 
 	"curfew.dev/curfew/revocation"
 )
@@ -17,60 +19,93 @@ const DefaultSightings = 100_000
 type Sightings struct {
 	// Limit is the largest number remembered; zero is the default.
 	Limit int
+	// Now is the clock; nil: the machine's.
+	Now func() time.Time
 
 	mu        sync.Mutex
-	seen      map[sighting]*revocation.Credential
-	order     []sighting // in order of first sight, oldest first
+	seen      map[identity]*sighting
+	front     *sighting            // of the ring of all
+	accounts  map[uint64]*sighting // by hash, the fronts of their rings: a search has no others to look at
+	notes     uint64               // how many there were, ever
 	forgotten bool
 	undated   map[string]bool // issuers of tokens without auth_time
 }
 
-type sighting struct{ issuer, subject, client, session, device string }
-
 // Note remembers a sealed credential. It is called when a token is verified,
 // not on every request.
 func (s *Sightings) Note(c *revocation.Credential) {
-	id := sighting{c.Issuer, c.Subject, c.Client, c.Session, c.Device}
+	id := identityOf(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen == nil {
-		s.seen = make(map[sighting]*revocation.Credential)
-	}
-	if c.AuthTime == 0 && !s.undated[c.Issuer] {
-		if s.undated == nil {
-			s.undated = make(map[string]bool)
-		}
-		s.undated[strings.Clone(c.Issuer)] = true
-	}
-	kept, known := s.seen[id]
-	if !known {
-		s.makeRoom()
-		id, kept = id.clone(), new(revocation.Credential)
-		s.order = append(s.order, id)
-		s.seen[id] = kept
+	s.noteUndated(c)
+	now := s.now().UnixMilli()
+	seen := s.seen[id]
+	if seen != nil {
+		seen.meet(c)
+		s.leaveRings(seen)
 	} else {
-		id = sighting{kept.Issuer, kept.Subject, kept.Client, kept.Session, kept.Device}
+		seen = newSighting(c, now)
+		s.begin(id, seen)
 	}
-	*kept = id.of(c)
+	s.joinRings(seen)
+	s.notes++
+	seen.note, seen.last = s.notes, max(now, seen.last) // though the clock was set back
 }
 
-// clone is of strings of its own: those of a credential share the memory of the
-// whole token.
-func (id sighting) clone() sighting {
-	return sighting{
-		strings.Clone(id.issuer), strings.Clone(id.subject), strings.Clone(id.client),
-		strings.Clone(id.session), strings.Clone(id.device),
+func (s *Sightings) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+func (s *Sightings) noteUndated(c *revocation.Credential) {
+	if c.AuthTime != 0 || s.undated[c.Issuer] {
+		return
+	}
+	if s.undated == nil {
+		s.undated = make(map[string]bool)
+	}
+	s.undated[strings.Clone(c.Issuer)] = true
+}
+
+// begin remembers one that was not known. Once the limit is reached it forgets
+// the one that was not seen for the longest.
+func (s *Sightings) begin(id identity, seen *sighting) {
+	if s.seen == nil {
+		s.seen, s.accounts = make(map[identity]*sighting), make(map[uint64]*sighting)
+	}
+	if len(s.seen) >= cmp.Or(s.Limit, DefaultSightings) {
+		oldest := s.front.links[ofAll].newer
+		s.leaveRings(oldest)
+		delete(s.seen, identityOf(&oldest.credential))
+		s.forgotten = true
+	}
+	s.seen[id] = seen
+}
+
+func (s *Sightings) joinRings(seen *sighting) {
+	hash := seen.credential.Hash()
+	s.front = ofAll.push(s.front, seen)
+	s.accounts[hash] = ofAccount.push(s.accounts[hash], seen)
+}
+
+func (s *Sightings) leaveRings(seen *sighting) {
+	hash := seen.credential.Hash()
+	s.front = ofAll.remove(s.front, seen)
+	if front := ofAccount.remove(s.accounts[hash], seen); front != nil {
+		s.accounts[hash] = front
+	} else {
+		delete(s.accounts, hash)
 	}
 }
 
-// of is what is remembered of a credential: whose it is, and the sealed keys by
-// which targets match it.
-func (id sighting) of(c *revocation.Credential) revocation.Credential {
-	mine := *c
-	mine.Issuer, mine.Subject, mine.Client, mine.Session, mine.Device = id.issuer, id.subject, id.client, id.session, id.device
-	mine.Tenant, mine.TokenID, mine.KeyID, mine.JKT, mine.X5TS256, mine.ACR = "", "", "", "", "", ""
-	mine.AMR, mine.Scope, mine.Audiences = nil, nil, nil
-	return mine
+// among is every sighting that a target can match, and maybe others.
+func (s *Sightings) among(t revocation.Target) iter.Seq[*sighting] {
+	if hash, ok := t.Hash(); ok {
+		return ofAccount.newestFirst(s.accounts[hash])
+	}
+	return ofAll.newestFirst(s.front)
 }
 
 // WithoutAuthTime reports whether a token of an issuer came without auth_time,
@@ -79,55 +114,4 @@ func (s *Sightings) WithoutAuthTime(issuer string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.undated[issuer]
-}
-
-// makeRoom forgets the oldest tenth once the limit is reached.
-func (s *Sightings) makeRoom() {
-	limit := s.Limit
-	if limit == 0 {
-		limit = DefaultSightings
-	}
-	if len(s.order) < limit {
-		return
-	}
-	gone := max(1, limit/10)
-	for _, id := range s.order[:gone] {
-		delete(s.seen, id)
-	}
-	s.order = slices.Clone(s.order[gone:])
-	s.forgotten = true
-}
-
-// Reach is what a target would hit, as far as it was seen.
-type Reach struct {
-	Accounts int
-	Sessions int
-	Devices  int
-	// Incomplete says that sightings were forgotten for want of room, so the
-	// numbers are lower bounds.
-	Incomplete bool
-}
-
-// Reach counts the distinct accounts, sessions and devices among the sightings
-// that the target matches, leaving out the exempt clients.
-func (s *Sightings) Reach(t revocation.Target, exempt []string) Reach {
-	match := t.Matcher()
-	accounts := make(map[[2]string]struct{})
-	sessions := make(map[[2]string]struct{})
-	devices := make(map[[2]string]struct{})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.seen {
-		if !match(c) || slices.Contains(exempt, c.Client) {
-			continue
-		}
-		accounts[[2]string{c.Issuer, c.Subject}] = struct{}{}
-		if c.Session != "" {
-			sessions[[2]string{c.Issuer, c.Session}] = struct{}{}
-		}
-		if c.Device != "" {
-			devices[[2]string{c.Issuer, c.Device}] = struct{}{}
-		}
-	}
-	return Reach{Accounts: len(accounts), Sessions: len(sessions), Devices: len(devices), Incomplete: s.forgotten}
 }

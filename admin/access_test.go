@@ -23,6 +23,7 @@ func everyPost() map[string]string {
 		"/v1/step-ups":            alice(),
 		"/v1/step-ups/search":     `{}`,
 		"/v1/devices/unlink":      text(object{"iss": issuer, "sub": "alice", "device_id": "pc"}),
+		"/v1/sessions/search":     text(object{"iss": issuer, "sub": "alice"}),
 		"/v1/explain":             `{"token":"x"}`,
 	}
 }
@@ -189,7 +190,7 @@ func TestAnAuthenticatorMayAnswerForItself(t *testing.T) {
 
 func TestRoles(t *testing.T) {
 	g := newGateway(t)
-	reads := []string{"/v1/revocations/preview", "/v1/revocations/search", "/v1/blocks/search", "/v1/step-ups/search", "/v1/explain"}
+	reads := []string{"/v1/revocations/preview", "/v1/revocations/search", "/v1/blocks/search", "/v1/step-ups/search", "/v1/sessions/search", "/v1/explain"}
 	for path, body := range everyPost() {
 		if slices.Contains(reads, path) {
 			g.as(readToken).post(path, body).want(200)

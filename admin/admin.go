@@ -51,7 +51,8 @@ type Config struct {
 	// Memory outlives the handler: give the next configuration's handler the
 	// same one. Nil: a new one.
 	Memory *Memory
-	// Sightings are counted by previews; nil: nothing was seen.
+	// Sightings are counted by previews and searched for sessions; nil: nothing
+	// was seen.
 	Sightings *account.Sightings
 	Issuers   []Issuer
 	// Authenticate names the caller of a request. Required; see [Bearer] and
@@ -63,6 +64,9 @@ type Config struct {
 	Explain func(ctx context.Context, token string, policies []string) (Explanation, error)
 	// LiveRequests counts the live requests of a target; nil: none.
 	LiveRequests func(revocation.Target) int
+	// EachLiveRequest calls back with the credential of every live request of a
+	// target; nil: there are none.
+	EachLiveRequest func(revocation.Target, func(*revocation.Credential))
 	// Crowded reports whether there is no memory for more entries; nil: there
 	// always is.
 	Crowded func() bool
@@ -111,6 +115,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.LiveRequests == nil {
 		cfg.LiveRequests = func(revocation.Target) int { return 0 }
+	}
+	if cfg.EachLiveRequest == nil {
+		cfg.EachLiveRequest = func(revocation.Target, func(*revocation.Credential)) {}
 	}
 	a := &api{Config: cfg, issuers: make(map[string]*Issuer)}
 	for i := range cfg.Issuers {

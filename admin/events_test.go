@@ -36,7 +36,7 @@ type listener struct {
 
 func (g *gateway) listen(server *httptest.Server, after string) *listener {
 	g.Helper()
-	ctx, stop := context.WithTimeout(g.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(g.Context(), time.Minute)
 	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/v1/events", nil)
 	if err != nil {
 		g.Fatal(err)

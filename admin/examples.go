@@ -20,10 +20,11 @@ var (
 		Target: Target{Issuer: exampleIssuer, Subject: "alice"},
 		Motive: Motive{Reason: "lost phone", OnBehalfOf: "agent-42"},
 	}
-	exampleBlock  = blockRequest{Target: exampleRequest.Target, Motive: Motive{Reason: "account taken over"}}
-	exampleStepUp = stepUpRequest{Target: exampleRequest.Target, ACR: []string{"mfa"}, Routes: "sensitive"}
-	exampleUnlink = unlinkRequest{Issuer: exampleIssuer, Subject: "alice", Device: "pc-7f", Reason: "sold"}
-	exampleSearch = searchRequest{Issuer: exampleIssuer, Subject: "alice", Limit: 100}
+	exampleBlock    = blockRequest{Target: exampleRequest.Target, Motive: Motive{Reason: "account taken over"}}
+	exampleStepUp   = stepUpRequest{Target: exampleRequest.Target, ACR: []string{"mfa"}, Routes: "sensitive"}
+	exampleUnlink   = unlinkRequest{Issuer: exampleIssuer, Subject: "alice", Device: "pc-7f", Reason: "sold"}
+	exampleSearch   = searchRequest{Issuer: exampleIssuer, Subject: "alice", Paging: Paging{Limit: 100}}
+	exampleSessions = sessionsRequest{Issuer: exampleIssuer, Subject: "alice", Paging: Paging{Limit: 100}}
 
 	exampleReceipt = node.Receipt{
 		ID: "rev_7.1042.0", Position: "7.1042", Target: &revocation.Target{Issuer: exampleIssuer, Subject: "alice"},
@@ -58,6 +59,15 @@ const exampleEvents = "id: 7.1042\nevent: revocation\ndata: {\"id\":\"rev_7.1042
 func exampleReceipts() page[node.Receipt] {
 	cursor := "AAAAAAAAAAcAAAAAAAAEEgAAH0m2Xk1vU8yQ5b7cN3dKgA"
 	return page[node.Receipt]{Items: []node.Receipt{exampleReceipt}, NextCursor: &cursor}
+}
+
+func exampleSeen() sessionsReply {
+	signedIn := exampleInstant.Truncate(time.Second).Add(-time.Hour)
+	return sessionsReply{Node: "edge-1/k3f9", Items: []session{{
+		Session: "08a5019c-17e1-4977", Client: "web", Device: "pc-7f", SignedIn: node.NewTime(signedIn),
+		FirstSeen: *node.NewTime(signedIn.Add(700 * time.Millisecond)), LastSeen: *node.NewTime(exampleInstant),
+		LiveRequests: 2, State: active,
+	}}}
 }
 
 func exampleHeld(r node.Receipt) page[heldReceipt] {

@@ -96,7 +96,7 @@ func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.node.Close() })
-	for deadline := time.Now().Add(10 * time.Second); g.node.State() != node.Ready; {
+	for deadline := time.Now().Add(time.Minute); g.node.State() != node.Ready; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the node is %s: %v", g.node.State(), g.node.Why())
 		}

@@ -36,14 +36,23 @@ func (a *api) survey(c *call, t Target) (ground, *Problem) {
 			g.widen(is)
 		}
 	} else {
-		is := a.issuers[g.target.Issuer]
-		if is == nil {
-			// A mistyped issuer must not read "enforced".
-			return g, unknownIssuer.at("/target/iss", "configured are: %s", strings.Join(slices.Sorted(maps.Keys(a.issuers)), ", "))
+		is, p := a.issuer("/target/iss", g.target.Issuer)
+		if p != nil {
+			return g, p
 		}
 		g.widen(is)
 	}
 	return g, g.enforceable()
+}
+
+// issuer finds a configured issuer. A mistyped one must read neither "enforced"
+// nor "nothing was seen".
+func (a *api) issuer(pointer, url string) (*Issuer, *Problem) {
+	is := a.issuers[url]
+	if is == nil {
+		return nil, unknownIssuer.at(pointer, "configured are: %s", strings.Join(slices.Sorted(maps.Keys(a.issuers)), ", "))
+	}
+	return is, nil
 }
 
 // roleFor is the role that a write to a target of this kind takes. For a

@@ -36,6 +36,7 @@ func configuration(prefix string) huma.Config {
 			Tags: []*huma.Tag{
 				{Name: "Revocations", Description: "Cuts: refuse what is from before an instant"},
 				{Name: "Devices", Description: "Devices of an account"},
+				{Name: "Sessions", Description: "What a node has seen of an account"},
 				{Name: "Blocks", Description: "Refuse until lifted"},
 				{Name: "Step-ups", Description: "Demand a new authentication"},
 				{Name: "Gateway", Description: "What the gateway knows"},
@@ -157,7 +158,7 @@ func tidy(schemas huma.Registry) {
 				s.Nullable = false
 			}
 			switch member {
-			case "at", "enforced_at", "enforced_by", "expires_at", "last_heard":
+			case "at", "enforced_at", "enforced_by", "expires_at", "last_heard", "signed_in", "first_seen", "last_seen":
 				s.Format = "date-time"
 			}
 		}

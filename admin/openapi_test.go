@@ -88,7 +88,7 @@ func TestDocumentIsComplete(t *testing.T) {
 			}
 		}
 	}
-	if operations != 15 {
+	if operations != 16 {
 		t.Errorf("%d operations", operations)
 	}
 }

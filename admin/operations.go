@@ -12,6 +12,7 @@ func (a *api) register() error {
 	to := huma.NewAPI(configuration(a.Prefix), &a.router)
 	a.registerRevocations(to)
 	a.registerHolds(to)
+	a.registerSessions(to)
 	a.registerAnswers(to)
 	return a.publish(to)
 }
@@ -94,6 +95,17 @@ func (a *api) registerHolds(to huma.API) {
 		summary: "List step-ups, lifted ones too, newest first", refusals: []kind{ledgerUnavailable, ledgerDamaged},
 		request: exampleSearch, reply: exampleHeld(exampleSteppedUp()),
 	}, a.searchStepUps)
+}
+
+func (a *api) registerSessions(to huma.API) {
+	add(to, operation{
+		id: "search-sessions", method: http.MethodPost, path: "/v1/sessions/search", tag: "Sessions", role: Read, status: http.StatusOK,
+		summary: "List what this node has seen of an account, last seen first",
+		details: "One item for each session, client and device; tokens without a session (sid) make one for each client and device. " +
+			"A node tells what was presented to it since it started, and others may have seen more. What is seen again between " +
+			"two pages moves to the front.",
+		refusals: []kind{unknownIssuer}, request: exampleSessions, reply: exampleSeen(),
+	}, a.searchSessions)
 }
 
 func (a *api) registerAnswers(to huma.API) {

@@ -170,7 +170,7 @@ func TestImportsAtOnce(t *testing.T) {
 	}
 	ends[2]()
 	ends[0]()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		status, end := begin(writeToken)
 		end()
 		if status == 200 {

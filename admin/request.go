@@ -81,11 +81,24 @@ type explainRequest struct {
 	Policies []string `json:"policies,omitempty" nullable:"false" maxItems:"64" doc:"Policies of the route"`
 }
 
+// Paging asks for one page of a search.
+type Paging struct {
+	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100"`
+	Cursor string `json:"cursor,omitempty" minLength:"1" maxLength:"128" doc:"next_cursor of the page before"`
+}
+
 type searchRequest struct {
 	Issuer  string `json:"iss,omitempty" minLength:"1"`
 	Subject string `json:"sub,omitempty" minLength:"1" doc:"Needs iss"`
-	Limit   int    `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100"`
-	Cursor  string `json:"cursor,omitempty" minLength:"1" maxLength:"128" doc:"next_cursor of the page before"`
+	Paging
+}
+
+type sessionsRequest struct {
+	Issuer  string `json:"iss" minLength:"1" doc:"Issuer, as configured"`
+	Subject string `json:"sub" minLength:"1" doc:"Subject, byte for byte"`
+	Client  string `json:"client,omitempty" minLength:"1" doc:"Only this client"`
+	Session string `json:"session,omitempty" minLength:"1" doc:"Only this session (sid)"`
+	Paging
 }
 
 // Limits of what callers write freely, in bytes.

@@ -32,8 +32,8 @@ func search[T any](a *api, c *call, in *searchRequest, show func(*ledger.Located
 	if in.Subject != "" && in.Issuer == "" {
 		return nil, invalidRequest.at("/iss", "is missing: a subject is always one of an issuer")
 	}
-	cursors := cursors{a.Memory.cursorKey(), digestOf(c.operation, in.Issuer, in.Subject)}
-	before, refused := cursors.read(in.Cursor)
+	cursors := a.cursors(c, in.Issuer, in.Subject)
+	before, refused := cursors.readRef(in.Cursor)
 	if refused != nil {
 		return nil, refused
 	}
@@ -48,7 +48,7 @@ func search[T any](a *api, c *call, in *searchRequest, show func(*ledger.Located
 		out.Items = append(out.Items, show(&found[i]))
 	}
 	if len(found) > in.Limit {
-		next := cursors.write(found[in.Limit-1].Ref)
+		next := cursors.writeRef(found[in.Limit-1].Ref)
 		out.NextCursor = &next
 	}
 	return &replyOf[page[T]]{out}, nil

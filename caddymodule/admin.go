@@ -245,7 +245,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 	g := a.gateway
 	cfg := admin.Config{
 		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings, LiveRequests: g.live.Count,
-		Authenticate: authenticate, Explain: a.explain, ExpectNodes: a.ExpectNodes,
+		EachLiveRequest: g.live.Each, Authenticate: authenticate, Explain: a.explain, ExpectNodes: a.ExpectNodes,
 		Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: crowded,
 	}
 	for _, i := range a.Issuers {

@@ -130,6 +130,15 @@ func (g *Registry) Count(t revocation.Target) int {
 	return n
 }
 
+// Each calls f with the credential of every live request that a target matches,
+// exempt clients included. No lock is held meanwhile.
+func (g *Registry) Each(t revocation.Target, f func(*revocation.Credential)) {
+	matches := t.Matcher()
+	for _, q := range collect(g.among(t), func(q *Request) bool { return matches(q.credential) }) {
+		f(q.credential)
+	}
+}
+
 // Live is how many live requests there are of a protocol.
 func (g *Registry) Live(p Protocol) int {
 	n := 0

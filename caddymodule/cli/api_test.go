@@ -14,11 +14,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/admin"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/revocation"
 )
 
 const issuer = "https://login.example.com"
@@ -40,13 +42,22 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.Close() })
-	for deadline := time.Now().Add(10 * time.Second); n.State() != node.Ready; <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); n.State() != node.Ready; <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the node is %s: %v", n.State(), n.Why())
 		}
 	}
+	seen := new(account.Sightings)
+	for _, client := range []string{"web", "app"} {
+		now := time.Now().Unix()
+		c := &revocation.Credential{
+			Issuer: issuer, Subject: "alice", Client: client, Session: "s1", AuthTime: now, IssuedAt: now, ExpiresAt: now + 300,
+		}
+		c.Seal()
+		seen.Note(c)
+	}
 	handler, err := admin.New(admin.Config{
-		Node: n, Authenticate: admin.Local, Prefix: "/curfew",
+		Node: n, Sightings: seen, Authenticate: admin.Local, Prefix: "/curfew",
 		Issuers: []admin.Issuer{{
 			URL: issuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,
 			ExemptClients: []string{"xbox-console"}, HasDevice: true, HasTenant: true,
@@ -193,12 +204,22 @@ func TestRealAPIReads(t *testing.T) {
 	if p.ID == "" || p.Accounts != 1 || len(p.ExemptClients) != 1 || p.ExpiresAt == nil || p.At == nil || p.Target.Subject != "alice" {
 		t.Errorf("preview %+v", p)
 	}
+	var s, last sessionsAnswer
+	b.must(&s, "", "sessions", "--sub", "alice", "--sid", "s1", "--limit", "1")
+	if len(s.Items) != 1 || s.Items[0].Client != "app" || s.Items[0].State != "active" || s.Items[0].SignedIn == nil ||
+		s.Items[0].FirstSeen == nil || s.Items[0].LastSeen == nil || s.Node != "edge-1/t" {
+		t.Errorf("sessions %+v", s)
+	}
+	b.must(&last, "", "sessions", "--sub", "alice", "--sid", "s1", "--limit", "1", "--cursor", s.NextCursor)
+	if len(last.Items) != 1 || last.Items[0].Client != "web" || last.NextCursor != "" {
+		t.Errorf("the rest of the sessions %+v", last)
+	}
 	var e explanation
 	b.must(&e, "Bearer a.b.c\n", "explain")
 	if e.Decision != "admit" || len(e.Rules) != 1 {
 		t.Errorf("explanation %+v", e)
 	}
-	for _, args := range [][]string{{"status"}, {"nodes"}, {"preview", "--sub", "alice"}} {
+	for _, args := range [][]string{{"status"}, {"nodes"}, {"preview", "--sub", "alice"}, {"sessions", "--sub", "alice"}} {
 		if out, err := b.run("", args...); err != nil || out == "" {
 			t.Errorf("%s: %q, %v", args, out, err)
 		}

@@ -40,7 +40,7 @@ func Command(extra ...*cobra.Command) caddycmd.Command {
 			group.AddCommand(
 				status(), nodes(),
 				signOut(), preview(), block(), lift(), unlink(), stepUp(),
-				receipt(), explain(), importing(), tail(),
+				receipt(), sessions(), explain(), importing(), tail(),
 				initialise(), adopt(), doctor(),
 			)
 			group.AddCommand(extra...)

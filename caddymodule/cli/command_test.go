@@ -38,7 +38,7 @@ func TestCommands(t *testing.T) {
 	for _, cmd := range group(&cobra.Command{Use: "demo"}).Commands() {
 		names = append(names, cmd.Name())
 	}
-	want := "adopt block demo doctor explain import init lift nodes preview receipt sign-out status step-up tail unlink"
+	want := "adopt block demo doctor explain import init lift nodes preview receipt sessions sign-out status step-up tail unlink"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("commands %s, want %s", got, want)
 	}

@@ -1,0 +1,85 @@
+package admin
+
+import (
+	"time"
+
+	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+// session is what was seen of one session of an account.
+type session struct {
+	Session      string     `json:"session,omitempty" doc:"sid"`
+	Client       string     `json:"client,omitempty"`
+	Device       string     `json:"device,omitempty"`
+	SignedIn     *node.Time `json:"signed_in,omitempty" doc:"The newest auth_time that was seen"`
+	FirstSeen    node.Time  `json:"first_seen" doc:"When a token of it was first verified here"`
+	LastSeen     node.Time  `json:"last_seen" doc:"When one was last verified here; a token that is known already is not verified again"`
+	LiveRequests int        `json:"live_requests" doc:"Requests and connections that are open now"`
+	State        string     `json:"state" enum:"active,expired,not_ready,stale,blocked,signed_out,revoked,step_up_required" doc:"How its newest token would fare here now on a route without requirements: active, or why it is refused"`
+}
+
+// sessionsReply is one page of what the node that answers has seen.
+type sessionsReply struct {
+	Node       string    `json:"node" doc:"Whose sightings these are"`
+	Items      []session `json:"items" nullable:"false"`
+	Incomplete bool      `json:"incomplete" doc:"Some were forgotten for want of room: items may be missing, and first_seen too late"`
+	NextCursor *string   `json:"next_cursor" doc:"Asks for the next page; null at the end"`
+}
+
+// searchSessions answers what was seen of an account, and how it stands.
+func (a *api) searchSessions(c *call, in *bodyOf[sessionsRequest]) (*replyOf[sessionsReply], *Problem) {
+	asked := &in.Body
+	is, refused := a.issuer("/iss", asked.Issuer)
+	if refused != nil {
+		return nil, refused
+	}
+	cursors := a.cursors(c, asked.Issuer, asked.Subject, asked.Client, asked.Session)
+	before, refused := cursors.readPlace(asked.Cursor)
+	if refused != nil {
+		return nil, refused
+	}
+	found, incomplete := a.Sightings.Sessions(account.Query{
+		Issuer: asked.Issuer, Subject: asked.Subject, Client: asked.Client, Session: asked.Session, Before: before, Limit: asked.Limit + 1,
+	})
+	out := sessionsReply{Node: a.Node.ID(), Items: []session{}, Incomplete: incomplete}
+	open, now := a.openOf(asked.Issuer, asked.Subject), a.Now()
+	for i := range found[:min(len(found), asked.Limit)] {
+		shown := sessionOf(&found[i])
+		shown.LiveRequests = open[membersOf(&found[i].Credential)]
+		shown.State = a.standing(is, &found[i].Credential, now)
+		out.Items = append(out.Items, shown)
+	}
+	if len(found) > asked.Limit {
+		next := cursors.writePlace(found[asked.Limit-1].Place)
+		out.NextCursor = &next
+	}
+	return &replyOf[sessionsReply]{out}, nil
+}
+
+func sessionOf(s *account.Session) session {
+	c := &s.Credential
+	out := session{
+		Session: c.Session, Client: c.Client, Device: c.Device,
+		FirstSeen: *node.NewTime(s.FirstSeen), LastSeen: *node.NewTime(s.LastSeen),
+	}
+	if c.AuthTime != 0 {
+		out.SignedIn = node.NewTime(time.Unix(c.AuthTime, 0))
+	}
+	return out
+}
+
+// sessionMembers tell the sessions of one account apart.
+type sessionMembers struct{ session, client, device string }
+
+func membersOf(c *revocation.Credential) sessionMembers {
+	return sessionMembers{c.Session, c.Client, c.Device}
+}
+
+// openOf counts the live requests of an account by session.
+func (a *api) openOf(issuer, subject string) map[sessionMembers]int {
+	open := make(map[sessionMembers]int)
+	a.EachLiveRequest(revocation.Target{Issuer: issuer, Subject: subject}, func(c *revocation.Credential) { open[membersOf(c)]++ })
+	return open
+}

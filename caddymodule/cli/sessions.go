@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+)
+
+const apiSessions = api + "/sessions/search"
+
+type sessionsRequest struct {
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+	Client  string `json:"client,omitempty"`
+	Session string `json:"session,omitempty"`
+	Limit   int    `json:"limit,omitempty"`
+	Cursor  string `json:"cursor,omitempty"`
+}
+
+// sessionsAnswer is one page of what a gateway has seen of a user.
+type sessionsAnswer struct {
+	Node       string        `json:"node"`
+	Items      []seenSession `json:"items"`
+	Incomplete bool          `json:"incomplete"`
+	NextCursor string        `json:"next_cursor"`
+}
+
+type seenSession struct {
+	Session      string     `json:"session"`
+	Client       string     `json:"client"`
+	Device       string     `json:"device"`
+	SignedIn     *node.Time `json:"signed_in"`
+	FirstSeen    *node.Time `json:"first_seen"`
+	LastSeen     *node.Time `json:"last_seen"`
+	LiveRequests int        `json:"live_requests"`
+	State        string     `json:"state"`
+}
+
+func sessions() *cobra.Command {
+	var (
+		g       gateway
+		whom    targetFlags
+		request sessionsRequest
+	)
+	cmd := &cobra.Command{
+		Use:   "sessions",
+		Short: "Lists what this gateway has seen of a user",
+		Long: `Lists the sessions of a user, last seen first, with what each has open now and
+how it stands: active, expired, or what its newest token is refused for. Other
+gateways may have seen others. A session is seen when a token of it is verified,
+which is once for each token and not on every request.`,
+		Example: `  $ caddy curfew sessions --sub alice
+  $ caddy curfew sessions --sub alice --client web --json
+  $ echo '{"sub":"alice"}' | caddy curfew sessions --target-file -`,
+		Args: cobra.NoArgs,
+	}
+	g.bind(cmd)
+	whom.bind(cmd, "iss", "sub", "client", "sid")
+	cmd.Flags().IntVar(&request.Limit, "limit", 0, "How many at once, up to 1000; default 100")
+	cmd.Flags().StringVar(&request.Cursor, "cursor", "", "Where the page before ended, as it says")
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		target, err := whom.target(cmd, &g)
+		if err != nil {
+			return err
+		}
+		if err := request.of(target); err != nil {
+			return err
+		}
+		body, err := g.read(cmd.Context(), "POST", apiSessions, request)
+		_, err = show(consoleOf(cmd), body, err, writeSessions)
+		return err
+	})
+	return cmd
+}
+
+// of has the request ask for a user's sessions, all or those of a client or sid.
+func (r *sessionsRequest) of(t revocation.Target) error {
+	r.Issuer, r.Subject, r.Client, r.Session = t.Issuer, t.Subject, t.Client, t.Session
+	if r.Subject == "" || t != (revocation.Target{Issuer: r.Issuer, Subject: r.Subject, Client: r.Client, Session: r.Session}) {
+		return errors.New("sessions are those of one user: --sub, and --client or --sid to see fewer")
+	}
+	return nil
+}
+
+func writeSessions(w io.Writer, a sessionsAnswer) error {
+	fmt.Fprintf(w, "%s has seen %s\n", printable(a.Node), seenText(a))
+	if len(a.Items) > 0 {
+		s := newSheet(w)
+		s.row("SESSION", "CLIENT", "DEVICE", "STATE", "LIVE", "SIGNED IN", "FIRST SEEN", "LAST SEEN")
+		for i := range a.Items {
+			is := &a.Items[i]
+			s.row(orDash(is.Session), orDash(is.Client), orDash(is.Device), is.State, strconv.Itoa(is.LiveRequests),
+				orDash(timeText(is.SignedIn)), orDash(timeText(is.FirstSeen)), orDash(timeText(is.LastSeen)))
+		}
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	if a.NextCursor != "" {
+		fmt.Fprintln(w, "for more, add --cursor", printable(a.NextCursor))
+	}
+	return nil
+}
+
+// seenText says how much was seen, and whether that is all.
+func seenText(a sessionsAnswer) string {
+	text := "no session of this user"
+	if len(a.Items) > 0 {
+		text = count(len(a.Items), "session")
+	}
+	if a.Incomplete {
+		text += "; some may have been forgotten for want of room"
+	}
+	return text
+}
+
+func orDash(text string) string { return cmp.Or(text, "-") }
