@@ -39,6 +39,11 @@ type Shared interface {
 	// Ask asks all other nodes about a record and collects their answers until
 	// ctx ends or want of them came.
 	Ask(ctx context.Context, ref revocation.Ref, want int) []Answer
+	// Elsewhere asks for another way into the cluster: the one that is taken
+	// answers, and brings nothing new, as a server does that is cut off from the
+	// others. It reports whether there is going to be one; a connection that
+	// is lost, or was made just now, is left to itself.
+	Elsewhere() bool
 	// Connection says how the cluster is, for people and metrics.
 	Connection() Connection
 }

@@ -3,6 +3,7 @@ package node_test
 import (
 	"net/http/httptest"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,13 +59,14 @@ func BenchmarkCutOfMany(b *testing.B) {
 		n.Prove(time.Now())
 		f, stop := n.FollowerOf(2)
 		began := make(chan struct{}, many)
+		var served sync.WaitGroup
 		for range many {
 			c := &revocation.Credential{Issuer: issuer, Subject: "alice", IssuedAt: 1, AuthTime: 1}
 			c.Seal()
-			go func() {
+			served.Go(func() {
 				_ = requests.Serve(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil),
 					live.Terms{Credential: c, Judge: whileReady{n, "alice"}}, untilCut{began})
-			}()
+			})
 		}
 		for range many {
 			<-began
@@ -82,6 +84,7 @@ func BenchmarkCutOfMany(b *testing.B) {
 		b.ReportMetric(float64(time.Since(start).Nanoseconds()), "ns/all-cut")
 		b.StopTimer()
 		stop()
+		served.Wait()
 		b.StartTimer()
 	}
 }

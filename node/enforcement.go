@@ -79,6 +79,8 @@ func (n *Node) applied(pos revocation.Position, e enforcement) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.followed = pos
+	e.elsewhere = n.early[pos]
+	delete(n.early, pos)
 	if State(n.state.Load()) == Starting {
 		return false
 	}
@@ -137,14 +139,25 @@ func (n *Node) counts(pos revocation.Position) []ledger.CutCount {
 	return all
 }
 
-// cutElsewhere takes what another node has cut for records of this one.
+// mostEarly bounds for how many entries is kept what comes before them. A node has
+// no more of its own under way.
+const mostEarly = 1 << 14
+
+// cutElsewhere takes what another node has cut for records of this one. It may
+// come before the entry itself has come round.
 func (n *Node) cutElsewhere(node string, counts []ledger.CutCount) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, c := range counts {
-		if e, known := n.enforced[c.Ref.Position]; known {
-			e.elsewhere = append(e.elsewhere, cutAt{node, c.Ref.Item, c.Count})
-			n.enforced[c.Ref.Position] = e
+		pos, cut := c.Ref.Position, cutAt{node, c.Ref.Item, c.Count}
+		if e, known := n.enforced[pos]; known {
+			e.elsewhere = append(e.elsewhere, cut)
+			n.enforced[pos] = e
+		} else if pos.Compare(n.followed) > 0 && len(n.early) < mostEarly {
+			if n.early == nil {
+				n.early = make(map[revocation.Position][]cutAt)
+			}
+			n.early[pos] = append(n.early[pos], cut)
 		}
 	}
 }
@@ -187,6 +200,6 @@ func (n *Node) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.followed, n.replayed = revocation.Position{}, revocation.Position{}
-	n.enforced, n.written = nil, nil
+	n.enforced, n.written, n.early = nil, nil, nil
 	n.ready.Store(nil)
 }

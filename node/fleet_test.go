@@ -71,6 +71,7 @@ type end struct {
 	told     int  // what the follower was told
 	down     bool // it reaches nobody, and nobody it
 	stuck    bool // the log does not come
+	detour   bool // it does come another way
 	mute     bool // acknowledgements get lost
 	readOnly bool
 	silent   bool // appends are durable, and not answered
@@ -80,7 +81,8 @@ type end struct {
 	closed   bool
 	mail     []letter
 	said     []ledger.Heartbeat
-	creeping bool // a failure is not noticed by following
+	creeping bool        // a failure is not noticed by following
+	moved    []time.Time // when it was asked for another way
 }
 
 type letter struct {
@@ -352,6 +354,17 @@ func (e *end) Tick(_ context.Context, echoes []ledger.Echo) error {
 	e.sea.ticks[e.id]++
 	e.sea.write(logged{tick: &ledger.Tick{By: e.id, Echoes: slices.Clone(echoes)}})
 	return nil
+}
+
+// Elsewhere takes the detour, if there is one.
+func (e *end) Elsewhere() bool {
+	moves := false
+	e.set(func(e *end) {
+		if moves = !e.down; moves {
+			e.moved, e.stuck = append(e.moved, time.Now()), e.stuck && !e.detour
+		}
+	})
+	return moves
 }
 
 func (e *end) Connection() ledger.Connection {

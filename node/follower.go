@@ -140,6 +140,12 @@ func (f *follower) noteTick(now time.Time, mine bool) {
 	}
 }
 
+func (f *follower) lastTick() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ticks.seen
+}
+
 func (f *follower) isSettled() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -353,3 +353,43 @@ func TestIntervalsAndFailedTicks(t *testing.T) {
 		a.mustBe(t, node.Ready)
 	})
 }
+
+// A node that reaches the cluster by a way on which nothing comes takes another
+// one before it has to fence itself, and another where that does not help. One
+// that reaches nobody leaves that to its connection.
+func TestTheWayThatIsSilentIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
+		a, b := fleet[0], fleet[1]
+		time.Sleep(time.Hour)
+		if n := len(b.end().moved); n > 0 {
+			t.Fatalf("it moved %d times though ticks came", n)
+		}
+		b.end().set(func(e *end) { e.stuck, e.detour = true, true })
+		for range 300 {
+			time.Sleep(100 * time.Millisecond)
+			b.mustBe(t, node.Ready)
+		}
+		if n := len(b.end().moved); n != 1 {
+			t.Errorf("it moved %d times, want once", n)
+		}
+		b.end().set(func(e *end) { e.stuck, e.detour, e.moved = true, false, nil })
+		time.Sleep(time.Minute)
+		b.mustBe(t, node.Fenced)
+		if n := len(b.end().moved); n < 5 || n > 6 {
+			t.Errorf("it moved %d times in a minute, want every 10 s", n)
+		}
+		b.end().set(func(e *end) { e.stuck, e.moved = false, nil })
+		time.Sleep(5 * time.Second)
+		b.mustBe(t, node.Ready)
+		b.down(true)
+		time.Sleep(time.Minute)
+		b.down(false)
+		b.end().set(func(e *end) { e.stuck, e.detour = true, true })
+		time.Sleep(15 * time.Second)
+		if n := len(b.end().moved); n != 1 {
+			t.Errorf("it moved %d times, want once", n)
+		}
+		a.mustBe(t, node.Ready)
+	})
+}

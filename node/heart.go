@@ -17,6 +17,10 @@ const (
 	longestTick = 5 * time.Second
 	// expireEvery is how often expired cuts are let go.
 	expireEvery = 10 * time.Minute
+	// silence is how long no tick may come, which are a second apart, until this
+	// node tries another way into the cluster. It is more than the election of a
+	// leader takes, which a move could not help.
+	silence = 10 * time.Second
 )
 
 // heart is what recurs.
@@ -26,6 +30,9 @@ type heart struct {
 	saidState State
 	connected bool
 	expired   time.Time
+	// beaten is when it looked last, and listens since when it would have noticed
+	// a tick.
+	beaten, listens time.Time
 }
 
 // beat keeps the node fresh and its state true until ctx ends: it says how the
@@ -75,10 +82,23 @@ func (h *heart) once(ctx context.Context) (next time.Time) {
 		n.index.Expire(now.Unix())
 		h.expired = now
 	}
+	h.leaveSilence(now)
 	if !connected || c.ReadOnly {
 		return next
 	}
 	return earliest(next, h.tick(ctx, now, s.interval(), state != Ready))
+}
+
+// leaveSilence tries another way into the cluster where nothing comes on the
+// present one. A node that was stopped for a while first listens again.
+func (h *heart) leaveSilence(now time.Time) {
+	if now.Sub(h.beaten) > silence/2 {
+		h.listens = now
+	}
+	h.beaten = now
+	if now.Sub(latest(h.lastTick(), h.listens)) >= silence && h.log.Elsewhere() {
+		h.listens = now
+	}
 }
 
 // answers reports whether somebody waits to hear of this node now.

@@ -156,6 +156,7 @@ func TestHistoriesOfAFleet(t *testing.T) {
 				"partition": func(t *rapid.T) { h.any(t).down(true) },
 				"mend":      func(t *rapid.T) { h.any(t).down(false) },
 				"stick":     func(t *rapid.T) { h.any(t).end().set(func(e *end) { e.stuck = !e.stuck }) },
+				"detour":    func(t *rapid.T) { h.any(t).end().set(func(e *end) { e.detour = !e.detour }) },
 				"mute":      func(t *rapid.T) { h.any(t).end().set(func(e *end) { e.mute = !e.mute }) },
 				"crash":     h.crash,
 				"restart": func(t *rapid.T) {

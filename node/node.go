@@ -53,7 +53,8 @@ type Node struct {
 	replayed revocation.Position // what of it was there when this instance began
 	changed  chan struct{}       // closed when something was applied
 	enforced map[revocation.Position]enforcement
-	written  []revocation.Position // the keys of enforced, oldest first
+	written  []revocation.Position           // the keys of enforced, oldest first
+	early    map[revocation.Position][]cutAt // what others say of entries that are yet to come
 }
 
 type openLog struct{ ledger.Ledger }

@@ -420,6 +420,31 @@ func TestCountsComeBeforeHeartbeats(t *testing.T) {
 	})
 }
 
+// What a node has cut is counted, though the writer hears of it before its own
+// entry has come round to it.
+func TestCountsComeBeforeTheEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := new(live.Registry)
+		s := newSea()
+		a := s.launch(t, "a", node.Settings{})
+		b := s.launch(t, "b", node.Settings{}, func(b *boat) { b.live = requests })
+		time.Sleep(5 * time.Second)
+		ended := open(t, b.Node, requests, "alice")
+		a.end().set(func(e *end) { e.stuck = true })
+		written := make(chan node.Written, 1)
+		go func() { written <- a.submit(t, "alice") }()
+		<-ended
+		time.Sleep(soon) // it is told
+		a.end().set(func(e *end) { e.stuck = false })
+		w := <-written
+		a.Await(t.Context(), w.Position)
+		if got := a.enforcement(t, w); got.State != "enforced" || got.LiveRequestsCut != 1 {
+			t.Errorf("%+v", got)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
 // A node enforces what it has cut, whatever its heartbeats say meanwhile.
 func TestEnforcedIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

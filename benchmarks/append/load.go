@@ -38,14 +38,15 @@ type wrote struct {
 // users are not the same twice.
 var users atomic.Uint64
 
-// run writes until ctx ends, and returns when the last was answered.
+// run writes until ctx ends, but once at least, and returns when the last was
+// answered.
 func (c caller) run(ctx context.Context, to *wrote) {
 	if c.rate > 0 {
 		c.keepRate(ctx, to)
 		return
 	}
 	var waits rig.Latencies
-	for ctx.Err() == nil {
+	for first := true; first || ctx.Err() == nil; first = false {
 		c.append(time.Now(), to, &waits)
 	}
 	to.mu.Lock()
@@ -57,12 +58,6 @@ func (c caller) keepRate(ctx context.Context, to *wrote) {
 	var asked sync.WaitGroup
 	defer asked.Wait()
 	for due := time.Now(); ; {
-		due = due.Add(time.Duration(rand.ExpFloat64() / c.rate * float64(time.Second)))
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Until(due)):
-		}
 		asked.Go(func() {
 			var waits rig.Latencies
 			c.append(due, to, &waits)
@@ -70,6 +65,12 @@ func (c caller) keepRate(ctx context.Context, to *wrote) {
 			defer to.mu.Unlock()
 			to.waits.Add(&waits)
 		})
+		due = due.Add(time.Duration(rand.ExpFloat64() / c.rate * float64(time.Second)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Until(due)):
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew"
+	"curfew.dev/curfew/benchmarks/rig"
 )
 
 // runGateway is Caddy with the configuration in its environment.
@@ -24,7 +25,7 @@ func runGateway(ctx context.Context) error {
 	if err := caddy.Load(adapted, true); err != nil {
 		return err
 	}
-	for range 200 {
+	for deadline := time.Now().Add(rig.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		resp, err := http.Get(os.Getenv("READY"))
 		if err == nil {
 			_ = resp.Body.Close()
@@ -34,7 +35,6 @@ func runGateway(ctx context.Context) error {
 				select {} // Caddy ends the process
 			}
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	return fmt.Errorf("the gateway is not ready: %w", err)
 }

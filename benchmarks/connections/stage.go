@@ -7,10 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
+
+	"curfew.dev/curfew/benchmarks/rig"
 )
 
 // stage is everything that must be there before anybody comes.
@@ -41,7 +42,7 @@ func setUp(ctx context.Context, p plan) (s *stage, err error) {
 	if s.ledger, err = os.MkdirTemp("", "curfew-connections-"); err != nil {
 		return nil, err
 	}
-	addresses, err := freeAddresses(3)
+	addresses, err := rig.FreeAddresses(3)
 	if err != nil {
 		return nil, err
 	}
@@ -63,20 +64,6 @@ func (s *stage) tearDown() {
 		}
 	}
 	_ = os.RemoveAll(s.ledger)
-}
-
-// freeAddresses finds ports that were free a moment ago.
-func freeAddresses(n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
 }
 
 // call asks the admin API.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew/caddymodule"
+	"curfew.dev/curfew/internal/porttest"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/revocation"
@@ -64,9 +64,10 @@ func newGateway(b testing.TB, entries int) *gateway {
 	dir := b.TempDir()
 	fill(b, dir, g.issuer.URL, entries)
 	servers := make(map[string]any)
+	ports := porttest.Keep(b, len(routes))
 	for name, handlers := range routes {
 		servers[name] = map[string]any{
-			"listen":          []string{freeAddress(b)},
+			"listen":          []string{"127.0.0.1:" + ports[len(servers)]},
 			"automatic_https": map[string]any{"disable": true},
 			"routes":          []any{map[string]any{"handle": append(handlers[:len(handlers):len(handlers)], map[string]any{"handler": "curfew_benchmark_sink"})}},
 		}
@@ -188,14 +189,4 @@ func (v *visitor) visit() error {
 		return fmt.Errorf("answered %d", v.w.status)
 	}
 	return nil
-}
-
-func freeAddress(b testing.TB) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -94,13 +94,11 @@ func buildCaddy(o options, dir string) (string, error) {
 }
 
 func startGateway(o options, binary, dir string, s settings) (*gateway, error) {
-	g := &gateway{settings: s}
-	for _, address := range []*string{&g.App, &g.API, &g.Ops, &g.Endpoint} {
-		var err error
-		if *address, err = rig.FreeAddress(); err != nil {
-			return nil, err
-		}
+	free, err := rig.FreeAddresses(4)
+	if err != nil {
+		return nil, err
 	}
+	g := &gateway{settings: s, App: free[0], API: free[1], Ops: free[2], Endpoint: free[3]}
 	var b bytes.Buffer
 	if err := caddyfile.Execute(&b, g); err != nil {
 		return nil, fmt.Errorf("writing a Caddyfile: %w", err)
@@ -110,7 +108,6 @@ func startGateway(o options, binary, dir string, s settings) (*gateway, error) {
 		return nil, fmt.Errorf("writing a Caddyfile: %w", err)
 	}
 	g.started = time.Now()
-	var err error
 	g.Process, err = rig.Start(rig.Command{
 		Name: s.Name, Path: binary, Args: []string{"run", "--adapter", "caddyfile", "--config", config}, Dir: dir, CPUs: o.core,
 		Env: append(rig.Home(filepath.Join(dir, s.Name+"-home")), "GOGC="+o.gogc),

@@ -248,6 +248,16 @@ func caddyWith(guard string) func(*place, *site) error {
 
 // guards fails unless the site does what it is measured for.
 func (s *site) guards() error {
+	err := rig.Await(s.processes[0], rig.Patience, func() error {
+		status, err := rig.Once(s.Address, s.requests[0])
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("answers %d to a good token", status)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	bare, err := rig.Once(s.Address, rig.Request(s.Address, ""))
 	if err != nil {
 		return err
@@ -255,11 +265,5 @@ func (s *site) guards() error {
 	if s.guarded != (bare == http.StatusUnauthorized) {
 		return fmt.Errorf("%s answers %d without a token", s.name, bare)
 	}
-	return rig.Await(s.processes[0], rig.Patience, func() error {
-		status, err := rig.Once(s.Address, s.requests[0])
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("answers %d to a good token", status)
-		}
-		return err
-	})
+	return nil
 }

@@ -91,6 +91,9 @@ func (r *revoking) revoke(g *gateway) error {
 func (f fleet) everywhere(r *revoking, each *rig.Latencies) (last time.Duration, err error) {
 	for _, g := range f {
 		at, ok := g.watch.reached(r.position)
+		for deadline := time.Now().Add(patience); !ok && time.Now().Before(deadline); at, ok = g.watch.reached(r.position) {
+			time.Sleep(time.Millisecond) // a node may acknowledge before the watch is pressed
+		}
 		if !ok || !refuses(g.Node, &r.session.credential) {
 			return 0, fmt.Errorf("%s does not refuse what its receipt says it does", g.ID())
 		}

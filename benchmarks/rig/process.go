@@ -3,6 +3,7 @@ package rig
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -105,8 +106,8 @@ func Await(p *Process, within time.Duration, check func() error) error {
 	}
 }
 
-// Patience is how long a process may take to serve.
-const Patience = 20 * time.Second
+// Patience is how long a process may take to serve, on a busy machine.
+const Patience = 2 * time.Minute
 
 // AwaitListener waits until somebody listens.
 func AwaitListener(p *Process, address string) error {
@@ -119,14 +120,38 @@ func AwaitListener(p *Process, address string) error {
 	})
 }
 
-// FreeAddress is a loopback address that was free a moment ago.
+// FreeAddress is one of FreeAddresses.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	one, err := FreeAddresses(1)
 	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
+		return "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return one[0], nil
+}
+
+// Ports that systems don't hand out by themselves: between being found and being
+// listened on, no connection gets them, nor who asks for any port.
+const (
+	firstPort = 10_000
+	lastPort  = 32_767
+)
+
+// FreeAddresses are loopback addresses, each another, that were free a moment
+// ago.
+func FreeAddresses(n int) ([]string, error) {
+	var free []string
+	for tries := 0; len(free) < n; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort+1)))
+		if err != nil && tries < 1000 {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer l.Close() // once there are all
+		free = append(free, l.Addr().String())
+	}
+	return free, nil
 }
 
 // ErrUnsupported: the time that another process spent on CPUs can't be read here.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,14 +104,6 @@ func FuzzReadAnswer(f *testing.F) {
 
 func TestLoadCountsWhatItSees(t *testing.T) {
 	good := Request("x", "good")
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", "0")
-		if r.Header.Get("Authorization") != "Bearer good" {
-			w.WriteHeader(http.StatusUnauthorized)
-		}
-	}))
-	defer server.Close()
-	address := server.Listener.Addr().String()
 	for name, c := range map[string]struct {
 		load Load
 		want func(*Outcome) error
@@ -125,9 +118,20 @@ func TestLoadCountsWhatItSees(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.load.Address = address
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			var seen atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if seen.Add(1) == 20 { // enough, however long it took
+					cancel()
+				}
+				w.Header().Set("Content-Length", "0")
+				if r.Header.Get("Authorization") != "Bearer good" {
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+			}))
+			defer server.Close()
+			c.load.Address = server.Listener.Addr().String()
 			o, err := c.load.Run(ctx)
 			if err != nil {
 				t.Fatal(err)

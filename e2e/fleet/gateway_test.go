@@ -83,7 +83,7 @@ func (g *gateway) start(t *testing.T) {
 
 func (g *gateway) awaitReady(t *testing.T) {
 	t.Helper()
-	eventually(t, 40*time.Second, g.Name+" is ready", func() error {
+	eventually(t, patience, g.Name+" is ready", func() error {
 		if !g.process.running() {
 			t.Fatalf("%s has ended:\n%s", g.Name, tail(g.log))
 		}

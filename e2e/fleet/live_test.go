@@ -57,10 +57,10 @@ func (f *fleet) talk(g *gateway, subject string) []conversation {
 	return []conversation{ws, sse}
 }
 
-// ends fails the test unless all have ended within a time.
-func ends(t *testing.T, talks []conversation, within time.Duration) {
+// ends fails the test unless all end.
+func ends(t *testing.T, talks []conversation) {
 	t.Helper()
-	deadline := time.After(within)
+	deadline := time.After(patience)
 	for _, c := range talks {
 		select {
 		case <-c.ended:

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 )
 
 // root is the module's directory, seen from here.
@@ -32,6 +33,10 @@ func run(m *testing.M) int {
 	defer everybodys.end()
 	return m.Run()
 }
+
+// patience is how long a test waits for what must come about: more than a busy
+// machine takes for it. How soon it does is logged.
+const patience = 2 * time.Minute
 
 // long reports whether the long form is wanted.
 func long() bool { return os.Getenv("CURFEW_LONG") != "" }

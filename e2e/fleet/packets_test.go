@@ -7,63 +7,89 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // wire is a network between this machine's processes and the servers, which run
-// in a namespace of their own behind a router that can drop what passes:
+// in namespaces of their own behind a router that can drop what passes:
 //
 //	this machine -- .1/.2 -- router -- .9/.10,.11 -- servers
+//	                              \ -- .17/.18,.19 -- more servers
 //
 // Each server has two addresses, so that those who come by the first can be cut
 // off while others go on by the second.
-type wire struct{ t *testing.T }
+type wire struct {
+	t *testing.T
+	// id is this wire's own, and the third number of its /24.
+	id int
+}
 
-// network is this run's own /24.
-func network(last int) string { return fmt.Sprintf("10.213.%d.%d", os.Getpid()%250, last) }
+var wires atomic.Int32
 
-func newWire(t *testing.T) wire {
+func (w wire) network(last int) string { return fmt.Sprintf("10.213.%d.%d", w.id, last) }
+
+// newWire has so many namespaces for servers.
+func newWire(t *testing.T, many int) wire {
 	t.Helper()
 	if _, err := exec.LookPath("ip"); err != nil || os.Geteuid() != 0 {
 		missing(t, "run as root, with iproute2 installed: real packets are dropped in network namespaces")
 	}
-	w := wire{t}
-	router, far := w.router(), w.far()
-	for _, namespace := range []string{router, far} {
-		if out, err := exec.Command("ip", "netns", "add", namespace).CombinedOutput(); err != nil {
-			missing(t, "let this container make network namespaces: "+string(out))
-		}
-		t.Cleanup(func() { w.ip("netns", "del", namespace) })
-	}
-	near, nearRouter, farRouter := "cfn"+w.id(), "cfr"+w.id(), "cfs"+w.id()
-	w.ip("link", "add", near, "type", "veth", "peer", "name", nearRouter, "netns", router)
-	w.ip("-n", router, "link", "add", farRouter, "type", "veth", "peer", "name", "eth0", "netns", far)
-	for _, a := range [][]string{
-		{"addr", "add", network(1) + "/30", "dev", near},
+	w := wire{t, (os.Getpid() + int(wires.Add(1))) % 250}
+	router := w.router()
+	w.namespace(router)
+	near, nearRouter := fmt.Sprint("cfn", w.id), fmt.Sprint("cfr", w.id)
+	w.all([][]string{
+		{"link", "add", near, "type", "veth", "peer", "name", nearRouter, "netns", router},
+		{"addr", "add", w.network(1) + "/30", "dev", near},
 		{"link", "set", near, "up"},
-		{"-n", router, "addr", "add", network(2) + "/30", "dev", nearRouter},
-		{"-n", router, "addr", "add", network(9) + "/29", "dev", farRouter},
+		{"-n", router, "addr", "add", w.network(2) + "/30", "dev", nearRouter},
 		{"-n", router, "link", "set", nearRouter, "up"},
-		{"-n", router, "link", "set", farRouter, "up"},
-		{"-n", far, "addr", "add", network(10) + "/29", "dev", "eth0"},
-		{"-n", far, "addr", "add", network(11) + "/29", "dev", "eth0"},
-		{"-n", far, "link", "set", "lo", "up"},
-		{"-n", far, "link", "set", "eth0", "up"},
-		{"-n", far, "route", "add", "default", "via", network(9)},
-		{"route", "add", network(8) + "/29", "via", network(2)},
 		{"netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1"},
-	} {
-		w.ip(a...)
+	})
+	for i := range many {
+		far, farRouter := w.far(i), fmt.Sprint("cfs", i)
+		w.namespace(far)
+		w.all([][]string{
+			{"-n", router, "link", "add", farRouter, "type", "veth", "peer", "name", "eth0", "netns", far},
+			{"-n", router, "addr", "add", w.address(i, 1) + "/29", "dev", farRouter},
+			{"-n", router, "link", "set", farRouter, "up"},
+			{"-n", far, "addr", "add", w.address(i, 2) + "/29", "dev", "eth0"},
+			{"-n", far, "addr", "add", w.address(i, 3) + "/29", "dev", "eth0"},
+			{"-n", far, "link", "set", "lo", "up"},
+			{"-n", far, "link", "set", "eth0", "up"},
+			{"-n", far, "route", "add", "default", "via", w.address(i, 1)},
+			{"route", "add", w.address(i, 0) + "/29", "via", w.network(2)},
+		})
 	}
 	return w
 }
 
-func (w wire) id() string     { return strconv.Itoa(os.Getpid()) }
-func (w wire) router() string { return "curfew-router-" + w.id() }
-func (w wire) far() string    { return "curfew-servers-" + w.id() }
+func (w wire) router() string   { return fmt.Sprint("curfew-router-", w.id) }
+func (w wire) far(i int) string { return fmt.Sprintf("curfew-servers-%d-%d", w.id, i) }
+
+// exec is a command that runs another one with the servers.
+func (w wire) exec(i int) []string { return []string{"ip", "netns", "exec", w.far(i)} }
+
+// address is the nth of a namespace of servers: its router has the first.
+func (w wire) address(i, n int) string { return w.network(8*(i+1) + n) }
+
+func (w wire) namespace(name string) {
+	w.t.Helper()
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		missing(w.t, "let this container make network namespaces: "+string(out))
+	}
+	w.t.Cleanup(func() { w.ip("netns", "del", name) })
+}
+
+func (w wire) all(commands [][]string) {
+	w.t.Helper()
+	for _, c := range commands {
+		w.ip(c...)
+	}
+}
 
 func (w wire) ip(args ...string) {
 	w.t.Helper()
@@ -81,10 +107,28 @@ func (w wire) drop(l line, on bool) {
 		action = "add"
 	}
 	if l == cutBoth || l == cutUp {
-		w.ip("-n", w.router(), "rule", action, "to", network(10), "blackhole")
+		w.ip("-n", w.router(), "rule", action, "to", w.address(0, 2), "blackhole")
 	}
 	if l == cutBoth || l == cutDown {
-		w.ip("-n", w.router(), "rule", action, "from", network(10), "blackhole")
+		w.ip("-n", w.router(), "rule", action, "from", w.address(0, 2), "blackhole")
+	}
+}
+
+// apart has the router drop what one namespace of servers and the others say to
+// one another, or no longer. Clients reach all of them.
+func (w wire) apart(one, many int, on bool) {
+	w.t.Helper()
+	action := "del"
+	if on {
+		action = "add"
+	}
+	for other := range many {
+		if other == one {
+			continue
+		}
+		for _, way := range [][2]int{{one, other}, {other, one}} {
+			w.ip("-n", w.router(), "rule", action, "from", w.address(way[0], 2), "to", w.address(way[1], 2), "blackhole")
+		}
 	}
 }
 
@@ -92,20 +136,20 @@ func (w wire) drop(l line, on bool) {
 // directions or in one, is fenced and comes back.
 func TestDroppedPackets(t *testing.T) {
 	t.Parallel()
-	w := newWire(t)
+	w := newWire(t, 1)
 	ca := newAuthority(t)
 	s := ownServers(t, setting{
-		prefix: []string{"ip", "netns", "exec", w.far()}, host: network(11),
-		more: ca.server(t, network(10), network(11)), ca: ca.file,
+		place: func(int) ([]string, string) { return w.exec(0), w.address(0, 3) },
+		more:  ca.server(t, w.address(0, 2), w.address(0, 3)), ca: ca.file,
 	})
 	f := newFleet(t, s, 2, func(g *gateway) {
 		g.CA, g.URLs = ca.file, nil
-		address := network(11)
+		address := w.address(0, 3)
 		if g.Name == "edge-2" {
-			address = network(10)
+			address = w.address(0, 2)
 		}
 		for _, one := range s.all {
-			g.URLs = append(g.URLs, "tls://"+strings.Replace(one.client, network(11), address, 1))
+			g.URLs = append(g.URLs, "tls://"+strings.Replace(one.client, w.address(0, 3), address, 1))
 		}
 	})
 	writer, cut := f.gateways[0], f.gateways[1]
@@ -123,15 +167,15 @@ func TestDroppedPackets(t *testing.T) {
 			if a := f.ask(f.ctx, cut, who); a.status != http.StatusServiceUnavailable {
 				t.Errorf("%s: after the bound %d", l, a.status)
 			}
-			ends(t, talks, time.Second)
+			ends(t, talks)
 			rest(t.Context(), pick(0, 5*time.Second))
 			w.drop(l, false)
-			took := eventually(t, 20*time.Second, cut.Name+" serves again", cut.ready)
+			took := eventually(t, patience, cut.Name+" serves again", cut.ready)
 			t.Logf("%s: it serves again after %s", l, took)
-			if took > healed+retransmission {
+			if took > healedBusy+retransmission {
 				t.Errorf("%s: it serves again after %s", l, took)
 			}
-			if a := f.ask(f.ctx, cut, who); a.status != http.StatusUnauthorized {
+			if a := f.decides(cut, who); a.status != http.StatusUnauthorized {
 				t.Errorf("%s: healed, %d", l, a.status)
 			}
 		}

@@ -14,8 +14,12 @@ import (
 	"time"
 )
 
-// healed is how soon a gateway serves again once the servers can be reached.
-const healed = 2 * time.Second
+// healed is how soon a gateway serves again once the servers can be reached, and
+// healedBusy how soon on a machine that has much else to do.
+const (
+	healed     = 2 * time.Second
+	healedBusy = 5 * healed
+)
 
 // F-14: a gateway that is cut off, in each of the ways in which a network can,
 // is fenced after its max_staleness, ends what is open, and is back without a
@@ -34,17 +38,16 @@ func TestCutOff(t *testing.T) {
 	}
 	stays := f.talk(writer, people[0])
 
-	cut := time.Now()
 	for i, g := range f.gateways[1:] {
 		g.line(line(i + 1))
 	}
 	r := f.mustRevoke(writer, people[1], "wait", "0s")
-	by := r.Enforcement.EnforcedBy
+	answered, by := time.Now(), r.Enforcement.EnforcedBy
 	if by == nil {
 		t.Fatal("the receipt has no bound")
 	}
-	if late := by.Sub(cut); late > maxStaleness+time.Second {
-		t.Errorf("the bound is %s after the call", late)
+	if late := by.Sub(answered); late > maxStaleness+time.Millisecond { // to which it is rounded up
+		t.Errorf("the bound is %s after the answer", late)
 	}
 	rest(t.Context(), time.Until(*by))
 	for _, g := range f.gateways[1:] {
@@ -57,7 +60,7 @@ func TestCutOff(t *testing.T) {
 			t.Errorf("%s, cut off, says %+v", g.Name, s)
 		}
 	}
-	ends(t, talks, 2*time.Second)
+	ends(t, talks)
 	goOn(t, stays)
 	r, _ = f.receipt(writer, people[1], r.ID)
 	if r.Enforcement.State != "enforced" {
@@ -68,9 +71,9 @@ func TestCutOff(t *testing.T) {
 	for i, g := range f.gateways[1:] {
 		g.line(open)
 		healing.Go(func() {
-			took := eventually(t, 10*time.Second, g.Name+" serves again", g.ready)
-			if took > healed {
-				t.Errorf("%s, which was %s, serves again after %s", g.Name, line(i+1), took)
+			took := eventually(t, patience, g.Name+" serves again", g.ready)
+			if took > healedBusy {
+				t.Errorf("%s, which was %s, serves again after %s, want %s on a machine that has nothing else to do", g.Name, line(i+1), took, healed)
 			}
 			t.Logf("%s, which was %s, serves again after %s", g.Name, line(i+1), took)
 		})
@@ -80,7 +83,7 @@ func TestCutOff(t *testing.T) {
 		if now := f.self(g).Node; now != instances[g.Name] {
 			t.Errorf("%s was restarted: %s is now %s", g.Name, instances[g.Name], now)
 		}
-		if a := f.ask(f.ctx, g, people[1]); a.status != http.StatusUnauthorized {
+		if a := f.decides(g, people[1]); a.status != http.StatusUnauthorized {
 			t.Errorf("%s, healed, answers the revoked with %d", g.Name, a.status)
 		}
 	}
@@ -159,7 +162,7 @@ func (p *partitions) round(person string) {
 		g.line(open)
 	}
 	p.heal(ways)
-	if took := eventually(p.t, 5*time.Second, "everybody enforces it", func() error {
+	if took := eventually(p.t, patience, "everybody enforces it", func() error {
 		if r, _ = p.receipt(majority[0], person, w.id); r.Enforcement.State != "enforced" {
 			return fmt.Errorf("the receipt says %+v", r.Enforcement)
 		}
@@ -183,7 +186,7 @@ func (p *partitions) heal(ways map[*gateway]line) {
 			}
 			return true
 		})
-		if time.Since(began) > 15*time.Second {
+		if time.Since(began) > patience {
 			p.t.Fatalf("%s does not serve again", waiting[0].Name)
 		}
 	}
@@ -194,7 +197,7 @@ func (p *partitions) heal(ways map[*gateway]line) {
 func (p *partitions) revokeSomewhere(gateways []*gateway, person string) (w write, r receipt) {
 	wait := []string{"0s", "1s", "8s"}[p.random.IntN(3)]
 	first := p.random.IntN(len(gateways))
-	eventually(p.t, 10*time.Second, "a write of the majority succeeds", func() error {
+	eventually(p.t, patience, "a write of the majority succeeds", func() error {
 		w, r = p.revokeWithKey(gateways[first%len(gateways)], person, cmp.Or(w.key, rand.Text()), "wait", wait)
 		first++
 		if w.status != http.StatusCreated {

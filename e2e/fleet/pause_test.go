@@ -27,7 +27,7 @@ func TestStoppedProcess(t *testing.T) {
 	f.load(people, 20*time.Millisecond, f.gateways[:2]...)
 	for round := range pick(1, 5) {
 		name := people[round]
-		if a := f.ask(f.ctx, stopped, name); a.status != http.StatusOK {
+		if a := f.decides(stopped, name); a.status != http.StatusOK {
 			t.Fatalf("before: %d", a.status)
 		}
 		if err := stopped.process.signal(stopSignal); err != nil {
@@ -59,9 +59,9 @@ func TestStoppedProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		waiting.Wait()
-		took := eventually(t, 5*time.Second, "it serves again", stopped.ready)
+		took := eventually(t, patience, "it serves again", stopped.ready)
 		t.Logf("round %d: ready %s after SIGCONT", round, took)
-		if a := f.ask(f.ctx, stopped, name); a.status != http.StatusUnauthorized {
+		if a := f.decides(stopped, name); a.status != http.StatusUnauthorized {
 			t.Errorf("then: %d", a.status)
 		}
 	}

@@ -55,11 +55,11 @@ func TestMayOnlyFollow(t *testing.T) {
 	owner, node, edge := f.gateways[0], f.gateways[1], f.gateways[2]
 	f.load(crowd("person", 3), 20*time.Millisecond, f.gateways...)
 	talks := f.talk(edge, "alice")
-	if r := f.mustRevoke(node, "alice"); r.Enforcement.State != "enforced" || len(r.Enforcement.Nodes) != 3 {
+	if r := f.mustRevoke(node, "alice", "wait", "8s"); r.Enforcement.State != "enforced" || len(r.Enforcement.Nodes) != 3 {
 		t.Errorf("the receipt says %+v", r.Enforcement)
 	}
-	ends(t, talks, time.Second)
-	if a := f.ask(f.ctx, edge, "alice"); a.status != http.StatusUnauthorized {
+	ends(t, talks)
+	if a := f.decides(edge, "alice"); a.status != http.StatusUnauthorized {
 		t.Errorf("the edge answers alice with %d", a.status)
 	}
 	w, _ := f.revoke(edge, "bob")
@@ -67,7 +67,7 @@ func TestMayOnlyFollow(t *testing.T) {
 		t.Errorf("a write at an edge: %d %s", w.status, w.problem)
 	}
 	for _, g := range f.gateways {
-		if a := f.ask(f.ctx, g, "bob"); a.status != http.StatusOK {
+		if a := f.decides(g, "bob"); a.status != http.StatusOK {
 			t.Errorf("%s answers bob with %d", g.Name, a.status)
 		}
 	}

@@ -48,7 +48,7 @@ func TestPoison(t *testing.T) {
 func (f *fleet) damaged(why string) {
 	f.t.Helper()
 	for _, g := range f.gateways {
-		took := eventually(f.t, 20*time.Second, g.Name+" notices", func() error {
+		took := eventually(f.t, patience, g.Name+" notices", func() error {
 			s, err := g.self(f.t.Context())
 			if err != nil {
 				return err
@@ -108,7 +108,7 @@ func TestLostTail(t *testing.T) {
 	f.loseTail(2)
 	began := time.Now()
 	for _, g := range f.gateways {
-		eventually(t, 20*time.Second, g.Name+" notices", func() error {
+		eventually(t, patience, g.Name+" notices", func() error {
 			if s := f.self(g); s.State != "damaged" {
 				return fmt.Errorf("it says %+v", s)
 			}

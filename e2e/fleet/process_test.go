@@ -67,7 +67,7 @@ func (p *process) end(s syscall.Signal) error {
 	select {
 	case <-p.ended:
 		return nil
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		_ = p.signal(syscall.SIGKILL)
 		<-p.ended
 		return fmt.Errorf("%s did not end on %s", p.Path, s)

@@ -44,7 +44,7 @@ func TestExitUnderLoad(t *testing.T) {
 	}
 	for _, w := range f.history.writes {
 		// Where nobody listens any more, nothing was begun.
-		if took := w.answered.Sub(w.sent); w.status == 0 && took > time.Second {
+		if took := w.answered.Sub(w.sent); w.status == 0 && took > 5*time.Second {
 			t.Errorf("a call at %s was left without an answer after %s", w.node, took)
 		}
 	}
@@ -80,15 +80,15 @@ func TestEverywhere(t *testing.T) {
 	a, b, c := f.gateways[0], f.gateways[1], f.gateways[2]
 	alices, bobs := append(f.talk(b, "alice"), f.talk(c, "alice")...), f.talk(b, "bob")
 	began := time.Now()
-	r := f.mustRevoke(a, "alice")
+	r := f.mustRevoke(a, "alice", "wait", "8s")
 	if r.Enforcement.State != "enforced" || len(r.Enforcement.Nodes) != 3 || r.Enforcement.Cut != 4 {
 		t.Errorf("the receipt says %+v", r.Enforcement)
 	}
-	ends(t, alices, time.Second)
+	ends(t, alices)
 	t.Logf("the call and the end of 4 connections took %s", time.Since(began).Round(time.Millisecond))
 	goOn(t, bobs)
 	for _, g := range f.gateways {
-		if got := f.ask(f.ctx, g, "alice"); got.status != http.StatusUnauthorized {
+		if got := f.decides(g, "alice"); got.status != http.StatusUnauthorized {
 			t.Errorf("%s answers alice with %d", g.Name, got.status)
 		}
 		f.sameReceipt(g, r)
@@ -104,7 +104,7 @@ func TestEverywhere(t *testing.T) {
 // sameReceipt waits until a gateway says the same of a record as its writer did.
 func (f *fleet) sameReceipt(g *gateway, want receipt) {
 	f.t.Helper()
-	eventually(f.t, 3*maxStaleness, g.Name+" has the same receipt", func() error {
+	eventually(f.t, patience, g.Name+" has the same receipt", func() error {
 		r, status := f.receipt(g, "alice", want.ID)
 		if status != http.StatusOK || r.Position != want.Position || r.Enforcement.State != "enforced" || r.Enforcement.EnforcedBy == nil ||
 			len(r.Enforcement.Nodes) < 3 {
@@ -133,7 +133,7 @@ func TestLostReplica(t *testing.T) {
 				t.Fatalf("it has ended:\n%s", tail(g.log))
 			}
 		}
-		if a := f.ask(f.ctx, g, "person-1"); a.status != http.StatusUnauthorized {
+		if a := f.decides(g, "person-1"); a.status != http.StatusUnauthorized {
 			t.Errorf("without %s: %d", gone, a.status)
 		}
 	}

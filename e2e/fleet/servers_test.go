@@ -68,10 +68,9 @@ type setting struct {
 	more string   // of the configuration
 	env  []string // of the processes
 	user string   // the file with the seed of the test's own
-	// prefix is a command that runs another one, and host where that listens.
-	prefix []string
-	host   string
-	ca     string // the file of the authority, where TLS is spoken
+	// place is a command that runs another one, and where that listens.
+	place func(i int) (prefix []string, host string)
+	ca    string // the file of the authority, where TLS is spoken
 }
 
 // withRoles gives servers the accounts that operators are given.
@@ -109,23 +108,25 @@ func runServers(dir string, is setting) (*servers, error) {
 	}
 	s := &servers{dir: dir}
 	var routes []string
-	for range 3 {
-		routes = append(routes, freeAddress())
-	}
-	for i, route := range routes {
-		one := &server{name: fmt.Sprintf("n%d", i+1), client: freeAddress(), prefix: is.prefix}
-		if is.host != "" {
-			one.client = strings.Replace(one.client, "127.0.0.1", is.host, 1)
+	for i := range 3 {
+		one := &server{name: fmt.Sprintf("n%d", i+1), client: freeAddress()}
+		route := freeAddress()
+		if is.place != nil {
+			var host string
+			one.prefix, host = is.place(i)
+			one.client, route = strings.Replace(one.client, "127.0.0.1", host, 1), strings.Replace(route, "127.0.0.1", host, 1)
 		}
+		s.all, routes = append(s.all, one), append(routes, route)
+	}
+	for i, one := range s.all {
 		one.dir = filepath.Join(dir, one.name)
-		text := fmt.Sprintf(serverConfig, one.name, one.listen(), filepath.Join(one.dir, "store"), route,
+		text := fmt.Sprintf(serverConfig, one.name, one.listen(), filepath.Join(one.dir, "store"), routes[i],
 			`"nats-route://`+strings.Join(routes, `", "nats-route://`)+`"`)
 		text += is.more
 		one.env = is.env
 		if err := errors.Join(os.MkdirAll(one.dir, 0o700), os.WriteFile(filepath.Join(one.dir, "conf"), []byte(text), 0o600)); err != nil {
 			return nil, err
 		}
-		s.all = append(s.all, one)
 		if err := one.start(); err != nil {
 			return nil, err
 		}
@@ -180,7 +181,7 @@ func (s *server) start() error {
 
 // await waits until streams can be kept.
 func (s *servers) await() error {
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_, err := s.js.AccountInfo(ctx)
@@ -222,7 +223,7 @@ func (s *servers) end() {
 func (s *servers) leader(t *testing.T, stream string) *server {
 	t.Helper()
 	var found *server
-	eventually(t, 30*time.Second, "the stream has a leader", func() error {
+	eventually(t, patience, "the stream has a leader", func() error {
 		info, err := s.info(stream)
 		if err != nil {
 			return err
@@ -251,7 +252,7 @@ func (s *servers) info(stream string) (*jetstream.StreamInfo, error) {
 // current waits until all replicas of a stream have everything.
 func (s *servers) current(t *testing.T, stream string) {
 	t.Helper()
-	eventually(t, 60*time.Second, "all replicas are current", func() error {
+	eventually(t, patience, "all replicas are current", func() error {
 		info, err := s.info(stream)
 		if err != nil {
 			return err

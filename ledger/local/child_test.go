@@ -50,7 +50,10 @@ func long(short, long int) int {
 	return short
 }
 
-// child appends from eight goroutines until it is killed, and prints each
+// callers are how many goroutines of a child append.
+const callers = 8
+
+// child appends from some goroutines until it is killed, and prints each
 // acknowledgement as `ack position reason` and each refusal as `err class ms`.
 func child(dir string) int {
 	fmt.Println("pid", os.Getpid())
@@ -61,7 +64,7 @@ func child(dir string) int {
 	}
 	var wg sync.WaitGroup
 	var n atomic.Int64
-	for range 8 {
+	for range callers {
 		wg.Go(func() {
 			for {
 				reason := fmt.Sprintf("%d-%d", os.Getpid(), n.Add(1))
@@ -184,12 +187,16 @@ func (w *writer) snapshot() map[revocation.Position]string {
 	return maps.Clone(w.acked)
 }
 
+// patience is how long a test waits for what must come about: more than a busy
+// machine takes for it.
+const patience = time.Minute
+
 // await waits until there are n acknowledgements.
 func (w *writer) await(t *testing.T, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); w.count() < n; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); w.count() < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d acknowledgements after 20s, want %d; the writer said %q", w.count(), n, w.lines)
+			t.Fatalf("%d acknowledgements after %s, want %d; the writer said %q", w.count(), patience, n, w.lines)
 		}
 	}
 }

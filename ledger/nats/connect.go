@@ -20,6 +20,8 @@ const (
 	pingEvery  = 1500 * time.Millisecond
 	pingsLost  = 2
 	dialWithin = 2 * time.Second
+	// settleIn is how long a new connection is given to bring something.
+	settleIn = 5 * time.Second
 )
 
 // connect begins to reach the cluster, and goes on for as long as it lasts.

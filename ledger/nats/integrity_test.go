@@ -1,6 +1,7 @@
 package nats_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,19 +104,19 @@ func TestLostStream(t *testing.T) {
 		}
 		return true
 	})
-	// Under the names that they had.
-	found, err := fresh.Search(t.Context(), ledger.Page{Limit: 100})
-	if err != nil || !slices.ContainsFunc(found, func(l ledger.Located) bool { return l.Ref.Position == last && l.Record.Reason == "two" }) {
-		t.Errorf("%v, %v", found, err)
-	}
+	until(t, "it is found under the name that it had", func() bool {
+		found, err := fresh.Search(t.Context(), ledger.Page{Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(found, func(l ledger.Located) bool { return l.Ref.Position == last && l.Record.Reason == "two" })
+	})
 	newcomer := join(t, fleetOptions(t, c, "newcomer"))
 	until(t, "who joins later has all of it too", func() bool {
 		got := newcomer.reasons()
 		return slices.Contains(got, "one") && slices.Contains(got, "two") && slices.Contains(got, "three")
 	})
-	if _, err := newcomer.Get(t.Context(), revocation.Ref{Position: last}); err != nil {
-		t.Errorf("by its first name: %v", err)
-	}
+	newcomer.gets(last)
 	if fresh.Err() != nil || newcomer.Err() != nil {
 		t.Error(fresh.Err(), newcomer.Err())
 	}
@@ -135,9 +136,17 @@ func TestAdoptWhatIsLeft(t *testing.T) {
 	a.reaches(revocation.Position{Epoch: 2, Sequence: 2})
 	fresh := join(t, fleetOptions(t, c, "fresh"))
 	until(t, "a newcomer has it", func() bool { return slices.Contains(fresh.reasons(), "one") })
-	if _, err := fresh.Get(t.Context(), revocation.Ref{Position: last}); err != nil {
-		t.Error(err)
-	}
+	fresh.gets(last)
+}
+
+// gets waits until a record can be had by its first name, which is a moment after
+// the follower was told of it.
+func (e *edge) gets(first revocation.Position) {
+	e.t.Helper()
+	until(e.t, fmt.Sprintf("%s has %s", e.options.Node, first), func() bool {
+		_, err := e.Get(e.t.Context(), revocation.Ref{Position: first})
+		return err == nil
+	})
 }
 
 // A stream that lost its tail hands out the same sequences again. The one that

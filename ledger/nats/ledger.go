@@ -49,11 +49,12 @@ type Ledger struct {
 	number     uint64             // of the last own batch
 	ticked     ownTick
 	connection ledger.Connection
-	absent     int    // how often the stream was found missing or empty
-	gap        uint64 // the message after which the next was not found
-	adopting   bool   // this node has begun the epoch that comes next
-	followed   bool   // the stream was reached once
-	unseen     string // why it was not verified, as it was logged
+	since      time.Time // of the connection
+	absent     int       // how often the stream was found missing or empty
+	gap        uint64    // the message after which the next was not found
+	adopting   bool      // this node has begun the epoch that comes next
+	followed   bool      // the stream was reached once
+	unseen     string    // why it was not verified, as it was logged
 	closed     bool
 }
 
@@ -128,9 +129,37 @@ func (l *Ledger) handlers() []nats.Option {
 			l.problem(fmt.Errorf("the connection to NATS is lost: %w", withoutURL(err)))
 			l.disconnected() // after it: the next session takes the problem back
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { l.readOnly(false) }),
+		nats.ConnectHandler(func(*nats.Conn) { l.connected() }),
+		nats.ReconnectHandler(func(*nats.Conn) { l.connected(); l.readOnly(false) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.complained(err) }),
 	}
+}
+
+func (l *Ledger) connected() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since = time.Now()
+}
+
+// mayMove reports whether the connection is there for long, and begins to count
+// anew.
+func (l *Ledger) mayMove() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	is := time.Since(l.since) > settleIn
+	if is {
+		l.since = time.Now()
+	}
+	return is
+}
+
+// Elsewhere leaves the server for the next one. See [ledger.Shared].
+func (l *Ledger) Elsewhere() bool {
+	if !l.conn.IsConnected() || !l.mayMove() {
+		return false
+	}
+	l.log.Warn("nothing new comes from this NATS server: trying the next", "server", l.conn.ConnectedServerName())
+	return l.conn.ForceReconnect() == nil
 }
 
 // asking is for questions to the servers. It ends with the connection, because

@@ -130,15 +130,19 @@ func (e *edge) write(reason string) revocation.Position {
 }
 
 func (e *edge) tick() error {
-	ctx, cancel := context.WithTimeout(e.t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(e.t.Context(), 10*time.Second)
 	defer cancel()
 	return e.Tick(ctx, []ledger.Echo{{Node: e.options.Node, Nonce: 1, MaxStaleness: time.Minute}})
 }
 
+// patience is how long a test waits for what must come about: more than a busy
+// machine takes for it.
+const patience = time.Minute
+
 // until waits for something that a test waits for.
 func until(t testing.TB, what string, reached func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !reached(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !reached(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -170,7 +174,7 @@ func (e *edge) breaks(why string) {
 		if !errors.Is(err, ledger.ErrIntegrity) {
 			e.t.Fatalf("following ended with %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		e.t.Fatal("following a broken ledger goes on")
 	}
 }
@@ -190,12 +194,12 @@ func block(sub, reason string) revocation.Record {
 // raw is a client that does to the stream what nobody should.
 func raw(t testing.TB, c *natstest.Cluster) jetstream.JetStream {
 	t.Helper()
-	conn, err := client.Connect(strings.Join(c.URLs(), ","))
+	conn, err := client.Connect(strings.Join(c.URLs(), ","), client.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

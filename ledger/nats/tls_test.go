@@ -31,7 +31,7 @@ func encrypted(t *testing.T, by *natstest.Authority, host string, clients *natst
 		t.Fatal(err)
 	}
 	return func(_ int, o *server.Options) {
-		o.TLSConfig, o.TLSTimeout, o.TLS, o.TLSVerify = config, 2, true, clients != nil
+		o.TLSConfig, o.TLSTimeout, o.TLS, o.TLSVerify = config, patience.Seconds(), true, clients != nil
 	}
 }
 
@@ -93,10 +93,12 @@ func TestPlaintextStaysOnThisMachine(t *testing.T) {
 			if err != nil {
 				return
 			}
-			_, _ = conn.Write([]byte(`INFO {"server_id":"x","version":"2.15.2","max_payload":1048576}` + "\r\n"))
-			got, _ := io.ReadAll(conn) // until the node hangs up
-			_ = conn.Close()
-			sent <- string(got)
+			go func() { // the client may let go of a connection long after it has given it up
+				_, _ = conn.Write([]byte(`INFO {"server_id":"x","version":"2.15.2","max_payload":1048576}` + "\r\n"))
+				got, _ := io.ReadAll(conn) // until the node hangs up
+				_ = conn.Close()
+				sent <- string(got)
+			}()
 		}
 	}()
 	_, port, err := net.SplitHostPort(l.Addr().String())

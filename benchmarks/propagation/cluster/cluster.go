@@ -47,15 +47,13 @@ func Build(given, dir string) (binary string, err error) {
 // waits until they form a cluster.
 func Start(binary, dir string, n int) (*Cluster, error) {
 	c := new(Cluster)
+	free, err := rig.FreeAddresses(3 * n)
+	if err != nil {
+		return nil, err
+	}
 	for i := range n {
-		s := &server{name: fmt.Sprint("n", i+1)}
-		for _, address := range []*string{&s.client, &s.route, &s.monitor} {
-			var err error
-			if *address, err = rig.FreeAddress(); err != nil {
-				return nil, err
-			}
-		}
-		c.servers = append(c.servers, s)
+		at := free[3*i:]
+		c.servers = append(c.servers, &server{name: fmt.Sprint("n", i+1), client: at[0], route: at[1], monitor: at[2]})
 	}
 	for _, s := range c.servers {
 		if err := c.start(s, binary, filepath.Join(dir, s.name)); err != nil {

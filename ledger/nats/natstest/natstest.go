@@ -5,13 +5,15 @@ package natstest
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"curfew.dev/curfew/internal/porttest"
 )
 
 // Cluster is some servers that form one.
@@ -28,8 +30,8 @@ func Run(t testing.TB, n int, settings ...func(i int, o *server.Options)) *Clust
 	t.Helper()
 	c := &Cluster{t: t, servers: make([]*server.Server, n)}
 	dir := t.TempDir()
-	routes := freePorts(t, n)
-	clients := freePorts(t, n)
+	ports := keepPorts(t, 2*n) // servers are started again where they were
+	routes, clients := ports[:n], ports[n:]
 	var peers []*url.URL
 	for _, port := range routes {
 		peers = append(peers, &url.URL{Scheme: "nats-route", Host: fmt.Sprintf("127.0.0.1:%d", port)})
@@ -95,10 +97,13 @@ func (c *Cluster) URLs() []string {
 	return urls
 }
 
+// patience is more than elections take on a busy machine.
+const patience = 2 * time.Minute
+
 // Await waits until the cluster can keep streams.
 func (c *Cluster) Await() {
 	c.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !c.ready() {
 		if time.Now().After(deadline) {
 			c.t.Fatal("the NATS servers did not become ready")
@@ -129,16 +134,14 @@ func (c *Cluster) ready() bool {
 	return leader && running > len(c.servers)/2
 }
 
-func freePorts(t testing.TB, n int) []int {
+func keepPorts(t testing.TB, n int) []int {
 	t.Helper()
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	ports := make([]int, n)
+	for i, port := range porttest.Keep(t, n) {
+		var err error
+		if ports[i], err = strconv.Atoi(port); err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
 }

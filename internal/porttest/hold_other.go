@@ -1,0 +1,17 @@
+//go:build !linux
+
+package porttest
+
+import (
+	"fmt"
+	"net"
+)
+
+// hold finds a port that is free now, which is all that can be had here.
+func hold(port int) (held int, release func(), err error) {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return 0, nil, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, func() {}, l.Close()
+}
