@@ -262,6 +262,7 @@ func (r *Requirements) options() options {
 //		authorization pass|strip
 //		connection_expiry enforce | grace <duration> | ignore
 //		max_connection_age <duration>
+//		websocket_close_code <code>
 //	}
 func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // curfew
@@ -285,8 +286,9 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"identity_header": g.parseIdentityHeader,
 		"authorization":   word(&g.Authorization),
 
-		"connection_expiry":  g.Connections.parseExpiry,
-		"max_connection_age": duration(&g.MaxConnectionAge),
+		"connection_expiry":    g.Connections.parseExpiry,
+		"max_connection_age":   duration(&g.MaxConnectionAge),
+		"websocket_close_code": g.Connections.parseCloseCode,
 	}) {
 		o[name] = parse
 	}

@@ -73,16 +73,23 @@ func TestTickerWithAWrongClock(t *testing.T) {
 			third, _ := joinWith(t, servers, "third", 0)
 			all := []*node.Node{wrong, right, third}
 			eventually(t, "they know each other", func() bool { return len(right.Nodes()) == 3 && len(third.Nodes()) == 3 })
-			for until := time.Now().Add(2 * staleAfter); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+			proofs, last := make(map[*node.Node]int), make(map[*node.Node]time.Duration)
+			eventually(t, "each has proven time and again that it is fresh", func() bool {
 				for _, n := range all {
 					if s := n.State(); s != node.Ready {
 						t.Fatalf("%s is %s, %v", n.ID(), s, n.Why())
 					}
-					if s := n.Staleness(); s < 0 || s > staleAfter {
+					s := n.Staleness()
+					if s < 0 || s > staleAfter {
 						t.Fatalf("%s is stale by %s", n.ID(), s)
 					}
+					if s < last[n] {
+						proofs[n]++
+					}
+					last[n] = s
 				}
-			}
+				return min(proofs[wrong], proofs[right], proofs[third]) >= 3
+			})
 			ref, err := submit(t, right, "alice", time.Now())
 			if err != nil {
 				t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew/caddymodule"
+	"curfew.dev/curfew/internal/porttest"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -80,6 +80,14 @@ type gateway struct {
 	loaded                       time.Time // when a configuration was last
 	logTo                        string    // a file for all logs, at DEBUG; empty: errors, to stderr
 }
+
+const (
+	// patience is how long a test waits for what must come about. A machine that
+	// is busy with other tests may take long, and nothing follows from that.
+	patience = time.Minute
+	// tooLong is what nothing takes that neither hangs nor waits for somebody.
+	tooLong = 20 * time.Second
+)
 
 const (
 	helpdesk   = "helpdesk-secret-of-the-tests"
@@ -150,7 +158,7 @@ func prepare(t *testing.T) *gateway {
 	t.Setenv("XDG_DATA_HOME", home)
 	t.Setenv("XDG_CONFIG_HOME", home)
 	g := &gateway{t: t, issuer: tokentest.Start(t), upstream: newUpstream(t)}
-	ports := freePorts(t, 4)
+	ports := porttest.Keep(t, 4)
 	g.port = ports[0]
 	base := func(port string) string { return "http://127.0.0.1:" + port }
 	g.app, g.admin, g.health, g.endpoint = base(ports[0]), base(ports[1]), base(ports[2]), base(ports[3])
@@ -197,14 +205,27 @@ func (g *gateway) tryLoad(global, sites string) error {
 	}
 	err = caddy.Load(config, true)
 	g.loaded = time.Now()
+	g.awaitOneServer()
 	// The servers before are closing their connections.
 	client.CloseIdleConnections()
 	return err
 }
 
+// awaitOneServer waits until the servers of another configuration no longer
+// listen beside those of this one: Caddy does not wait for that. Sites without
+// `bind` listen on all addresses of a port.
+func (g *gateway) awaitOneServer() {
+	g.t.Helper()
+	for _, base := range []string{g.app, g.admin, g.health} {
+		eventually(g.t, "one server listens on "+base, func() bool {
+			return caddy.ListenerUsage("tcp", strings.TrimPrefix(base, "http://127.0.0.1")) <= 1
+		})
+	}
+}
+
 func (g *gateway) awaitReady() {
 	g.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		if resp, err := http.Get(g.health + "/readyz"); err == nil {
 			_ = resp.Body.Close()
@@ -215,22 +236,6 @@ func (g *gateway) awaitReady() {
 		time.Sleep(10 * time.Millisecond)
 	}
 	g.t.Fatal("the gateway did not become ready")
-}
-
-// freePorts reserves nothing: it finds ports that were free a moment ago.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	var ports []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
-	}
-	return ports
 }
 
 // claims of a token of a user who signed in 100 s ago.
@@ -257,13 +262,13 @@ type answer struct {
 
 var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Timeout:       10 * time.Second,
+	Timeout:       patience,
 }
 
 func (g *gateway) do(req *http.Request) answer {
 	g.t.Helper()
 	resp, err := client.Do(req)
-	if errors.Is(err, syscall.ECONNRESET) && req.Method == http.MethodGet && time.Since(g.loaded) < time.Second {
+	if errors.Is(err, syscall.ECONNRESET) && req.Method == http.MethodGet && time.Since(g.loaded) < patience {
 		resp, err = client.Do(req) // the connection waited at a listener that was just closed
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,6 +28,10 @@ type Connections struct {
 
 	// How long any request may last. Default: no limit.
 	MaxConnectionAge caddy.Duration `json:"max_connection_age,omitempty"`
+
+	// The code in the close frame of a WebSocket whose session has ended: 1008
+	// (the default), or 3000 to 4999, which are for applications.
+	WebSocketCloseCode int `json:"websocket_close_code,omitempty"`
 }
 
 const defaultConnectionGrace = caddy.Duration(30 * time.Second)
@@ -36,6 +41,8 @@ func (c *Connections) setDefaults() error {
 		return err
 	}
 	switch {
+	case c.WebSocketCloseCode != 0 && c.WebSocketCloseCode != 1008 && (c.WebSocketCloseCode < 3000 || c.WebSocketCloseCode > 4999):
+		return fmt.Errorf("websocket_close_code %d: want 1008, or 3000 to 4999, which are for applications", c.WebSocketCloseCode)
 	case c.ConnectionGrace < 0 || c.MaxConnectionAge < 0:
 		return errors.New("connection_grace and max_connection_age can't be negative")
 	case c.ConnectionGrace > 0 && c.ConnectionExpiry != "grace":
@@ -63,6 +70,31 @@ func (c *Connections) parseExpiry(d *caddyfile.Dispenser) error {
 		c.ConnectionGrace = caddy.Duration(grace)
 	}
 	return located(d, new(*c).setDefaults())
+}
+
+// parseCloseCode reads
+//
+//	websocket_close_code <code>
+func (c *Connections) parseCloseCode(d *caddyfile.Dispenser) error {
+	var text string
+	if !d.AllArgs(&text) {
+		return d.ArgErr()
+	}
+	code, err := strconv.Atoi(text)
+	if err != nil || code == 0 {
+		return d.Errf("websocket_close_code %s: want 1008, or 3000 to 4999, which are for applications", text)
+	}
+	c.WebSocketCloseCode = code
+	return located(d, new(*c).setDefaults())
+}
+
+// closeCode is the code for a refusal of this status. The configured one says
+// that the session has ended; what passes without a new sign-in says 1008.
+func (c *Connections) closeCode(status int) uint16 {
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		return uint16(c.WebSocketCloseCode)
+	}
+	return 0
 }
 
 // terms are how long a request may last that is admitted now.
@@ -194,7 +226,7 @@ func (a *admission) decide(n *node.Node) policy.Decision {
 
 func (a *admission) refusal(d policy.Decision, reason string) *live.Refusal {
 	return &live.Refusal{
-		Reason: reason, Status: d.Reason.Status(),
+		Reason: reason, Status: d.Reason.Status(), CloseCode: a.guard.closeCode(d.Reason.Status()),
 		Write: func(w http.ResponseWriter, r *http.Request) error { return a.guard.answer(w, r, d) },
 		Note: func(r *http.Request) {
 			logDecision(r, &logged{

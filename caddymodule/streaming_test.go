@@ -8,7 +8,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -33,6 +35,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	_ "curfew.dev/curfew/internal/extendedconnect"
+	"curfew.dev/curfew/internal/porttest"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -51,7 +54,7 @@ func (s *session) end(t *testing.T) string {
 	select {
 	case how := <-ended:
 		return how
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it does not end")
 		return ""
 	}
@@ -67,6 +70,7 @@ var protocols = []struct {
 }{
 	{"websocket http1", openWebSocket, "1008", false},
 	{"websocket http2", openWebSocketOverHTTP2, "1008", false},
+	{"websocket http3", openWebSocketOverHTTP3, "1008", false},
 	{"sse http1", openSSE(1), "aborted", false},
 	{"sse http2", openSSE(2), "aborted", false},
 	{"sse http3", openSSE(3), "aborted", false},
@@ -102,7 +106,7 @@ func startStreaming(t *testing.T, more string, options ...string) *streaming {
 	g := &streaming{gateway: prepare(t), streams: startStreams(t), options: options}
 	dir := t.TempDir()
 	cert, key := g.certificate(dir)
-	port := freePorts(t, 1)[0]
+	port := porttest.Keep(t, 1)[0]
 	g.tls = "https://127.0.0.1:" + port
 	if err := os.Truncate(touch(t, filepath.Join(dir, "big")), 1<<34); err != nil {
 		t.Fatal(err)
@@ -264,16 +268,33 @@ func openUpload(version int) func(*testing.T, *streaming, string, ...tokentest.C
 	}
 }
 
-// openWebSocketOverHTTP2 opens one by extended CONNECT (RFC 8441) and speaks its
-// frames by hand.
+// openWebSocketOverHTTP2 opens one by extended CONNECT (RFC 8441).
 func openWebSocketOverHTTP2(t *testing.T, g *streaming, user string, changes ...tokentest.Claims) *session {
+	t.Helper()
+	return openExtendedConnect(t, g, 2, user, changes...)
+}
+
+// openWebSocketOverHTTP3 does the same over QUIC (RFC 9220).
+func openWebSocketOverHTTP3(t *testing.T, g *streaming, user string, changes ...tokentest.Claims) *session {
+	t.Helper()
+	return openExtendedConnect(t, g, 3, user, changes...)
+}
+
+// openExtendedConnect speaks the frames of a WebSocket by hand.
+func openExtendedConnect(t *testing.T, g *streaming, version int, user string, changes ...tokentest.Claims) *session {
 	t.Helper()
 	s := &session{token: g.token(user, changes...)}
 	body, upload := io.Pipe()
-	r := g.request(t, 2, http.MethodConnect, "/ws", s.token, body)
-	r.Header[":protocol"] = []string{"websocket"}
+	r := g.request(t, version, http.MethodConnect, "/ws", s.token, body)
 	r.Header.Set("Sec-WebSocket-Version", "13")
-	resp, err := g.extendedConnect(t).RoundTrip(r)
+	transport := g.client(t, version).Transport
+	if version == 2 {
+		r.Header[":protocol"] = []string{"websocket"}
+		transport = g.extendedConnect(t)
+	} else {
+		r.Proto = "websocket"
+	}
+	resp, err := transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,8 +313,8 @@ func openWebSocketOverHTTP2(t *testing.T, g *streaming, user string, changes ...
 	}
 	s.wait = func() string {
 		b, err := io.ReadAll(resp.Body)
-		if err == nil && len(b) > 3 && b[0] == 0x88 && b[2] == 1008>>8 && b[3] == 1008&0xff {
-			return "1008"
+		if err == nil && len(b) > 3 && b[0] == 0x88 {
+			return fmt.Sprint(binary.BigEndian.Uint16(b[2:]))
 		}
 		return "aborted"
 	}
@@ -435,7 +456,7 @@ func (s *streams) await(t *testing.T, m map[string]chan struct{}, user, what str
 	s.mu.Unlock()
 	select {
 	case <-c:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Errorf("the upstream did not see %s of %s", what, user)
 	}
 }

@@ -267,7 +267,7 @@ func TestT10HostileDocuments(t *testing.T) {
 		if a := g.call("", "POST", "/v1/revocations", body); a.StatusCode != 401 {
 			t.Errorf("%s without a credential: %d", name, a.StatusCode)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > tooLong {
 			t.Errorf("%s took %v", name, took)
 		}
 	}
@@ -301,7 +301,7 @@ func TestAdminCallersOfProviders(t *testing.T) {
 	actors := make(map[any]bool)
 	for _, i := range []*tokentest.Issuer{g.issuer, other} {
 		var a answer
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 			if a = g.call(sign(i), "POST", "/v1/revocations", body); a.StatusCode == 201 {
 				break
 			}

@@ -153,7 +153,7 @@ func TestK4Dots(t *testing.T) {
 	g.refuse(map[string]string{
 		"16 KB": strings.Repeat(".", 16<<10), "900 KB": strings.Repeat(".", 900<<10), "a header and dots": "eyJhbGciOiJFUzI1NiJ9" + strings.Repeat(".", 15<<10),
 	})
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > tooLong {
 		t.Errorf("took %v", took)
 	}
 }
@@ -181,7 +181,7 @@ func TestK6HostileKeySets(t *testing.T) {
 	}))
 	g.load(global, sites)
 	token := g.token("alice")
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if a := g.get("/", token); a.StatusCode != 503 {
 			t.Fatalf("got %d %s", a.StatusCode, a.body)
 		}
@@ -267,7 +267,7 @@ func TestK8RoutesShareNoDecision(t *testing.T) {
 // the provider, and those who have a good token don't notice.
 func TestK9StormsAreThrottled(t *testing.T) {
 	g := start(t, global, sites)
-	before := g.issuer.Fetches()
+	began, before := time.Now(), g.issuer.Fetches()
 	good := g.token("alice")
 	payload, _ := json.Marshal(g.claims("mallory"))
 	known := tokentest.NewKey(t, g.issuer.Key().ID, "ES256")
@@ -291,8 +291,9 @@ func TestK9StormsAreThrottled(t *testing.T) {
 		}
 	}
 	senders.Wait()
-	if n := g.issuer.Fetches() - before; n > howMany(2, 60) {
-		t.Errorf("the provider was asked %d times", n)
+	took := time.Since(began)
+	if n := g.issuer.Fetches() - before; n > 2+int(took/(10*time.Second)) {
+		t.Errorf("the provider was asked %d times in %v", n, took)
 	}
 }
 

@@ -382,7 +382,7 @@ func TestP5Framing(t *testing.T) {
 		"admitted, then not": "GET / HTTP/1.1\nHost: " + g.host() + "\nAuthorization: Bearer " + alice + "\n\n" + smuggled,
 	} {
 		w := dial(t, g.app)
-		_ = w.conn.SetDeadline(time.Now().Add(2 * time.Second))
+		_ = w.conn.SetReadDeadline(time.Now().Add(2 * time.Second)) // some wait for more
 		w.say(text)
 		for {
 			a, ok := w.hear("GET")

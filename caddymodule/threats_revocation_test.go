@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/porttest"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -109,7 +110,7 @@ func TestR2StoppedAndStarted(t *testing.T) {
 	for n, stop := range []os.Signal{syscall.SIGTERM, os.Kill, os.Kill} {
 		c := g.run(global, sites)
 		// From the first answer on: 503 until it is ready, and then a refusal.
-		for deadline := time.Now().Add(20 * time.Second); ; {
+		for deadline := time.Now().Add(patience); ; {
 			if time.Now().After(deadline) {
 				t.Fatalf("not ready: %s", c.log)
 			}
@@ -150,7 +151,7 @@ func TestR2StoppedAndStarted(t *testing.T) {
 // Two processes can't serve from one ledger: the second says so and ends.
 func TestF6SecondProcessIsTurnedAway(t *testing.T) {
 	g := start(t, global, sites)
-	ports := freePorts(t, 4)
+	ports := porttest.Keep(t, 4)
 	second := *g
 	second.replace = g.replacing(ports)
 	c := second.run(global, sites)
@@ -266,7 +267,7 @@ func TestR4NoSuccessWithoutTheLedger(t *testing.T) {
 			continue
 		}
 		refused = true
-		if a.StatusCode != 503 || time.Since(began) > 3*time.Second {
+		if a.StatusCode != 503 || time.Since(began) > tooLong {
 			t.Errorf("a full disk: %d %s after %v", a.StatusCode, a.body, time.Since(began))
 		}
 		break

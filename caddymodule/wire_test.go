@@ -27,16 +27,21 @@ func dial(t *testing.T, base string) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	return &wire{t, conn, bufio.NewReader(conn)}
 }
 
 // say sends the text with its line ends as HTTP wants them.
 func (w *wire) say(text string) {
 	w.t.Helper()
-	if _, err := io.WriteString(w.conn, strings.ReplaceAll(text, "\n", "\r\n")); err != nil {
+	if err := w.send(text); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+func (w *wire) send(text string) error {
+	_, err := io.WriteString(w.conn, strings.ReplaceAll(text, "\n", "\r\n"))
+	return err
 }
 
 // hear reads one response, or says that the connection was closed instead.
@@ -52,12 +57,12 @@ func (w *wire) hear(method string) (answer, bool) {
 }
 
 // ask sends one request without a body on a connection of its own. Lines are
-// header lines.
+// header lines. Who has heard enough may answer before all of it is sent.
 func (g *gateway) ask(method, target string, lines ...string) answer {
 	g.t.Helper()
 	w := dial(g.t, g.app)
 	defer w.conn.Close()
-	w.say(method + " " + target + " HTTP/1.1\nHost: " + g.host() + "\nConnection: close\n" + strings.Join(append(lines, ""), "\n") + "\n")
+	_ = w.send(method + " " + target + " HTTP/1.1\nHost: " + g.host() + "\nConnection: close\n" + strings.Join(append(lines, ""), "\n") + "\n")
 	a, ok := w.hear(method)
 	if !ok {
 		// net/http closes without a word on what it can't read at all.
@@ -74,7 +79,7 @@ func h2c(t *testing.T) *http.Client {
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	return &http.Client{Transport: transport, Timeout: patience}
 }
 
 // overH2C does what get does, over HTTP/2.

@@ -2,7 +2,6 @@ package docs_test
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew"
+	"curfew.dev/curfew/internal/porttest"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -52,7 +52,7 @@ http://127.0.0.1:PORT {
 func startGateway(t *testing.T) string {
 	t.Helper()
 	ownDirectories(t)
-	port := freePort(t)
+	port := porttest.Keep(t, 1)[0]
 	text := strings.NewReplacer("ISSUER", tokentest.Start(t).URL, "DIR", t.TempDir(), "PORT", port).Replace(config)
 	if err := caddy.Load(adapt(t, "the test's Caddyfile", text), true); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func startGateway(t *testing.T) string {
 		}
 	})
 	url := "http://127.0.0.1:" + port
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for ask(t, url+"/readyz", "") != http.StatusOK {
 		if time.Now().After(deadline) {
 			t.Fatal("the gateway did not become ready")
@@ -121,18 +121,4 @@ func ownDirectories(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("XDG_DATA_HOME", home)
 	t.Setenv("XDG_CONFIG_HOME", home)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }

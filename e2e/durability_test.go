@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 )
 
 // TestAcknowledgedIsDurable ends the gateway in the middle of a flood of
@@ -26,7 +25,7 @@ func TestAcknowledgedIsDurable(t *testing.T) {
 			t.Parallel()
 			g := newGateway(t, newProvider(t), config{})
 			f := g.flood(t)
-			eventually(t, 20*time.Second, "some revocations are acknowledged", func() error {
+			eventually(t, patience, "some revocations are acknowledged", func() error {
 				if n := f.count(); n < 200 {
 					return fmt.Errorf("%d so far", n)
 				}

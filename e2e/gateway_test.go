@@ -58,7 +58,7 @@ func newGateway(t *testing.T, p *provider, c config) *gateway {
 		config: c, Issuer: p.Issuer, upstream: newUpstream(t), home: t.TempDir(), binary: binary, log: logFile(t, "caddy"),
 		App: freeAddress(t), API: freeAddress(t), Ops: freeAddress(t), Endpoint: freeAddress(t),
 		client: &http.Client{
-			Timeout:       20 * time.Second,
+			Timeout:       patience,
 			Transport:     &http.Transport{},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -132,7 +132,7 @@ func (g *gateway) start(t *testing.T) {
 // awaitReady waits until the gateway says that it can decide.
 func (g *gateway) awaitReady(t *testing.T) {
 	t.Helper()
-	eventually(t, 20*time.Second, "the gateway is ready", func() error {
+	eventually(t, patience, "the gateway is ready", func() error {
 		if !g.process.running() {
 			t.Fatalf("caddy has ended with %d", g.process.ProcessState.ExitCode())
 		}
@@ -232,6 +232,10 @@ func (g *gateway) exchange(r *http.Request) (answer, error) {
 	body, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header, body}, err
 }
+
+// patience is how long a test waits for what must come about. A machine that is
+// busy with other tests may take long, and nothing follows from that.
+const patience = time.Minute
 
 // eventually polls until there is no error any more.
 func eventually(t *testing.T, within time.Duration, what string, check func() error) {

@@ -148,7 +148,7 @@ func (s stream) ends(t *testing.T, want string) {
 		if how != want {
 			t.Errorf("the stream ended %s, want %s", how, want)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the stream goes on")
 	}
 }

@@ -47,6 +47,7 @@ func TestAccessLog(t *testing.T) {
 			g := newGateway(t, p, config{LogUser: logUser})
 			s := newBrowser(t, p, "alice", "laptop-of-alice").signIn(t, "web")
 			g.expect(t, admit, s, "/", "alice")
+			g.awaitRemembered(t)
 			g.explain(t, s)
 			r := g.cut(t, object{"target": g.target("sub", "alice"), "reason": "lost phone"})
 			g.expect(t, "signed-out", s, "/", "alice")

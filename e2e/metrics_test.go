@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -33,6 +34,18 @@ func (g *gateway) metric(t *testing.T, name, label string) float64 {
 	return sum
 }
 
+// awaitRemembered waits until a token that was verified is in the cache, which
+// takes it a little later.
+func (g *gateway) awaitRemembered(t *testing.T) {
+	t.Helper()
+	eventually(t, patience, "a token is remembered", func() error {
+		if g.metric(t, "curfew_token_cache_bytes", "") == 0 {
+			return errors.New("the cache is empty")
+		}
+		return nil
+	})
+}
+
 func (g *gateway) scrape(t *testing.T) string {
 	t.Helper()
 	a := g.do(t, newRequest(t, http.MethodGet, "http://"+g.Ops+"/metrics", nil))
@@ -57,6 +70,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for range 3 {
 		g.expect(t, admit, s, "/", "alice")
+		g.awaitRemembered(t)
 	}
 	g.expect(t, "step-up-required", s, "/billing", "alice at billing")
 	g.reloadsWell(t)

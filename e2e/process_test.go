@@ -46,7 +46,7 @@ func (p *process) signal(t *testing.T, s os.Signal) int {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		t.Errorf("%s does not end on %s", p.Path, s)
 		_ = p.Process.Signal(syscall.SIGKILL)
 		<-p.ended

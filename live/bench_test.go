@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,14 +69,16 @@ func BenchmarkContext(b *testing.B) {
 // BenchmarkCut is one cut among many live requests, of nobody who is there.
 func BenchmarkCut(b *testing.B) {
 	var g live.Registry
+	var served sync.WaitGroup
+	defer served.Wait()
 	release := make(chan struct{})
 	defer close(release)
 	for i := range 20_000 {
-		go func() {
+		served.Go(func() {
 			w := newRecorder()
 			_ = g.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil), live.Terms{Credential: credential(strconv.Itoa(i)), Judge: admits{}},
 				handler(func(http.ResponseWriter, *http.Request) error { <-release; return nil }))
-		}()
+		})
 	}
 	for g.Live(live.HTTP1) < 20_000 {
 		time.Sleep(time.Millisecond)

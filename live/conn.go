@@ -52,11 +52,11 @@ func (c *conn) Close() error {
 	c.closed = true
 	returned := c.q.returned
 	c.q.mu.Unlock()
-	if !again && c.q.isCut() && c.q.protocol == WebSocket {
+	if why := c.q.end.Load(); !again && why != nil && c.q.protocol == WebSocket {
 		c.writing.Lock() // a write under way ends at once, its deadline is past
 		if c.frames.between() {
 			_ = c.SetWriteDeadline(time.Now().Add(farewellTime))
-			_, _ = c.Conn.Write(closeFrame)
+			_, _ = c.Conn.Write(closeFrame(why.CloseCode))
 		}
 		c.writing.Unlock()
 	}

@@ -1,5 +1,8 @@
 package live
 
+// PoliteFor is opened to the tests.
+const PoliteFor = politeFor
+
 // Frames is opened to the tests.
 type Frames struct{ frames }
 

@@ -22,7 +22,7 @@ func (q *Request) farewell(why *Refusal) bool {
 		h.Set(http.TrailerPrefix+"Grpc-Message", closeReason)
 		return true
 	case q.frames != nil && q.frames.between():
-		_, err := q.ResponseWriter.Write(closeFrame)
+		_, err := q.ResponseWriter.Write(closeFrame(why.CloseCode))
 		return err == nil
 	}
 	return false

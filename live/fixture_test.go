@@ -71,6 +71,7 @@ type record struct {
 	mu      sync.Mutex
 	reasons []string
 	ended   []live.Protocol
+	late    bool // one ended too late for last words
 	overdue int
 }
 
@@ -80,10 +81,11 @@ func (o *record) Cut(reason string) {
 	o.reasons = append(o.reasons, reason)
 }
 
-func (o *record) Ended(p live.Protocol, _ time.Duration) {
+func (o *record) Ended(p live.Protocol, took time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ended = append(o.ended, p)
+	o.late = o.late || took >= live.PoliteFor
 }
 
 func (o *record) Overdue(live.Protocol, time.Duration) {
@@ -137,7 +139,7 @@ func client(t *testing.T, version int) *http.Client {
 	tr.Protocols.SetHTTP1(version == 1)
 	tr.Protocols.SetUnencryptedHTTP2(version == 2)
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+	return &http.Client{Transport: tr, Timeout: patience}
 }
 
 func (e *edge) request(t *testing.T, subject string, body io.Reader) *http.Request {
@@ -161,12 +163,35 @@ func (e *edge) awaitEntered(t *testing.T, n int) {
 	}
 }
 
+// inTime repeats what ends with last words until the handler has come back in
+// time for them: on a busy machine it may not, and then there are none.
+func inTime(t *testing.T, try func() *edge) {
+	t.Helper()
+	for range 20 {
+		if !try().tooLate() {
+			return
+		}
+	}
+	t.Error("the handler never came back in time")
+}
+
+// tooLate reports whether a handler that has returned was waited for in vain.
+func (e *edge) tooLate() bool {
+	e.record.mu.Lock()
+	defer e.record.mu.Unlock()
+	return e.record.late
+}
+
+// patience is how long a test waits for what must come about: more than a busy
+// machine takes for it.
+const patience = time.Minute
+
 func await[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing came")
 		panic("unreachable")
 	}

@@ -62,8 +62,16 @@ func (f *frames) begin() {
 	f.have = 0
 }
 
-// closeFrame says 1008, policy violation (RFC 6455 section 7.4.1). What
-// exactly happened is not for the stranger who may hold the connection.
-var closeFrame = append([]byte{0x88, byte(2 + len(closeReason)), 1008 >> 8, 1008 & 0xff}, closeReason...)
+const (
+	closeReason     = "session ended"
+	policyViolation = 1008 // RFC 6455 section 7.4.1
+)
 
-const closeReason = "session ended"
+// closeFrame says goodbye with a status code, zero being 1008. What exactly
+// happened is not for the stranger who may hold the connection.
+func closeFrame(code uint16) []byte {
+	if code == 0 {
+		code = policyViolation
+	}
+	return append([]byte{0x88, byte(2 + len(closeReason)), byte(code >> 8), byte(code)}, closeReason...)
+}

@@ -77,7 +77,7 @@ func isDone(ctx context.Context) bool {
 
 // Contexts that hang on it must cost no goroutine, and hear of its end.
 func TestLifetimeIsWaitedForWithoutGoroutines(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent()) // others' may be on their way out
 	parent, stop := context.WithCancel(t.Context())
 	defer stop()
 	l := &lifetime{Context: parent}
@@ -88,7 +88,7 @@ func TestLifetimeIsWaitedForWithoutGoroutines(t *testing.T) {
 		defer leave()
 		below = append(below, ctx)
 	}
-	if n := runtime.NumGoroutine(); n != before {
+	if n := runtime.NumGoroutine(); n > before {
 		t.Errorf("%d goroutines for 100 contexts", n-before)
 	}
 	l.end()

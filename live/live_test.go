@@ -238,6 +238,15 @@ func TestCutsWhatMatchesAndIsRefused(t *testing.T) {
 		if n := e.Count(of.target); n != of.want {
 			t.Errorf("%v: %d live, want %d", of.target.Members(), n, of.want)
 		}
+		matches, shown := of.target.Matcher(), 0
+		e.Each(of.target, func(c *revocation.Credential) {
+			if shown++; !matches(c) {
+				t.Errorf("%v: shows one of %s", of.target.Members(), c.Subject)
+			}
+		})
+		if shown != of.want {
+			t.Errorf("%v: %d shown, want %d", of.target.Members(), shown, of.want)
+		}
 		if n := e.Cut(of.target); n != 0 {
 			t.Errorf("%v: %d were cut though their judges admit them", of.target.Members(), n)
 		}
@@ -469,7 +478,7 @@ func TestNobodySlipsThrough(t *testing.T) {
 				_ = g.Serve(w, w.request(t), live.Terms{Credential: credential("alice"), Judge: v}, handler(func(_ http.ResponseWriter, r *http.Request) error {
 					select {
 					case <-r.Context().Done():
-					case <-time.After(5 * time.Second):
+					case <-time.After(patience):
 						t.Error("a request was missed")
 					}
 					return nil

@@ -61,6 +61,9 @@ type Refusal struct {
 	Reason string
 	// Status is the HTTP status of the refusal, and tells gRPC its own.
 	Status int
+	// CloseCode is that of a WebSocket's close frame (RFC 6455 section 7.4).
+	// Zero: 1008, policy violation.
+	CloseCode uint16
 	// Write answers a request whose response had not begun. Required.
 	Write func(http.ResponseWriter, *http.Request) error
 	// Note is called with every request that was cut once its handler has

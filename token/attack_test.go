@@ -121,17 +121,18 @@ func TestK4DotsAreCheap(t *testing.T) {
 		raw := strings.Repeat(".", size)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		began := time.Now()
+		took := time.Hour // at best: a busy machine may stop at any time
 		for range 10 {
+			began := time.Now()
 			_, err := f.verify(raw)
+			took = min(took, time.Since(began))
 			wantKind(t, err, Invalid)
 		}
-		took := time.Since(began) / 10
 		runtime.ReadMemStats(&after)
 		if used := (after.TotalAlloc - before.TotalAlloc) / 10; used > 64<<10 {
 			t.Errorf("%d dots cost %d bytes", size, used)
 		}
-		if took > 5*time.Millisecond { // the bound is 1 ms; the rest is for a busy machine
+		if took > 5*time.Millisecond { // the bound is 1 ms; the rest is for a slow machine
 			t.Errorf("%d dots took %v", size, took)
 		}
 	}

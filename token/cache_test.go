@@ -163,7 +163,7 @@ func TestCacheEndsWithItsLastUser(t *testing.T) {
 	ours := goleak.IgnoreCurrent()
 	c := newTestCache(t, 1<<20)
 	c.store.Wait()
-	for range 10 {
+	for range 100 {
 		runtime.GC() // frees the store, whose cleanup closes the cache
 		if goleak.Find(ours) == nil {
 			return

@@ -19,7 +19,7 @@ func TestCheck(t *testing.T) {
 	if status := exitStatus(t, p.Run()); status != 0 {
 		t.Fatalf("exit status %d\n%s%s", status, &p.stdout, &p.stderr)
 	}
-	if took := time.Since(began); took > 15*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 	lines := regexp.MustCompile(`(?m)^ok +[0-9.]+ ms  \S`).FindAllString(p.stdout.String(), -1)

@@ -79,7 +79,7 @@ func (d *device) lifetime() time.Duration {
 }
 
 const (
-	entryWithin = 6 * time.Second
+	entryWithin = 30 * time.Second
 	entryPause  = 500 * time.Millisecond
 )
 

@@ -39,7 +39,7 @@ func (g gateway) stop() error {
 	return nil
 }
 
-const readyWithin = 10 * time.Second
+const readyWithin = 30 * time.Second
 
 // awaitReady asks a gateway until it has read its ledger and fetched its keys.
 func awaitReady(ctx context.Context, client *http.Client, health string) error {

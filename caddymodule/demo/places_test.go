@@ -4,6 +4,8 @@ import (
 	"net"
 	"strconv"
 	"testing"
+
+	"curfew.dev/curfew/internal/porttest"
 )
 
 func TestPlacesDiffer(t *testing.T) {
@@ -30,7 +32,12 @@ func TestPlacesDiffer(t *testing.T) {
 
 // Where one of a row is taken, the others are released.
 func TestPlacesInUse(t *testing.T) {
-	first := freeBeforeTaken(t)
+	first := porttest.KeepRow(t, 2)
+	taken, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	if _, err := findPlaces(first); err == nil {
 		t.Fatal("a port that is in use was given away")
 	}
@@ -39,21 +46,4 @@ func TestPlacesInUse(t *testing.T) {
 		t.Fatalf("the port before it was not released: %v", err)
 	}
 	l.Close()
-}
-
-// freeBeforeTaken finds a free port whose successor is taken until the test ends.
-func freeBeforeTaken(t *testing.T) int {
-	t.Helper()
-	for {
-		taken, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { taken.Close() })
-		port := taken.Addr().(*net.TCPAddr).Port - 1
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			l.Close()
-			return port
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -13,10 +14,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/porttest"
 )
 
-// process is a demo that runs beside the test, with a home and a directory for
-// temporary files of its own.
+// process is a demo that runs beside the test, with a home, a directory for
+// temporary files and ports of its own.
 type process struct {
 	*exec.Cmd
 	home, temp     string
@@ -30,9 +33,9 @@ func newProcess(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{home: t.TempDir(), temp: t.TempDir()}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
-	p.Cmd = exec.CommandContext(ctx, binary, append([]string{"curfew", "demo"}, args...)...)
+	p.Cmd = exec.CommandContext(ctx, binary, append([]string{"curfew", "demo", "--port", fmt.Sprint(porttest.KeepRow(t, 7))}, args...)...)
 	p.Env = append(withoutXDG(os.Environ()), "HOME="+p.home, "TMPDIR="+p.temp)
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	return p
@@ -70,7 +73,7 @@ func (s *transcript) String() string {
 func (s *transcript) await(t *testing.T, pattern string) {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	for range 1000 {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		if re.MatchString(s.String()) {
 			return
 		}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"curfew.dev/curfew/internal/devidp"
+	"curfew.dev/curfew/internal/porttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,7 +45,7 @@ type running struct {
 // start serves a provider until the test ends. An empty config is filled in.
 func start(t *testing.T, config devidp.Config) *running {
 	t.Helper()
-	address := "127.0.0.1:0"
+	address := "127.0.0.1:" + porttest.Keep(t, 1)[0] // so that it is there for another start
 	if config.Issuer != "" {
 		address = config.Issuer[len("http://"):]
 	}
