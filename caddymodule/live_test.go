@@ -222,7 +222,7 @@ func TestCloseCode(t *testing.T) {
 			t.Errorf("a session that was signed out: %s", got)
 		}
 	}
-	g.options = append(g.options, "max_connection_age 1s")
+	g.options = append(g.options, "max_connection_age 3s")
 	g.loadStreaming("")
 	for _, open := range []func(*testing.T, *streaming, string, ...tokentest.Claims) *session{openWebSocket, openWebSocketOverHTTP2} {
 		if got := open(t, g, "bob").end(t); got != "1008" {
