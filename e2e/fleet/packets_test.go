@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -37,7 +38,9 @@ func newWire(t *testing.T, many int) wire {
 	if _, err := exec.LookPath("ip"); err != nil || os.Geteuid() != 0 {
 		missing(t, "run as root, with iproute2 installed: real packets are dropped in network namespaces")
 	}
-	w := wire{t, (os.Getpid() + int(wires.Add(1))) % 250}
+	w := wire{t: t}
+	for w.id = nextWire(); taken(w.router()); w.id = nextWire() { // by another run, or one that was killed
+	}
 	router := w.router()
 	w.namespace(router)
 	near, nearRouter := fmt.Sprint("cfn", w.id), fmt.Sprint("cfr", w.id)
@@ -75,6 +78,13 @@ func (w wire) exec(i int) []string { return []string{"ip", "netns", "exec", w.fa
 
 // address is the nth of a namespace of servers: its router has the first.
 func (w wire) address(i, n int) string { return w.network(8*(i+1) + n) }
+
+func nextWire() int { return (os.Getpid() + int(wires.Add(1))) % 250 }
+
+func taken(namespace string) bool {
+	_, err := os.Stat(filepath.Join("/run/netns", namespace))
+	return err == nil
+}
 
 func (w wire) namespace(name string) {
 	w.t.Helper()
