@@ -81,8 +81,8 @@ type end struct {
 	closed   bool
 	mail     []letter
 	said     []ledger.Heartbeat
-	creeping bool        // a failure is not noticed by following
-	moved    []time.Time // when it was asked for another way
+	creeping bool // a failure is not noticed by following
+	moved    int  // how often it was asked for another way
 }
 
 type letter struct {
@@ -361,10 +361,17 @@ func (e *end) Elsewhere() bool {
 	moves := false
 	e.set(func(e *end) {
 		if moves = !e.down; moves {
-			e.moved, e.stuck = append(e.moved, time.Now()), e.stuck && !e.detour
+			e.moved, e.stuck = e.moved+1, e.stuck && !e.detour
 		}
 	})
 	return moves
+}
+
+// moves is how often it was asked for another way.
+func (e *end) moves() int {
+	e.sea.mu.Lock()
+	defer e.sea.mu.Unlock()
+	return e.moved
 }
 
 func (e *end) Connection() ledger.Connection {

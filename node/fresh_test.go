@@ -362,7 +362,7 @@ func TestTheWayThatIsSilentIsLeft(t *testing.T) {
 		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
 		a, b := fleet[0], fleet[1]
 		time.Sleep(time.Hour)
-		if n := len(b.end().moved); n > 0 {
+		if n := b.end().moves(); n > 0 {
 			t.Fatalf("it moved %d times though ticks came", n)
 		}
 		b.end().set(func(e *end) { e.stuck, e.detour = true, true })
@@ -370,16 +370,16 @@ func TestTheWayThatIsSilentIsLeft(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			b.mustBe(t, node.Ready)
 		}
-		if n := len(b.end().moved); n != 1 {
+		if n := b.end().moves(); n != 1 {
 			t.Errorf("it moved %d times, want once", n)
 		}
-		b.end().set(func(e *end) { e.stuck, e.detour, e.moved = true, false, nil })
+		b.end().set(func(e *end) { e.stuck, e.detour, e.moved = true, false, 0 })
 		time.Sleep(time.Minute)
 		b.mustBe(t, node.Fenced)
-		if n := len(b.end().moved); n < 5 || n > 6 {
+		if n := b.end().moves(); n < 5 || n > 6 {
 			t.Errorf("it moved %d times in a minute, want every 10 s", n)
 		}
-		b.end().set(func(e *end) { e.stuck, e.moved = false, nil })
+		b.end().set(func(e *end) { e.stuck, e.moved = false, 0 })
 		time.Sleep(5 * time.Second)
 		b.mustBe(t, node.Ready)
 		b.down(true)
@@ -387,7 +387,7 @@ func TestTheWayThatIsSilentIsLeft(t *testing.T) {
 		b.down(false)
 		b.end().set(func(e *end) { e.stuck, e.detour = true, true })
 		time.Sleep(15 * time.Second)
-		if n := len(b.end().moved); n != 1 {
+		if n := b.end().moves(); n != 1 {
 			t.Errorf("it moved %d times, want once", n)
 		}
 		a.mustBe(t, node.Ready)

@@ -3,13 +3,20 @@
 package fleet
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 )
 
 // F-18: a gateway has less memory than its index needs. The limit is a soft one:
-// it gets slower, may take no more writes itself, and forgets nothing. (A hard
-// limit ends the process, which is a kill -9: see the restarts.)
+// it gets slower, may take no more writes itself, and forgets nothing.
 func TestLittleMemory(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, nil, 2, func(g *gateway) {
@@ -28,4 +35,83 @@ func TestLittleMemory(t *testing.T) {
 	t.Logf("with a limit, a write is answered with %d", w.status)
 	t.Logf("resident: %d MB without a limit, %d MB with one", resident(t, f.gateways[0]), resident(t, f.gateways[1]))
 	f.judge()
+}
+
+// F-18 with the limit of a container, which ends a process that needs more. Caddy
+// reads it, so that a gateway refuses new records before. (What is ended all the
+// same is as by a kill -9: see the restarts.)
+func TestHardMemoryLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 112 << 20
+	group := newMemoryGroup(t, limit)
+	f := newFleet(t, nil, 2, func(g *gateway) {
+		if g.Name == "edge-2" {
+			g.wrap = group.wrap
+		}
+	})
+	free, limited := f.gateways[0], f.gateways[1]
+	f.load(crowd("person", 3), 20*time.Millisecond, f.gateways...)
+	full := false
+	for round := 0; round < pick(1, 60) && !full; round++ {
+		f.importNew(free, fmt.Sprint("absent-", round), pick(10_000, 50_000))
+		for _, who := range crowd(fmt.Sprint("revoked-", round), 2) {
+			f.mustRevoke(free, who, "wait", "8s")
+		}
+		w, _ := f.revoke(limited, fmt.Sprint("one more ", round))
+		if full = w.status == http.StatusInsufficientStorage; full {
+			t.Logf("after %d imports: %s", round+1, w.problem)
+		}
+		if !limited.process.running() {
+			t.Fatalf("%s was ended, before it refused a record", limited.Name)
+		}
+	}
+	if !full && pick(0, 1) == 1 {
+		t.Error("it never had too little memory")
+	}
+	t.Logf("resident: %d MB of %d", resident(t, limited), limit>>20)
+	f.judge()
+}
+
+// importNew revokes people whom nobody else has revoked.
+func (f *fleet) importNew(g *gateway, name string, n int) {
+	f.t.Helper()
+	a, err := g.call(context.Background(), importer, http.MethodPost, "/v1/revocations/import", f.lines(name, n), "Content-Type", "application/x-ndjson")
+	if err != nil || a.status != http.StatusOK || bytes.Count(a.body, []byte(`"status":201`)) != n {
+		f.t.Fatalf("importing: %v %d", err, a.status)
+	}
+}
+
+// memoryGroup is a control group for the memory of one process.
+type memoryGroup struct{ dir, file string }
+
+func newMemoryGroup(t *testing.T, limit int) memoryGroup {
+	t.Helper()
+	name := fmt.Sprint("curfew-", os.Getpid())
+	for _, g := range []memoryGroup{
+		{filepath.Join("/sys/fs/cgroup/memory", name), "memory.limit_in_bytes"},
+		{filepath.Join("/sys/fs/cgroup", name), "memory.max"},
+	} {
+		if os.Mkdir(g.dir, 0o755) != nil {
+			continue
+		}
+		t.Cleanup(func() {
+			eventually(t, patience, "the control group is empty", func() error { return os.Remove(g.dir) })
+		})
+		if g.set(limit) == nil {
+			return g
+		}
+	}
+	t.Skip("needs control groups for memory, and the right to make one")
+	return memoryGroup{}
+}
+
+func (g memoryGroup) set(limit int) error {
+	return os.WriteFile(filepath.Join(g.dir, g.file), []byte(strconv.Itoa(limit)), 0o644)
+}
+
+// wrap has a command run in the group from its beginning.
+func (g memoryGroup) wrap(c *exec.Cmd) *exec.Cmd {
+	inside := exec.Command("sh", append([]string{"-c", `echo $$ > "$0"/cgroup.procs && exec "$@"`, g.dir}, c.Args...)...)
+	inside.Dir, inside.Env = c.Dir, c.Env
+	return inside
 }
