@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -494,5 +495,31 @@ func TestNobodySlipsThrough(t *testing.T) {
 	}
 	if n := g.Live(live.HTTP1); n != 0 {
 		t.Errorf("%d are still live", n)
+	}
+}
+
+// F-25: a handler that panics leaves nothing behind, whether its request was cut
+// or not, and the panic is the server's to deal with.
+func TestPanicsPassThrough(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		var g live.Registry
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		terms := live.Terms{Credential: credential("alice"), Judge: &verdicts{because: map[live.Cause]string{live.Stopping: "stopping"}}}
+		func() {
+			defer func() {
+				if p := recover(); p != "boom" {
+					t.Errorf("cut %v: it panicked with %v", cut, p)
+				}
+			}()
+			_ = g.Serve(httptest.NewRecorder(), r, terms, handler(func(http.ResponseWriter, *http.Request) error {
+				if cut && g.CutAll(live.Stopping) != 1 {
+					t.Error("it was not cut")
+				}
+				panic("boom")
+			}))
+		}()
+		if n := g.Count(alice()); n != 0 {
+			t.Errorf("cut %v: %d are live", cut, n)
+		}
 	}
 }
