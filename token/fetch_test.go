@@ -27,9 +27,7 @@ func TestFetchOverLoopback(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); s.Run(ctx) }()
-	if !s.refresh(t.Context()) {
-		t.Fatal("no fetch")
-	}
+	s.refresh(t.Context()) // unless the first fetch is over already
 	if !s.Ready(time.Now(), time.Minute) {
 		t.Error("not ready")
 	}

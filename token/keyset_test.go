@@ -414,6 +414,34 @@ func TestF13Rotation(t *testing.T) {
 	})
 }
 
+// unknown is an observer that does something when a token's key is not known.
+type unknown struct {
+	deaf
+	then func()
+}
+
+func (u unknown) UnknownKey() { u.then() }
+
+// A fetch that ends just when a token's key was looked for in vain has it, though
+// it is too early for another one.
+func TestAKeyThatHasJustCome(t *testing.T) {
+	i := tokentest.New(t, issuerURL)
+	observer := &unknown{}
+	s := NewKeySet(i.URL, KeySetOptions{Transport: i.Transport(), Observer: observer})
+	fetch := func() {
+		if err := s.fetch(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	fetch()
+	i.Rotate(tokentest.NewKey(t, "key-2", "ES256"))
+	observer.then = fetch
+	v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, s}}})
+	if _, _, err := v.Verify(t.Context(), i.Sign(i.Claims(api, time.Now())), time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestF13KeyReplacedUnderItsKid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, nil, nil)

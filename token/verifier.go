@@ -201,7 +201,15 @@ func (i *issuer) hasKey(ctx context.Context, h header) bool {
 		return true
 	}
 	i.keys.observer.UnknownKey()
-	return i.keys.refresh(ctx) && i.named(h) != nil
+	return i.replaced(ctx, h, nil)
+}
+
+// replaced asks the issuer whether the header names another key now than the one
+// that was tried. Though it was asked a moment ago, its answer may have come since
+// that one was looked up.
+func (i *issuer) replaced(ctx context.Context, h header, tried *key) bool {
+	i.keys.refresh(ctx)
+	return i.named(h) != tried
 }
 
 // named is the key that a header names; nil if the issuer publishes none.
@@ -218,7 +226,7 @@ func (i *issuer) recall(ctx context.Context, c *compact) (k *key, known bool) {
 	case signed:
 		return k, true
 	}
-	return nil, !i.keys.refresh(ctx) || i.named(c.header) == k
+	return nil, !i.replaced(ctx, c.header, k)
 }
 
 // VerifySignature implements [oidc.KeySet].
@@ -231,9 +239,10 @@ func (i *issuer) VerifySignature(ctx context.Context, raw string) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	payload := i.try(s, jws)
-	if payload == nil && i.keys.refresh(ctx) {
-		payload = i.try(s, jws)
+	k := i.named(s.header)
+	payload := i.try(s, jws, k)
+	if payload == nil && i.replaced(ctx, s.header, k) {
+		payload = i.try(s, jws, i.named(s.header))
 	}
 	return payload, s.err
 }
@@ -243,10 +252,9 @@ var (
 	errSignature  error = invalid("its signature is wrong")
 )
 
-// try checks the signature with the key that the header names, and notes the
+// try checks the signature with a key, nil where there is none, and notes the
 // outcome.
-func (i *issuer) try(s *signing, jws *jose.JSONWebSignature) []byte {
-	k := i.named(s.header)
+func (i *issuer) try(s *signing, jws *jose.JSONWebSignature, k *key) []byte {
 	if k == nil {
 		s.err = errUnknownKey
 		return nil
