@@ -176,7 +176,7 @@ func TestTwoTrimAtOnce(t *testing.T) {
 	var more func()
 	once(&o, "forward", func() { more() })
 	a, b := join(t, o), join(t, fleetOptions(t, c, "b"))
-	a.write("one")
+	b.reaches(a.write("one"))
 	for range 3 {
 		if err := a.tick(); err != nil {
 			t.Fatal(err)
