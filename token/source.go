@@ -16,8 +16,11 @@ type Source struct {
 // header.
 type Sources []Source
 
-// errMissing is the answer on public routes too, so it is made once.
-var errMissing = &Error{Missing, "there is no credential"}
+// The answers on public routes too, so they are made once.
+var (
+	errMissing = &Error{Missing, "there is no credential"}
+	errForeign = &Error{Missing, "a cookie is no credential for this request without a same-origin Origin or Sec-Fetch-Site"}
+)
 
 // Extract returns the one token of a request and where it was. Errors are of
 // type *[Error]: Missing; Ambiguous, where there is more than one; Invalid,
@@ -28,7 +31,7 @@ func (s Sources) Extract(r *http.Request) (raw string, from Source, err error) {
 		return raw, Source{}, err
 	}
 	for _, source := range s {
-		found, err := source.extract(r)
+		found, err := source.find(r)
 		switch {
 		case err == errMissing:
 		case err != nil:
@@ -39,21 +42,21 @@ func (s Sources) Extract(r *http.Request) (raw string, from Source, err error) {
 			raw, from = found, source
 		}
 	}
-	if raw == "" {
+	switch {
+	case raw == "":
 		return "", Source{}, errMissing
+	case from.Cookie != "" && changesState(r) && !fromOwnPage(r):
+		// Only now: beside another credential it is one too many all the same.
+		return "", Source{}, errForeign
 	}
 	return raw, from, nil
 }
 
-func (s Source) extract(r *http.Request) (string, error) {
+func (s Source) find(r *http.Request) (string, error) {
 	if s.Cookie == "" {
 		return bearer(r.Header["Authorization"])
 	}
-	raw, err := cookie(r.Header["Cookie"], s.Cookie)
-	if err == nil && changesState(r) && !fromOwnPage(r) {
-		return "", &Error{Missing, "a cookie is no credential for this request without a same-origin Origin or Sec-Fetch-Site"}
-	}
-	return raw, err
+	return cookie(r.Header["Cookie"], s.Cookie)
 }
 
 // bearer reads RFC 6750, 2.1. Other schemes are not ours to judge, except DPoP:
