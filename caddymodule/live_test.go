@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +209,29 @@ func TestConnectionsEndInTime(t *testing.T) {
 			}
 			g.awaitNoneLive()
 			g.expectMetric(fmt.Sprintf("curfew_live_requests_cut_total{reason=%q} 1", c.reason))
+		})
+	}
+}
+
+// Whatever was cut says so in the access log, and why.
+func TestCutsAreLogged(t *testing.T) {
+	g := startStreaming(t, "")
+	g.logTo = filepath.Join(t.TempDir(), "log.json")
+	g.loadStreaming("log")
+	for _, p := range protocols {
+		alice := strings.ReplaceAll("alice "+p.name, " ", "-")
+		s := p.open(t, g, alice)
+		receipt := g.revoke(map[string]string{"iss": g.issuer.URL, "sub": alice})
+		s.end(t)
+		s.close()
+		said := fmt.Sprintf(`"curfew":{"decision":"cut","reason":"signed-out","policy":"default","issuer":%q,"client":"web","revocation_id":%q`, g.issuer.URL, receipt["id"])
+		eventually(t, p.name+" is logged as cut", func() bool {
+			for line := range strings.Lines(readFile(t, g.logTo)) {
+				if strings.Contains(line, "http.log.access") && strings.Contains(line, said) {
+					return true
+				}
+			}
+			return false
 		})
 	}
 }

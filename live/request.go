@@ -182,12 +182,16 @@ func (q *Request) leave(err *error) {
 	if !open {
 		q.over()
 	}
-	if end := q.end.Load(); end != nil && q.conn == nil {
+	end := q.end.Load()
+	if end == nil {
+		return
+	}
+	if end.Note != nil {
+		end.Note(q.request)
+	}
+	if q.conn == nil { // a hijacked connection has its own last words
 		if p := recover(); p != nil && p != http.ErrAbortHandler {
 			panic(p)
-		}
-		if end.Note != nil {
-			end.Note(q.request)
 		}
 		*err = q.conclude(end.Refusal, severed)
 	}
