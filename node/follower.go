@@ -39,6 +39,7 @@ func newFollower(n *Node, l ledger.Shared) *follower {
 	f := &follower{node: n, log: l, wake: make(chan struct{}, 1)}
 	f.acks = newAcknowledging(n.ID(), l.Acknowledge)
 	f.cuts = newCutting(n.cut, f.passed)
+	f.enforced.pass(n.Applied()) // of the replica; nothing is live before the node is ready
 	return f
 }
 

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"curfew.dev/curfew/ledger"
@@ -132,7 +134,7 @@ func (f *follower) together(ref revocation.Ref, here NodeReceipt, e *enforcement
 	switch {
 	case s.pending || !known:
 		out.State = "pending"
-	case len(s.roster.members)+1 < own.Expect:
+	case s.known(here.Node) < own.Expect:
 		out.State = "partial"
 	}
 	return out
@@ -145,8 +147,25 @@ type standing struct {
 	pending bool
 }
 
+// known is how many nodes there are, this one included, however often they were
+// restarted.
+func (s *standing) known(self string) int {
+	names := map[string]bool{nameOf(self): true}
+	for _, m := range s.roster.members {
+		names[nameOf(m.node)] = true
+	}
+	for _, line := range s.nodes {
+		names[nameOf(line.Node)] = true
+	}
+	return len(names)
+}
+
+// nameOf is the node_name of an instance.
+func nameOf(node string) string { return node[:max(0, strings.LastIndexByte(node, '/'))] }
+
 // standing judges the roster of an entry, which is that of when it was applied
-// or, where that is not known, the one of now.
+// or, where that is not known, the one of now; and names those who came later and
+// enforce it.
 func (f *follower) standing(pos revocation.Position, item uint16, e *enforcement, answers map[string]ledger.Answer) standing {
 	now := f.node.cfg.Now()
 	of := e.roster
@@ -172,6 +191,14 @@ func (f *follower) standing(pos revocation.Position, item uint16, e *enforcement
 			line.State = "fenced"
 		}
 		out.nodes = append(out.nodes, line)
+	}
+	for _, m := range f.node.peers.rosterAt(now).members {
+		if slices.ContainsFunc(of.members, func(o member) bool { return o.node == m.node }) {
+			continue
+		}
+		if since, enforces := f.node.peers.since(m.node, pos); enforces {
+			out.nodes = append(out.nodes, NodeReceipt{Node: m.node, State: "enforced", EnforcedAt: notBefore(since)})
+		}
 	}
 	return out
 }

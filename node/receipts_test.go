@@ -230,6 +230,38 @@ func TestDurability(t *testing.T) {
 	})
 }
 
+// A receipt that lacked nodes is complete once they are back and enforce the
+// record; one that was restarted does not count for another.
+func TestPartialUntilAllAreBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSea()
+		three := node.Settings{Expect: 3, MaxStaleness: 10 * time.Second}
+		fleet := afloat(t, s, three, three, three)
+		a, b, c := fleet[0], fleet[1], fleet[2]
+		c.down(true)
+		time.Sleep(15 * time.Second)
+		w, got := awaited(t, a, "alice", 2*time.Second)
+		if got.State != "partial" {
+			t.Errorf("while c is away: %+v", got)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b.start(t)
+		time.Sleep(5 * time.Second)
+		if got := a.enforcement(t, w); got.State != "partial" || fmt.Sprint(states(got)) != "[a/1 enforced b/1 enforced b/2 enforced]" {
+			t.Errorf("when b was restarted: %+v", got)
+		}
+		c.down(false)
+		time.Sleep(5 * time.Second)
+		for _, g := range fleet {
+			if got := g.enforcement(t, w); got.State != "enforced" || len(got.Nodes) < 3 {
+				t.Errorf("%s, when c is back: %+v", g.ID(), got)
+			}
+		}
+	})
+}
+
 // A writer whose clock is wrong says so and writes nothing.
 func TestWrongClocksDoNotWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
