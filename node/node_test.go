@@ -251,3 +251,35 @@ func TestIntegrityFailureWhileRunning(t *testing.T) {
 		t.Error("nobody was told")
 	}
 }
+
+// listening is an observer that keeps the errors of appends.
+type listening struct{ failed []error }
+
+func (o *listening) Appended(_ time.Duration, err error) {
+	if err != nil {
+		o.failed = append(o.failed, err)
+	}
+}
+func (*listening) Enforced(string, time.Duration) {}
+func (*listening) Changed(node.State, error)      {}
+
+// A key that a caller used twice is no failure of the ledger.
+func TestAReusedKeyIsTheCallersMistake(t *testing.T) {
+	o := new(listening)
+	n := node.New(node.Config{Open: inDir(t.TempDir(), local.Start), Observer: o})
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	await(t, n, node.Ready)
+	key := ledger.Idempotency{Key: [32]byte{1}, Request: [32]byte{1}, Expires: time.Now().Add(time.Hour)}
+	for _, want := range []error{nil, ledger.ErrKeyReused} {
+		if _, err := n.Submit(t.Context(), []revocation.Record{cutOf("alice")}, key); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		key.Request[0]++
+	}
+	if len(o.failed) > 0 {
+		t.Errorf("failures of the ledger: %v", o.failed)
+	}
+}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,7 +30,9 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 	f := n.follower.Load()
 	started := n.cfg.Now()
 	pos, replayed, err := l.Append(ctx, records, key)
-	n.cfg.Observer.Appended(n.cfg.Now().Sub(started), err)
+	if !errors.Is(err, ledger.ErrKeyReused) { // the caller's mistake
+		n.cfg.Observer.Appended(n.cfg.Now().Sub(started), err)
+	}
 	if err != nil {
 		// An answer may be so late that the node has another ledger by now.
 		if integrity := l.Err(); integrity != nil && n.hasOpen(l) {
