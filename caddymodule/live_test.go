@@ -215,18 +215,20 @@ func TestConnectionsEndInTime(t *testing.T) {
 
 // Whatever was cut says so in the access log, and why.
 func TestCutsAreLogged(t *testing.T) {
-	g := startStreaming(t, "")
-	g.logTo = filepath.Join(t.TempDir(), "log.json")
-	g.loadStreaming("log")
+	logs := filepath.Join(t.TempDir(), "log.json")
+	g := startStreaming(t, "log {\n\t\toutput file "+logs+"\n\t}")
 	for _, p := range protocols {
 		alice := strings.ReplaceAll("alice "+p.name, " ", "-")
 		s := p.open(t, g, alice)
+		if err := s.alive(); err != nil {
+			t.Fatalf("%s does not work: %v", p.name, err)
+		}
 		receipt := g.revoke(map[string]string{"iss": g.issuer.URL, "sub": alice})
 		s.end(t)
 		s.close()
 		said := fmt.Sprintf(`"curfew":{"decision":"cut","reason":"signed-out","policy":"default","issuer":%q,"client":"web","revocation_id":%q`, g.issuer.URL, receipt["id"])
 		eventually(t, p.name+" is logged as cut", func() bool {
-			for line := range strings.Lines(readFile(t, g.logTo)) {
+			for line := range strings.Lines(readFile(t, logs)) {
 				if strings.Contains(line, "http.log.access") && strings.Contains(line, said) {
 					return true
 				}
@@ -238,21 +240,28 @@ func TestCutsAreLogged(t *testing.T) {
 
 // A configured close code says that the session has ended, and nothing else.
 func TestCloseCode(t *testing.T) {
-	g := startStreaming(t, "", "websocket_close_code 4401")
-	one, two := openWebSocket(t, g, "alice"), openWebSocketOverHTTP2(t, g, "alice")
-	g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "alice"})
-	for _, ws := range []*session{one, two} {
-		if got := ws.end(t); got != "4401" {
-			t.Errorf("a session that was signed out: %s", got)
+	open := []func(*testing.T, *streaming, string, ...tokentest.Claims) *session{openWebSocket, openWebSocketOverHTTP2, openWebSocketOverHTTP3}
+	t.Run("signed out", func(t *testing.T) {
+		g := startStreaming(t, "", "websocket_close_code 4401")
+		var sessions []*session
+		for _, o := range open {
+			sessions = append(sessions, o(t, g, "alice"))
 		}
-	}
-	g.options = append(g.options, "max_connection_age 3s")
-	g.loadStreaming("")
-	for _, open := range []func(*testing.T, *streaming, string, ...tokentest.Claims) *session{openWebSocket, openWebSocketOverHTTP2} {
-		if got := open(t, g, "bob").end(t); got != "1008" {
-			t.Errorf("one that has lasted long enough: %s", got)
+		g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "alice"})
+		for _, s := range sessions {
+			if got := s.end(t); got != "4401" {
+				t.Error(got)
+			}
 		}
-	}
+	})
+	t.Run("old", func(t *testing.T) {
+		g := startStreaming(t, "", "websocket_close_code 4401", "max_connection_age 3s")
+		for _, o := range open {
+			if got := o(t, g, "alice").end(t); got != "1008" {
+				t.Error(got)
+			}
+		}
+	})
 }
 
 // preview counts the live requests of a user.
