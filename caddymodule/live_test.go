@@ -216,7 +216,7 @@ func TestConnectionsEndInTime(t *testing.T) {
 // Whatever was cut says so in the access log, and why.
 func TestCutsAreLogged(t *testing.T) {
 	logs := filepath.Join(t.TempDir(), "log.json")
-	g := startStreaming(t, "log {\n\t\toutput file "+logs+"\n\t}")
+	g := startStreaming(t, "log {\n\t\toutput file "+logs+" {\n\t\t\troll_disabled\n\t\t}\n\t}")
 	for _, p := range protocols {
 		alice := strings.ReplaceAll("alice "+p.name, " ", "-")
 		s := p.open(t, g, alice)
