@@ -39,8 +39,9 @@ type heart struct {
 // node is, ticks, fences at the deadline.
 func (f *follower) beat(ctx context.Context, fail context.CancelCauseFunc) {
 	h := heart{follower: f, expired: f.node.cfg.Now()}
-	timer := time.AfterFunc(0, f.hurry)
+	timer := time.AfterFunc(time.Hour, f.hurry)
 	defer timer.Stop()
+	f.hurry()
 	for {
 		select {
 		case <-ctx.Done():
@@ -51,7 +52,11 @@ func (f *follower) beat(ctx context.Context, fail context.CancelCauseFunc) {
 			fail(err)
 			return
 		}
-		timer.Reset(max(0, h.once(ctx).Sub(f.node.cfg.Now())))
+		if wait := h.once(ctx).Sub(f.node.cfg.Now()); wait > 0 {
+			timer.Reset(wait)
+		} else {
+			f.hurry()
+		}
 	}
 }
 
