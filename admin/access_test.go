@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -87,6 +88,41 @@ func TestOtherContentTypes(t *testing.T) {
 		g.with("Content-Type", ct).post("/v1/revocations", alice()).want(415, "unsupported-media-type")
 	}
 	g.post("/v1/revocations/import", alice()).want(415, "unsupported-media-type")
+	for _, ct := range []string{"application/JSON; charset=utf-8", "APPLICATION/json"} {
+		g.with("Content-Type", ct).post("/v1/revocations", alice()).want(201)
+	}
+	for _, ct := range []string{"application/jsonl", "application/ndjson", "application/X-NDJSON; charset=UTF-8"} {
+		g.with("Content-Type", ct).post("/v1/revocations/import", alice()).want(200)
+	}
+}
+
+// HEAD answers like GET, without a body and without a stream.
+func TestHead(t *testing.T) {
+	g := newGateway(t)
+	server := httptest.NewServer(g)
+	defer server.Close()
+	for path, want := range map[string]struct {
+		token  string
+		status int
+		media  string
+	}{
+		"/v1/nodes":                 {readToken, 200, "application/json"},
+		"/v1/events":                {readToken, 200, "text/event-stream"},
+		"/openapi.json":             {"", 200, "application/json"},
+		"/v1/revocations/rev_1.1.0": {readToken, 200, "application/json"},
+		"/v1/revocations/rev_1.9.0": {readToken, 404, "application/problem+json"},
+	} {
+		r, _ := http.NewRequestWithContext(t.Context(), "HEAD", server.URL+path, nil)
+		r.Header.Set("Authorization", "Bearer "+want.token)
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if media := answer.Header.Get("Content-Type"); answer.StatusCode != want.status || media != want.media {
+			t.Errorf("HEAD %s: %d %s, want %d %s", path, answer.StatusCode, media, want.status, want.media)
+		}
+	}
 }
 
 // T2: routes are exact, and refusals are problems.
@@ -106,11 +142,11 @@ func TestT2RoutesAreExact(t *testing.T) {
 		g.post(path, alice()).want(404, "not-found")
 	}
 	for path, allow := range map[string]string{
-		"/v1/revocations": "POST", "/v1/revocations/" + id: "GET", "/v1/blocks/search": "POST", "/v1/blocks/blk_1.2.0": "DELETE",
-		"/v1/nodes": "GET", "/v1/events": "GET", "/openapi.json": "GET",
+		"/v1/revocations": "POST", "/v1/revocations/" + id: "GET, HEAD", "/v1/blocks/search": "POST", "/v1/blocks/blk_1.2.0": "DELETE",
+		"/v1/nodes": "GET, HEAD", "/v1/events": "GET, HEAD", "/openapi.json": "GET, HEAD",
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "get", "X"} {
-			if method == allow {
+			if slices.Contains(strings.Split(allow, ", "), method) {
 				continue
 			}
 			r := g.request("GET", path, "")

@@ -42,30 +42,58 @@ func (a *api) events(c *call, _ *eventsInput) (*stream, *Problem) {
 		return nil, refused
 	}
 	f := &feed{api: a, log: l, after: from, out: c.writer, control: http.NewResponseController(c.writer)}
-	return streamOf(func() { f.run(c.request.Context()) }), nil
+	return streamOf(func() {
+		f.begin()
+		if c.request.Method != http.MethodHead {
+			f.run(c.request.Context())
+		}
+	}), nil
 }
 
-// resume is the position to go on from: one that this ledger has. A position
-// past a trim, ahead of the ledger, or of another one would leave a hole that
-// the listener can't see.
+// resume is the position to go on from: one that this ledger has, or zero for
+// one from before its beginning. A position past a trim, ahead of the ledger, or
+// of another one would leave a hole that the listener can't see. Empty is none.
 func resume(c *call, l ledger.Ledger) (revocation.Position, *Problem) {
 	head := l.Head().Position
 	values := c.request.Header.Values("Last-Event-ID")
-	if len(values) == 0 {
+	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		return head, nil
 	}
-	gone := positionGone.because("search for what stands now, then listen without Last-Event-ID")
 	after, err := revocation.ParsePosition(values[0])
-	if err != nil || len(values) > 1 || after.Compare(head) > 0 {
+	if err != nil || len(values) > 1 {
+		return head, invalidRequest.because("Last-Event-ID is one header: the id of an event, such as %s", head)
+	}
+	gone := positionGone.because("search for what stands now, then listen without Last-Event-ID")
+	if after.Compare(head) > 0 {
 		return head, gone
 	}
 	switch _, err := l.Get(c.request.Context(), revocation.Ref{Position: after}); {
-	case errors.Is(err, ledger.ErrNotFound):
-		return head, gone
-	case err != nil:
+	case err == nil:
+		return after, nil
+	case !errors.Is(err, ledger.ErrNotFound):
 		return head, readProblem(err)
 	}
-	return after, nil
+	switch begins, err := beginsAfter(c.request.Context(), l, after); {
+	case err != nil:
+		return head, readProblem(err)
+	case !begins:
+		return head, gone
+	}
+	return revocation.Position{}, nil
+}
+
+// beginsAfter reports whether a position is before the whole of a ledger of
+// which nothing was trimmed: its first entry is the genesis of that epoch.
+func beginsAfter(ctx context.Context, l ledger.Ledger, after revocation.Position) (bool, error) {
+	begins := false
+	err := l.Read(ctx, revocation.Position{}, func(e revocation.Entry) error {
+		begins = e.Position.Epoch == after.Epoch && e.Position.Compare(after) > 0 && e.Records[0].Type == revocation.Genesis
+		return errBatchFull
+	})
+	if err != nil && !errors.Is(err, errBatchFull) {
+		return false, err
+	}
+	return begins, nil
 }
 
 // feed is one listener's stream.
@@ -77,15 +105,23 @@ type feed struct {
 	control *http.ResponseController
 }
 
-// run returns when the listener goes, the handler or the node ends, or the
-// ledger can't be read.
-func (f *feed) run(ctx context.Context) {
+func (f *feed) begin() {
 	h := f.out.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	f.out.WriteHeader(http.StatusOK)
-	// An id without data is no event, but says where to resume from.
-	if f.send(fmt.Appendf(nil, "id: %s\n\n", f.after)) != nil {
+}
+
+// run returns when the listener goes, the handler or the node ends, or the
+// ledger can't be read.
+func (f *feed) run(ctx context.Context) {
+	// An id without data is no event, but says where to resume from: who is cut
+	// off before the first event misses none either.
+	var first []byte
+	if f.after != (revocation.Position{}) {
+		first = fmt.Appendf(nil, "id: %s\n\n", f.after)
+	}
+	if f.send(first) != nil {
 		return
 	}
 	look := time.NewTicker(lookEvery)
@@ -158,8 +194,9 @@ func (f *feed) forward(ctx context.Context) (more bool, err error) {
 	return more, f.send(batch.Bytes())
 }
 
-// write puts an entry into a batch. Its last event carries the id: who loses
-// the stream within an entry gets all of it again.
+// write puts an entry into a batch. Only its last event carries the id, for an
+// id is a position, and a position an entry: who loses the stream within one
+// gets all of it again, and none of it is missed.
 func (f *feed) write(batch *bytes.Buffer, e revocation.Entry) error {
 	for i := range e.Records {
 		r := &e.Records[i]

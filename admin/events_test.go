@@ -140,8 +140,67 @@ func TestEventsOfALongHistory(t *testing.T) {
 
 func TestPositionsThatAreGone(t *testing.T) {
 	g := newGateway(t)
-	for _, after := range []string{"1.2", "1.9999", "2.1", "0.1", "0.0", "9.9", "x", "1", "1.01", "-1.1", "1.1.0"} {
+	for _, after := range []string{"1.2", "1.9999", "2.1", "2.0", "0.1", "0.0", "9.9"} {
 		g.with("Last-Event-ID", after).do("GET", "/v1/events", "").want(410, "position-gone")
+	}
+	for _, after := range []string{"x", "1", "1.01", "-1.1", "1.1.0", " "} {
+		g.with("Last-Event-ID", after).do("GET", "/v1/events", "").want(400, "invalid-request")
+	}
+	r := g.request("GET", "/v1/events", "")
+	r.Header["Last-Event-Id"] = []string{"1.1", "1.1"}
+	g.send(r).want(400, "invalid-request")
+}
+
+// Nothing was lost before the beginning, so a listener can go on from there.
+func TestEventsFromTheBeginning(t *testing.T) {
+	g := newGateway(t)
+	server := httptest.NewServer(g)
+	defer server.Close()
+	g.post("/v1/revocations", alice()).want(201)
+	l := g.listen(server, "1.0")
+	defer l.close()
+	l.want("1.2", "revocation", "rev_1.2.0") // the genesis signed nobody out
+}
+
+// An empty Last-Event-ID is none.
+func TestEventsFromNowOn(t *testing.T) {
+	g := newGateway(t)
+	g.post("/v1/revocations", alice()).want(201)
+	r := g.request("GET", "/v1/events", "")
+	r.Header["Last-Event-Id"] = []string{""}
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	if got := g.send(r.WithContext(ctx)).want(200).Body.String(); got != "id: 1.2\n\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// first is a ledger that begins with one entry.
+type first struct {
+	quiet
+	revocation.Entry
+}
+
+func (f first) Read(_ context.Context, _ revocation.Position, yield func(revocation.Entry) error) error {
+	return yield(f.Entry)
+}
+
+// Before what is left of a trimmed ledger, or of a later epoch, there was more.
+func TestBeginsAfter(t *testing.T) {
+	for name, tt := range map[string]struct {
+		after revocation.Position
+		begin revocation.Type
+		want  bool
+	}{
+		"before the genesis": {revocation.Position{Epoch: 3, Sequence: 8}, revocation.Genesis, true},
+		"past a trim":        {revocation.Position{Epoch: 3, Sequence: 8}, revocation.Cut, false},
+		"another epoch":      {revocation.Position{Epoch: 2, Sequence: 8}, revocation.Genesis, false},
+		"within":             {revocation.Position{Epoch: 3, Sequence: 10}, revocation.Genesis, false},
+	} {
+		l := first{Entry: revocation.Entry{Position: revocation.Position{Epoch: 3, Sequence: 9}, Records: []revocation.Record{{Type: tt.begin}}}}
+		if got, err := beginsAfter(t.Context(), l, tt.after); got != tt.want || err != nil {
+			t.Errorf("%s: %t, %v", name, got, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,8 +106,8 @@ func (c *call) takeBody(op *operation) *Problem {
 	r := c.request
 	switch {
 	case op.streams:
-		if !hasType(r, "application/x-ndjson") {
-			return unsupportedType.because("want application/x-ndjson")
+		if !hasType(r, lineTypes...) {
+			return unsupportedType.because("want %s", strings.Join(lineTypes, ", "))
 		}
 		return nil
 	case op.shape == nil:
@@ -126,14 +127,19 @@ func (c *call) takeBody(op *operation) *Problem {
 		return p
 	}
 	c.body = body
+	r.Header.Set("Content-Type", "application/json") // the framework minds the case
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
 }
 
-// hasType reports whether the body is of a media type, in UTF-8.
-func hasType(r *http.Request, want string) bool {
+// lineTypes are the names that lines of JSON go by, the one that is answered
+// with first. No page can send them to another site without asking.
+var lineTypes = []string{"application/x-ndjson", "application/ndjson", "application/jsonl"}
+
+// hasType reports whether the body is of one of the media types, in UTF-8.
+func hasType(r *http.Request, want ...string) bool {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != want {
+	if err != nil || !slices.Contains(want, media) {
 		return false
 	}
 	for name, value := range params {
@@ -144,10 +150,10 @@ func hasType(r *http.Request, want string) bool {
 	return true
 }
 
-// refuseBody is for operations without one. A GET's is ignored, as RFC 9110
-// section 9.3.1 has it.
+// refuseBody is for operations without one. A GET's or HEAD's is ignored, as
+// RFC 9110 sections 9.3.1 and 9.3.2 have it.
 func (c *call) refuseBody() *Problem {
-	if c.request.Method == http.MethodGet {
+	if m := c.request.Method; m == http.MethodGet || m == http.MethodHead {
 		return nil
 	}
 	if n, _ := io.ReadFull(c.request.Body, make([]byte, 1)); n > 0 {

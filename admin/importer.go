@@ -28,6 +28,8 @@ const (
 	maxLine = 64 << 10
 	// chunkLines is how many lines become durable together at most.
 	chunkLines = 1000
+	// chunkResults is how many outcomes wait for their chunk at most.
+	chunkResults = 2 * chunkLines
 	// chunkBytes is how large their encoding may be. It bounds how long another
 	// caller's sign-out waits behind a chunk. Only a record that is larger by
 	// itself, by its list of exempt clients, makes a larger one.
@@ -95,7 +97,7 @@ type importer struct {
 	scratch     []byte
 	request     hash.Hash // over the lines of the chunk that hold records
 	begun       bool      // the answer has
-	broken      *Problem  // the ledger's: the rest is not tried
+	broken      *Problem  // of a chunk before: the rest is not tried
 }
 
 func (a *api) importer(c *call, key ledger.Idempotency) *importer {
@@ -113,19 +115,14 @@ func (a *api) importer(c *call, key ledger.Idempotency) *importer {
 func (i *importer) run() {
 	for {
 		line, refused, err := i.next()
-		if err == nil && !i.take(line, refused) {
-			return
-		}
-		if len(i.results) == chunkLines || errors.Is(err, io.EOF) {
-			if !i.flush() {
-				return
-			}
-		}
 		switch {
 		case errors.Is(err, io.EOF):
+			i.flush(true)
 			return
 		case err != nil:
 			i.breakOff()
+			return
+		case !i.take(line, refused):
 			return
 		}
 	}
@@ -166,7 +163,8 @@ func (i *importer) next() (line []byte, refused *Problem, err error) {
 }
 
 // take checks one line and notes its outcome so far, in a new chunk if the one
-// before has no room for it. It returns false when the import is over.
+// before has no room for it: only then is it known that it was not the last one.
+// It returns false when the import is over.
 func (i *importer) take(line []byte, refused *Problem) bool {
 	i.line++
 	if len(line) == 0 && refused == nil {
@@ -180,10 +178,10 @@ func (i *importer) take(line []byte, refused *Problem) bool {
 	if refused != nil {
 		result.Status, result.Problem = refused.Status, refused.of(i.call)
 		i.results = append(i.results, result)
-		return true
+		return !i.isCrowded() || i.flush(false)
 	}
 	size := i.weigh(*record)
-	if i.bytes > 0 && i.bytes+size > chunkBytes && !i.flush() {
+	if !i.hasRoom(size) && !i.flush(false) {
 		return false
 	}
 	i.bytes += size
@@ -192,6 +190,18 @@ func (i *importer) take(line []byte, refused *Problem) bool {
 	i.request.Write(sum[:])
 	i.results = append(i.results, result)
 	return true
+}
+
+// hasRoom reports whether the chunk takes another record of this size.
+func (i *importer) hasRoom(size int) bool {
+	return len(i.results) < chunkLines && (i.bytes == 0 || i.bytes+size <= chunkBytes)
+}
+
+// isCrowded reports whether refused lines alone have filled the chunk. They wait
+// for the record that begins the next one, but not without end: a chunk behind
+// which so many follow counts as one that is not the last.
+func (i *importer) isCrowded() bool {
+	return len(i.results) >= chunkResults || len(i.records) == 0 && len(i.results) >= chunkLines
 }
 
 // varying is room for what is left out below: three instants, an address with a
@@ -232,10 +242,10 @@ func (i *importer) record(line []byte) (*revocation.Record, *Problem) {
 	return &p.record, nil
 }
 
-// flush makes the chunk durable and answers its lines. It returns false when
-// the import is over.
-func (i *importer) flush() bool {
-	i.commit()
+// flush makes the chunk durable and answers its lines; last says that the body
+// has ended. It returns false when the import is over.
+func (i *importer) flush(last bool) bool {
+	i.commit(last)
 	if i.broken != nil && !i.begun {
 		// Nothing was accepted, so nothing may read like it.
 		i.broken.write(i.call.writer, i.call)
@@ -248,7 +258,7 @@ func (i *importer) flush() bool {
 func (i *importer) answer() bool {
 	if !i.begun {
 		i.begun = true
-		i.call.writer.Header().Set("Content-Type", "application/x-ndjson")
+		i.call.writer.Header().Set("Content-Type", lineTypes[0])
 		i.call.writer.WriteHeader(http.StatusOK)
 	}
 	enc := json.NewEncoder(i.call.writer)
@@ -266,22 +276,22 @@ func (i *importer) answer() bool {
 }
 
 // commit writes the chunk's records as one entry and completes its results.
-func (i *importer) commit() {
+func (i *importer) commit(last bool) {
 	if len(i.records) == 0 {
 		return
 	}
 	if i.broken != nil {
-		i.refuse(ledgerUnavailable.because("an earlier line of this import could not be written: %s", i.broken.Detail))
+		i.refuse(i.untried())
 		return
 	}
-	done, err := i.submitAlone()
+	done, err := i.submitAlone(i.chunkKey(last))
 	if err != nil {
-		p := ledgerProblem(err)
-		if p.Status >= http.StatusInternalServerError {
-			i.broken = p
-		}
-		i.refuse(p)
+		i.broken = ledgerProblem(err)
+		i.refuse(i.broken)
 		return
+	}
+	if done.Replayed && !i.begun {
+		i.call.writer.Header().Set("Idempotent-Replayed", "true")
 	}
 	item := uint16(0)
 	for n := range i.results {
@@ -294,10 +304,19 @@ func (i *importer) commit() {
 
 // submitAlone writes the chunk while no other chunk is on its way: what else is
 // written waits behind one of them at most, however many imports run.
-func (i *importer) submitAlone() (node.Written, error) {
+func (i *importer) submitAlone(key ledger.Idempotency) (node.Written, error) {
 	i.Memory.bulk.Lock()
 	defer i.Memory.bulk.Unlock()
-	return i.submit(i.call, i.records, i.chunkKey())
+	return i.submit(i.call, i.records, key)
+}
+
+// untried is what the lines behind a broken chunk get. Where its key was used
+// for another import, they are lines of that other import too.
+func (i *importer) untried() *Problem {
+	if i.broken.Status < http.StatusInternalServerError {
+		return i.broken
+	}
+	return ledgerUnavailable.because("an earlier line of this import could not be written: %s", i.broken.Detail)
 }
 
 // refuse gives the chunk's records their problem.
@@ -310,14 +329,16 @@ func (i *importer) refuse(p *Problem) {
 }
 
 // chunkKey is the import's key for one chunk. The request is what the chunk
-// writes: a repeated import whose lines fare otherwise is another request.
-func (i *importer) chunkKey() ledger.Idempotency {
+// writes: a repeated import whose lines fare otherwise is another request. And
+// whether it is the last: a body that was made longer is another one too. One
+// that broke off has no last chunk, so the whole of it can follow.
+func (i *importer) chunkKey(last bool) ledger.Idempotency {
 	if i.key.IsZero() {
 		return i.key
 	}
 	key := i.key
 	key.Key = digestOf(string(i.key.Key[:]), "chunk", strconv.Itoa(i.chunk))
-	key.Request = digestOf(string(i.key.Request[:]), string(i.request.Sum(nil)))
+	key.Request = digestOf(string(i.key.Request[:]), string(i.request.Sum(nil)), strconv.FormatBool(last))
 	return key
 }
 

@@ -134,11 +134,67 @@ func TestImportInChunks(t *testing.T) {
 	if g.count() != n {
 		t.Error("a repeated import was written")
 	}
-	if _, other := keyed.imports(strings.Replace(body.String(), "user7\"", "other\"", 1)); other[0].Status != 422 || other[0].Problem.name() != "idempotency-key-reused" {
-		t.Errorf("another import under the same key: %+v", other[0])
+}
+
+// An import that is repeated says so; another one under its key takes no effect,
+// wherever it differs.
+func TestImportsAndTheirKey(t *testing.T) {
+	g := newGateway(t)
+	users := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(line(fmt.Sprint("user", i)))
+		}
+		return b.String()
 	}
-	if g.count() != n {
-		t.Error("another import was written under the same key")
+	const more = chunkLines + 10
+	refused := strings.Repeat("hello\n", 10)
+	for name, tt := range map[string]struct{ first, other string }{
+		"another line":      {users(3), users(2) + line("x")},
+		"a line more":       {users(3), users(4)},
+		"a line less":       {users(3), users(2)},
+		"in a later chunk":  {users(more), users(more) + line("x")},
+		"behind a chunk":    {users(chunkLines), users(chunkLines + 1)},
+		"many chunks":       {users(2 * chunkLines), users(2*chunkLines) + line("x")},
+		"behind blanks":     {users(chunkLines) + "\n\r\n", users(chunkLines) + line("x")},
+		"behind refused":    {users(chunkLines) + refused, users(chunkLines) + refused + line("x")},
+		"a chunk less":      {users(more), users(chunkLines)},
+		"early, many lines": {users(3 * chunkLines), line("x") + users(3*chunkLines)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keyed := g.with("Idempotency-Key", strings.ReplaceAll(name, " ", "-"))
+			first, results := keyed.imports(tt.first)
+			if got := first.Header().Get("Idempotent-Replayed"); got != "" || results[0].Status != 201 {
+				t.Fatalf("the first: Idempotent-Replayed %q, %+v", got, results[0])
+			}
+			n := g.count()
+			again, repeated := keyed.imports(tt.first)
+			if got := again.Header().Get("Idempotent-Replayed"); got != "true" || len(repeated) != len(results) || repeated[0].ID != results[0].ID {
+				t.Errorf("repeated: Idempotent-Replayed %q, %+v", got, repeated[0])
+			}
+			other, lines := keyed.imports(tt.other)
+			if lines == nil {
+				other.want(422, "idempotency-key-reused")
+			} else if last := lines[len(lines)-1]; last.Problem == nil || last.Problem.name() != "idempotency-key-reused" {
+				t.Errorf("another import under the key: the last line is %+v", last)
+			}
+			if got := g.count(); got != n {
+				t.Errorf("another import wrote %d records", got-n)
+			}
+		})
+	}
+}
+
+// What was refused for its key is not tried any further: the rest of the body
+// belongs to another import too.
+func TestAReusedKeyIsAProblemOfTheCall(t *testing.T) {
+	g := newGateway(t)
+	keyed := g.with("Idempotency-Key", "k")
+	keyed.imports(line("a") + line("b"))
+	r, _ := keyed.imports(line("a") + line("c"))
+	r.want(422, "idempotency-key-reused")
+	if r.Header().Get("Idempotent-Replayed") != "" {
+		t.Error("a refusal reads as a replay")
 	}
 }
 
@@ -157,11 +213,12 @@ func TestImportAnswersWhileItReads(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+writeToken)
 	more := make(chan struct{})
 	go func() {
+		// A chunk is answered once it is known not to be the last.
 		for i := range chunkLines {
 			fmt.Fprint(send, line(fmt.Sprint("user", i)))
 		}
-		<-more
 		fmt.Fprint(send, line("last"))
+		<-more
 		// A body that breaks off is not written to its end.
 		_ = send.CloseWithError(io.ErrUnexpectedEOF)
 	}()
@@ -199,11 +256,11 @@ func TestImportStopsTryingWhenTheLedgerFails(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+writeToken)
 	failed := make(chan struct{})
 	go func() {
-		for i := range chunkLines {
+		for i := range chunkLines + 1 {
 			fmt.Fprint(send, line(fmt.Sprint("user", i)))
 		}
 		<-failed
-		for i := range chunkLines + 1 {
+		for i := range chunkLines {
 			fmt.Fprint(send, line(fmt.Sprint("later", i)))
 		}
 		send.Close()
@@ -263,8 +320,35 @@ func TestImportBrokenOff(t *testing.T) {
 	}
 }
 
+// An import that broke off goes on under its key, wherever it broke.
+func TestImportGoesOnWhereItBrokeOff(t *testing.T) {
+	for _, lines := range []int{1, chunkLines, chunkLines + 1, 2 * chunkLines, 2*chunkLines + 7} {
+		g := newGateway(t)
+		server := httptest.NewServer(g)
+		defer server.Close()
+		_, _ = io.Copy(io.Discard, breakOff(t, server, lines, "Idempotency-Key: k").Body)
+		written := g.count() - 1
+		if want := (lines - 1) / chunkLines * chunkLines; written != want {
+			t.Errorf("%d records of %d lines, want %d", written, lines, want)
+		}
+		const all = 3*chunkLines + 1
+		r, results := g.with("Idempotency-Key", "k").imports(strings.Repeat(line("a"), all))
+		if len(results) != all || g.count()-1 != all {
+			t.Fatalf("broken off after %d lines: %d results, %d records: %d %.200s", lines, len(results), g.count()-1, r.Code, r.Body)
+		}
+		for _, result := range results {
+			if result.Status != 201 {
+				t.Fatalf("%+v", result)
+			}
+		}
+		if got := r.Header().Get("Idempotent-Replayed") == "true"; got != (written > 0) {
+			t.Errorf("replayed %t, and %d were written before", got, written)
+		}
+	}
+}
+
 // breakOff sends an import whose body ends in the middle of a chunk.
-func breakOff(t *testing.T, server *httptest.Server, lines int) *http.Response {
+func breakOff(t *testing.T, server *httptest.Server, lines int, headers ...string) *http.Response {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -273,7 +357,7 @@ func breakOff(t *testing.T, server *httptest.Server, lines int) *http.Response {
 	t.Cleanup(func() { conn.Close() })
 	body := strings.Repeat(line("a"), lines)
 	fmt.Fprintf(conn, "POST /v1/revocations/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\n"+
-		"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\nnonsense\r\n", writeToken, len(body), body)
+		"Transfer-Encoding: chunked\r\n%s\r\n%x\r\n%s\r\nnonsense\r\n", writeToken, strings.Join(append(headers, ""), "\r\n"), len(body), body)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -63,16 +63,7 @@ func configuration(prefix string) huma.Config {
 // documentRefusal adds a kind of problem to the answer with its status.
 func documentRefusal(op *huma.Operation, k kind) {
 	row := kinds[k]
-	status := strconv.Itoa(row.status)
-	r := op.Responses[status]
-	if r == nil {
-		r = &huma.Response{Content: map[string]*huma.MediaType{
-			problemType: {Schema: &huma.Schema{Ref: problemRef}, Examples: map[string]*huma.Example{}},
-		}}
-		op.Responses[status] = r
-	}
-	r.Description = strings.TrimPrefix(r.Description+"; "+row.title, "; ")
-	r.Content[problemType].Examples[row.name] = &huma.Example{Ref: "#/components/examples/" + row.name}
+	r := documentProblem(op, row.status, row.title, row.name, &huma.Example{Ref: "#/components/examples/" + row.name})
 	switch k {
 	case noCredential:
 		r.Headers = headers("WWW-Authenticate", "Bearer")
@@ -83,16 +74,41 @@ func documentRefusal(op *huma.Operation, k kind) {
 	}
 }
 
+// documentSchema adds the answer to a body that the schema does not allow: an
+// invalid request, with the framework's status.
+func documentSchema(op *huma.Operation) {
+	row := kinds[invalidRequest]
+	documentProblem(op, http.StatusUnprocessableEntity, row.title, row.name, exampleProblem(row.name, row.title, http.StatusUnprocessableEntity))
+}
+
+// documentProblem adds one to the answer with a status.
+func documentProblem(op *huma.Operation, status int, title, name string, example *huma.Example) *huma.Response {
+	r := op.Responses[strconv.Itoa(status)]
+	if r == nil {
+		r = &huma.Response{Content: map[string]*huma.MediaType{
+			problemType: {Schema: &huma.Schema{Ref: problemRef}, Examples: map[string]*huma.Example{}},
+		}}
+		op.Responses[strconv.Itoa(status)] = r
+	}
+	r.Description = strings.TrimPrefix(r.Description+"; "+title, "; ")
+	r.Content[problemType].Examples[name] = example
+	return r
+}
+
 // problemExamples are one of each kind.
 func problemExamples() map[string]*huma.Example {
 	all := make(map[string]*huma.Example)
 	for _, row := range kinds {
-		all[row.name] = &huma.Example{Summary: row.title, Value: Problem{
-			Type: problemPrefix + row.name, Title: row.title, Status: row.status,
-			Detail: "What is wrong with this request.", RequestID: "4c0b3f1f6a0e4f0f9c5d2b7a8e1d3c6b",
-		}}
+		all[row.name] = exampleProblem(row.name, row.title, row.status)
 	}
 	return all
+}
+
+func exampleProblem(name, title string, status int) *huma.Example {
+	return &huma.Example{Summary: title, Value: Problem{
+		Type: problemPrefix + name, Title: title, Status: status,
+		Detail: "What is wrong with this request.", RequestID: "4c0b3f1f6a0e4f0f9c5d2b7a8e1d3c6b",
+	}}
 }
 
 func headers(name, example string) map[string]*huma.Param {
@@ -131,11 +147,13 @@ func (a *api) publish(to huma.API) error {
 // documentStreams says what the framework can't know: what streams consist of.
 func (a *api) documentStreams(doc *huma.OpenAPI) {
 	imports := doc.Paths["/v1/revocations/import"].Post
-	imports.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		"application/x-ndjson": {Schema: schemaOf[revocationRequest](doc), Example: exampleRequest},
-	}}
+	imports.RequestBody = &huma.RequestBody{Required: true, Content: make(map[string]*huma.MediaType)}
+	for _, media := range lineTypes {
+		imports.RequestBody.Content[media] = &huma.MediaType{Schema: schemaOf[revocationRequest](doc), Example: exampleRequest}
+	}
+	imports.Responses["200"].Headers = headers("Idempotent-Replayed", "true")
 	imports.Responses["200"].Content = map[string]*huma.MediaType{
-		"application/x-ndjson": {Schema: schemaOf[imported](doc), Example: exampleImported},
+		lineTypes[0]: {Schema: schemaOf[imported](doc), Example: exampleImported},
 	}
 	doc.Paths["/v1/events"].Get.Responses["200"].Content = map[string]*huma.MediaType{
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}, Example: exampleEvents},

@@ -89,6 +89,9 @@ func (op *operation) documented() huma.Operation {
 	for _, k := range op.allRefusals() {
 		documentRefusal(&doc, k)
 	}
+	if op.request != nil {
+		documentSchema(&doc)
+	}
 	if op.takesKey() {
 		doc.Parameters = append(doc.Parameters, idempotencyKey())
 	}

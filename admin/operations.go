@@ -34,7 +34,7 @@ func (a *api) registerRevocations(to huma.API) {
 		id: "preview", method: http.MethodPost, path: "/v1/revocations/preview", tag: tag, role: Read, status: http.StatusOK,
 		summary: "Show what a revocation, block or step-up would hit",
 		details: "Takes the body of the revocation; for a block or step-up, its target alone. The preview_id confirms the same " +
-			"target, mode, at and include_exempt for five minutes, whoever uses it.",
+			"target, mode, at and include_exempt for five minutes, whoever uses it, on the node that made it. The numbers are what that node has seen.",
 		refusals: append([]kind{invalidMode}, onTarget...),
 		request:  exampleRequest, reply: examplePreview,
 	}, a.preview)
@@ -42,8 +42,11 @@ func (a *api) registerRevocations(to huma.API) {
 		id: "import", method: http.MethodPost, path: "/v1/revocations/import", tag: tag, role: Write, status: http.StatusOK, streams: true,
 		summary: "Revoke many, one NDJSON line each",
 		details: "Each line is the body of a revocation, up to 64 KiB; wait has no effect. Chunks of up to 1000 lines, fewer where " +
-			"they are long, become durable together; then their outcomes are sent, one line each, in order. A line that is refused does not affect the others. Targets that may hit " +
-			"more than one account are refused. Read the answer while sending.",
+			"they are long, become durable together; then their outcomes are sent, one line each, in order: once the line behind the chunk, " +
+			"or the end of the body, has come. A line that is refused does not affect the others. Targets that may hit " +
+			"more than one account are refused. Read the answer while sending. With an Idempotency-Key, what broke off goes on with the same " +
+			"lines; Idempotent-Replayed: true says that the first chunk had been written before. Where another body comes under the key, nothing is " +
+			"written from the chunk on that differs: that is 422 idempotency-key-reused for the call, or for each line where the answer had begun.",
 	}, a.importLines)
 	add(to, operation{
 		id: "receipt", method: http.MethodGet, path: "/v1/revocations/{id}", tag: tag, role: Read, status: http.StatusOK,
@@ -122,8 +125,9 @@ func (a *api) registerAnswers(to huma.API) {
 	add(to, operation{
 		id: "events", method: http.MethodGet, path: "/v1/events", tag: tag, role: Read, status: http.StatusOK,
 		summary: "What is applied, as server-sent events",
-		details: "Events revocation, block, lift and step_up carry a receipt; their id is a position. A comment comes every 15 s. " +
-			"Last-Event-ID resumes after a position.",
-		refusals: []kind{positionGone, ledgerUnavailable, ledgerDamaged},
+		details: "Events revocation, block, lift and step_up carry a receipt; their id is a position. What became durable together has one " +
+			"position: only the last event of it has an id, so that nobody resumes in the middle. The stream begins with an id without an event, from where to resume if nothing " +
+			"else came. A comment comes every 15 s. Last-Event-ID resumes after a position; empty, it is none.",
+		refusals: []kind{invalidRequest, positionGone, ledgerUnavailable, ledgerDamaged},
 	}, a.events)
 }

@@ -17,13 +17,13 @@ type previewReply struct {
 	Target        Target    `json:"target"`
 	Mode          string    `json:"mode" enum:"sign_in,refresh,final"`
 	At            node.Time `json:"at"`
-	Accounts      int       `json:"accounts" doc:"Accounts seen by this gateway; at least 1 where the target names one"`
+	Accounts      int       `json:"accounts" doc:"Accounts seen by the node that answers; at least 1 where the target names one"`
 	Sessions      int       `json:"sessions"`
 	Devices       int       `json:"devices"`
 	LiveRequests  int       `json:"live_requests"`
 	ExemptClients []string  `json:"exempt_clients" nullable:"false" doc:"Clients that would be passed by"`
 	Limits        []string  `json:"limits" nullable:"false" doc:"What the write could not do"`
-	Incomplete    bool      `json:"incomplete" doc:"The numbers are lower bounds"`
+	Incomplete    bool      `json:"incomplete" doc:"The numbers are lower bounds: there are other nodes, or what was not seen for the longest was forgotten"`
 }
 
 // preview answers what a write of the same body would hit. Every caller may ask
@@ -39,13 +39,16 @@ func (a *api) preview(c *call, in *bodyOf[revocationRequest]) (*replyOf[previewR
 	out := previewReply{
 		PreviewID: "prv_" + randomID(), ExpiresAt: *node.NewTime(now.Add(previewAge)),
 		Target: in.Body.Target, Mode: p.record.Mode.String(), At: *node.NewTime(time.UnixMilli(p.record.At)),
-		Accounts: reach.Accounts, Sessions: reach.Sessions, Devices: reach.Devices, Incomplete: reach.Incomplete,
+		Accounts: reach.Accounts, Sessions: reach.Sessions, Devices: reach.Devices, Incomplete: reach.Incomplete || a.isOneOfMany(),
 		LiveRequests:  a.LiveRequests(p.target),
 		ExemptClients: append([]string{}, p.record.ExemptClients...), Limits: append([]string{}, p.record.Limits...),
 	}
 	a.Memory.keep(out.PreviewID, preview{p.digest, reach.Accounts, now.Add(previewAge)}, now)
 	return &replyOf[previewReply]{out}, nil
 }
+
+// isOneOfMany reports whether other nodes have seen what this one has not.
+func (a *api) isOneOfMany() bool { return a.ExpectNodes > 1 || len(a.Node.Nodes()) > 1 }
 
 // reach counts what was seen of a target. An account that is named is one, seen
 // or not.

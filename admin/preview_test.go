@@ -63,6 +63,21 @@ func TestPreview(t *testing.T) {
 	}
 }
 
+// Where there are other nodes, this one can't say how much they have seen.
+func TestOneNodeOfManyKnowsAPart(t *testing.T) {
+	for nodes, want := range map[int]bool{0: false, 1: false, 2: true} {
+		g := newGateway(t, func(c *Config) { c.ExpectNodes = nodes })
+		if p := g.previewed(alice()); p.Incomplete != want {
+			t.Errorf("%d nodes expected: the preview is incomplete %t", nodes, p.Incomplete)
+		}
+		var seen sessionsReply
+		g.post("/v1/sessions/search", text(object{"iss": issuer, "sub": "alice"})).want(200).into(&seen)
+		if seen.Incomplete != want {
+			t.Errorf("%d nodes expected: the sessions are incomplete %t", nodes, seen.Incomplete)
+		}
+	}
+}
+
 func TestWideWritesNeedTheirPreview(t *testing.T) {
 	g := newGateway(t)
 	tenant := func(more object) string {

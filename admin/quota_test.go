@@ -139,7 +139,7 @@ func TestImportsAtOnce(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-ndjson")
 		r.Header.Set("Authorization", "Bearer "+token)
 		go func() {
-			for i := range chunkLines {
+			for i := range chunkLines + 1 { // the last shows that there are more
 				if _, err := io.WriteString(send, line(fmt.Sprint("user", i))); err != nil {
 					return // it was refused
 				}

@@ -41,6 +41,10 @@ func (m *router) Handle(op *huma.Operation, handle func(huma.Context)) {
 		table[path] = make(methods)
 	}
 	table[path][op.Method] = &route{op, handle}
+	if op.Method == http.MethodGet {
+		// The server leaves the body out (RFC 9110 section 9.3.2).
+		table[path][http.MethodHead] = table[path][op.Method]
+	}
 }
 
 // find gives the routes of a path as it was sent, and the id in it.

@@ -24,7 +24,7 @@ type session struct {
 type sessionsReply struct {
 	Node       string    `json:"node" doc:"Whose sightings these are"`
 	Items      []session `json:"items" nullable:"false"`
-	Incomplete bool      `json:"incomplete" doc:"Some were forgotten for want of room: items may be missing, and first_seen too late"`
+	Incomplete bool      `json:"incomplete" doc:"There are other nodes, or some were forgotten for want of room: items may be missing, and first_seen too late"`
 	NextCursor *string   `json:"next_cursor" doc:"Asks for the next page; null at the end"`
 }
 
@@ -43,7 +43,7 @@ func (a *api) searchSessions(c *call, in *bodyOf[sessionsRequest]) (*replyOf[ses
 	found, incomplete := a.Sightings.Sessions(account.Query{
 		Issuer: asked.Issuer, Subject: asked.Subject, Client: asked.Client, Session: asked.Session, Before: before, Limit: asked.Limit + 1,
 	})
-	out := sessionsReply{Node: a.Node.ID(), Items: []session{}, Incomplete: incomplete}
+	out := sessionsReply{Node: a.Node.ID(), Items: []session{}, Incomplete: incomplete || a.isOneOfMany()}
 	open, now := a.openOf(asked.Issuer, asked.Subject), a.Now()
 	for i := range found[:min(len(found), asked.Limit)] {
 		shown := sessionOf(&found[i])

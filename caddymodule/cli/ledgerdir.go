@@ -38,6 +38,7 @@ func (l *ledgerFlags) bind(cmd *cobra.Command) {
 	f.StringVar(&l.witness, "witness", "", "File that remembers the last position; default is the gateway's")
 	f.StringVar(&l.stream, "stream", "", "Stream of a cluster's ledger: works on this node's replica of it")
 	f.StringVar(&l.nodeName, "node-name", "", "The node's node_name, with --stream; default is the host's name")
+	f.String("address", "", "Taken as by every command, and not used: this one works on files")
 	cmd.MarkFlagsMutuallyExclusive("stream", "dir")
 	cmd.MarkFlagsMutuallyExclusive("stream", "witness")
 }

@@ -75,7 +75,7 @@ func writeReceipt(w io.Writer, r node.Receipt) error {
 		s.line("limit", limitText(l))
 	}
 	s.line("durability", r.Durability)
-	s.line("in force", forceText(r.Enforcement))
+	s.line("in force", forceText(r))
 	s.line("cut", count(r.Enforcement.LiveRequestsCut, "live request"))
 	if err := s.flush(); err != nil {
 		return err
@@ -95,7 +95,8 @@ func byText(r node.Receipt) string {
 }
 
 // forceText says where it is in force, and the bound.
-func forceText(e node.Enforcement) string {
+func forceText(r node.Receipt) string {
+	e := r.Enforcement
 	where := map[string]string{
 		"enforced": "everywhere",
 		"pending":  "not everywhere yet",
@@ -107,7 +108,11 @@ func forceText(e node.Enforcement) string {
 	if e.EnforcedBy == nil {
 		return where + "; there is no bound"
 	}
-	return where + "; after " + timeText(e.EnforcedBy) + " no node admits it"
+	then := "no node admits it"
+	if r.Lifts != "" {
+		then = "every serving node has lifted it"
+	}
+	return where + "; after " + timeText(e.EnforcedBy) + " " + then
 }
 
 func writeNodeReceipts(w io.Writer, nodes []node.NodeReceipt) error {
