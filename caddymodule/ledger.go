@@ -87,7 +87,11 @@ func (l *LocalLedger) check() (*store, error) {
 	return &store{
 		kind: "local", id: dir, dir: dir, ours: dir == cli.LedgerDir(), witness: witness,
 		open: func(b beginning) (ledger.Ledger, error) {
-			return local.Open(local.Options{Dir: dir, Witness: witness, OnEmpty: b.onEmpty, Skew: b.skew})
+			return local.Open(local.Options{
+				Dir: dir, Witness: witness, OnEmpty: b.onEmpty, Skew: b.skew,
+				// A configuration that failed must leave nothing behind.
+				Withdraw: func() bool { return !caddy.Exiting() },
+			})
 		},
 		locked: "another Caddy serves from there; stop it, or give each its own ledger directory",
 	}, nil

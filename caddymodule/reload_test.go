@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"curfew.dev/curfew/token/tokentest"
 )
 
 // What was verified, what was cut and what was counted outlives a reload.
@@ -103,6 +105,82 @@ func TestFailedStartChangesNothing(t *testing.T) {
 		if a := g.getAmidReload("/", token); a.StatusCode != 200 {
 			t.Fatalf("got %d %s", a.StatusCode, a.body)
 		}
+	}
+}
+
+// A ledger that a failed configuration began is gone with it: kept, it would
+// let in whom the one in use has cut since. One that is in use stays, and so
+// does what the end of a process leaves.
+func TestFailedStartLeavesNoLedger(t *testing.T) {
+	g := start(t, global, sites)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := t.TempDir()
+	elsewhere := strings.NewReplacer("ledger local DIR", "ledger local "+dir, "on_empty start", "on_empty sign_out_all").Replace(global)
+	broken := sites + "\nhttp://" + taken.Addr().String() + " {\n\tcurfew\n}\n"
+	known := func() int {
+		files, err := os.ReadDir(filepath.Join(os.Getenv("XDG_DATA_HOME"), "caddy", "curfew", "seen"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	before := known()
+	for range 8 { // Caddy starts apps in no order
+		for _, global := range []string{elsewhere, global} {
+			if err := g.tryLoad(global, broken); err == nil {
+				t.Fatal("it loaded")
+			}
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 || known() != before {
+			t.Fatalf("it left %v, %v, and is remembered", left, err)
+		}
+	}
+	if left, err := os.ReadDir(g.dir); err != nil || len(left) != 2 {
+		t.Fatalf("of the ledger in use there is %v, %v", left, err)
+	}
+	now := time.Now().Unix()
+	token := g.token("alice", tokentest.Claims{"iat": now, "auth_time": now})
+	g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "alice"})
+	g.load(elsewhere, sites)
+	g.awaitReady()
+	if a := g.getAmidReload("/", token); a.StatusCode != 401 {
+		t.Errorf("who was cut before the ledger changed gets %d %s", a.StatusCode, a.body)
+	}
+	g.load(elsewhere, sites+"\n") // the pool keeps it
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+		t.Errorf("of the ledger in use there is %v, %v", left, err)
+	}
+}
+
+// What was revoked stays so when the configuration goes over to an older copy
+// of the ledger in another directory, by a reload or by a start.
+func TestOlderCopyElsewhere(t *testing.T) {
+	g := start(t, global, sites)
+	g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "bob"})
+	g.stop()
+	older := t.TempDir()
+	if err := os.CopyFS(older, os.DirFS(g.dir)); err != nil {
+		t.Fatal(err)
+	}
+	g.load(global, sites)
+	g.awaitReady()
+	token := g.token("alice")
+	g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "alice"})
+	elsewhere := strings.ReplaceAll(global, "ledger local DIR", "ledger local "+older)
+	if err := g.tryLoad(elsewhere, sites); err == nil || !strings.Contains(err.Error(), "a copy of it is open") {
+		t.Errorf("reloading: %v", err)
+	}
+	if a := g.getAmidReload("/", token); a.StatusCode != 401 {
+		t.Errorf("after the reload alice gets %d %s", a.StatusCode, a.body)
+	}
+	g.stop()
+	g.load(elsewhere, sites)
+	if a := g.get("/", token); a.StatusCode != 503 {
+		t.Errorf("after the start alice gets %d %s", a.StatusCode, a.body)
 	}
 }
 

@@ -33,11 +33,16 @@ func Adopt(o Options) (Report, error) {
 		return Report{}, fmt.Errorf("adopting %s: it is empty; run `caddy curfew init`", o.Dir)
 	}
 	prefix := findPrefix(filepath.Join(o.Dir, fileLog))
+	trace, err := openTrace(o.Witness, prefix.identity)
+	if err != nil {
+		return Report{}, err
+	}
+	defer trace.close()
 	seen, _ := readWitness(o.Witness) // one that can't be read is set aside too
 	aside := asideSuffix(o.now())
 	err = installation{
 		dir:      o.Dir,
-		epoch:    prefix.newestEpoch(o) + 1,
+		epoch:    prefix.newestEpoch(o, trace) + 1,
 		succeeds: seen,
 		salvage:  prefix.copyTo,
 		genesis:  o.genesis(),
@@ -46,33 +51,36 @@ func Adopt(o Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if err := keepWitness(o, aside); err != nil {
-		return Report{}, err
+	for _, path := range []string{trace.path, o.Witness} {
+		if err := keepWitness(path, o.Dir, aside); err != nil {
+			return Report{}, err
+		}
 	}
 	return inspect(o.Dir, o.Witness), nil
 }
 
-// keepWitness makes the witness one of the adopted ledger, so that the next
-// start doesn't refuse it for the old one.
-func keepWitness(o Options, aside string) error {
-	if o.Witness == "" {
+// keepWitness makes the witness at path one of the adopted ledger in dir, so
+// that the next start doesn't refuse it for the old one.
+func keepWitness(path, dir, aside string) error {
+	if path == "" {
 		return nil
 	}
-	if err := os.Rename(o.Witness, o.Witness+aside); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Rename(path, path+aside); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("setting the old witness aside: %w", err)
 	}
-	head, err := readPosition(filepath.Join(o.Dir, filePosition))
+	head, err := readPosition(filepath.Join(dir, filePosition))
 	if err != nil {
 		return err
 	}
-	return writeWitness(o.Witness, head)
+	return writeWitness(path, head)
 }
 
 // prefix is the part of a damaged log that can be verified.
 type prefix struct {
-	path string
-	meta int // which of the readable meta pages leads to the most
-	head ledger.Head
+	path     string
+	meta     int // which of the readable meta pages leads to the most
+	head     ledger.Head
+	identity identity
 }
 
 // findPrefix looks for the longest one. A log that can't be opened at all has
@@ -81,7 +89,12 @@ func findPrefix(path string) (best prefix) {
 	best = prefix{path: path, meta: -1}
 	for meta := range 2 {
 		p := prefix{path: path, meta: meta}
-		p.head, _ = p.each(func(entry, []revocation.Record) error { return nil }) // where it ends is the question
+		p.head, _ = p.each(func(e entry, _ []revocation.Record) error { // where it ends is the question
+			if p.identity == (identity{}) {
+				p.identity = e.Chain
+			}
+			return nil
+		})
 		if p.head.Position.Compare(best.head.Position) > 0 {
 			best = p
 		}
@@ -90,9 +103,9 @@ func findPrefix(path string) (best prefix) {
 }
 
 // newestEpoch is the greatest epoch that anything speaks of.
-func (p prefix) newestEpoch(o Options) uint64 {
+func (p prefix) newestEpoch(o Options, t trace) uint64 {
 	epoch := p.head.Position.Epoch
-	for _, path := range []string{filepath.Join(o.Dir, filePosition), o.Witness} {
+	for _, path := range []string{filepath.Join(o.Dir, filePosition), o.Witness, t.path} {
 		if h, err := readPosition(path); err == nil {
 			epoch = max(epoch, h.Position.Epoch)
 		}

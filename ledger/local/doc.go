@@ -12,7 +12,9 @@
 // transaction is gone. Sequences start at 1 in every epoch and have no gaps;
 // the chain of hashes runs through all epochs. A witness outside the
 // directory, where one is configured, makes a directory that was lost or
-// swapped for an older copy look like what it is.
+// swapped for an older copy look like what it is. Beside it lies the trace of
+// each ledger, which goes by its first entry: an older copy is noticed in
+// another directory too.
 //
 // # Replicas
 //
@@ -37,5 +39,6 @@
 // It never acknowledges what isn't synced, never goes on with a file whose sync
 // failed before that file was opened, verified and written anew, never skips an
 // entry it can't read, never repairs by itself, and never deletes a file that an
-// operator might want to look at.
+// operator might want to look at: only what [Open] began itself, and nobody
+// ever wrote to, may go again with [Ledger.Close].
 package local

@@ -36,9 +36,9 @@ type files struct {
 	failure atomic.Pointer[error]
 }
 
-// start opens the files, which must reach what was seen of them.
-func (f *files) start(seen ledger.Head) error {
-	head, err := f.openFiles(seen)
+// start opens the files, which must pass a check of what was seen of them.
+func (f *files) start(check func(*store) error) error {
+	head, err := f.openFiles(check)
 	if err != nil {
 		return err
 	}
@@ -53,15 +53,15 @@ func (f *files) start(seen ledger.Head) error {
 
 // openFiles opens log and position and checks that the log reaches the
 // position, and whatever else was seen of it.
-func (f *files) openFiles(seen ledger.Head) (ledger.Head, error) {
-	head, err := f.tryOpenFiles(seen)
+func (f *files) openFiles(check func(*store) error) (ledger.Head, error) {
+	head, err := f.tryOpenFiles(check)
 	if err != nil {
 		f.closeFiles()
 	}
 	return head, err
 }
 
-func (f *files) tryOpenFiles(seen ledger.Head) (head ledger.Head, err error) {
+func (f *files) tryOpenFiles(check func(*store) error) (head ledger.Head, err error) {
 	f.position, err = openPosition(filepath.Join(f.options.Dir, filePosition))
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNoPosition) {
 		err = damaged("%w", err)
@@ -79,7 +79,7 @@ func (f *files) tryOpenFiles(seen ledger.Head) (head ledger.Head, err error) {
 	if err := f.store.contains(f.position.newest.head, "its position file"); err != nil {
 		return head, err
 	}
-	if err := f.store.acceptable(seen); err != nil {
+	if err := check(f.store); err != nil {
 		return head, err
 	}
 	return f.store.head()
@@ -111,10 +111,13 @@ func (f *files) seal(head ledger.Head) error {
 }
 
 // close releases the files and the directory. The writer has ended.
-func (f *files) close() error {
+func (f *files) close() error { return errors.Join(f.release(), f.lock.Close()) }
+
+// release lets go of the files. The directory stays locked.
+func (f *files) release() error {
 	f.handle.Lock()
 	defer f.handle.Unlock()
-	return errors.Join(f.closeFiles(), f.lock.Close())
+	return f.closeFiles()
 }
 
 // Head is the last durable entry.

@@ -76,7 +76,8 @@ func (r *Report) reached(p revocation.Position) {
 }
 
 // Inspect looks at the ledger in dir, reads all of it, and changes nothing.
-// An empty witness is none.
+// An empty witness is none, and what this machine has seen of the ledger in
+// other directories, of which a trace beside the witness tells, counts too.
 func Inspect(dir, witness string) Report {
 	lock, err := lockDir(dir)
 	if err == nil {
@@ -110,11 +111,11 @@ func inspect(dir, witness string) Report {
 		r.problem(ProblemPosition, err)
 	}
 	r.reached(position.Position)
-	r.log(filepath.Join(dir, fileLog), position, seen)
+	r.log(filepath.Join(dir, fileLog), position, seen, witness)
 	return r
 }
 
-func (r *Report) log(path string, position, seen ledger.Head) {
+func (r *Report) log(path string, position, seen ledger.Head, witness string) {
 	s, err := openStore(path, true)
 	if err != nil {
 		r.problem(ProblemLog, err)
@@ -135,6 +136,24 @@ func (r *Report) log(path string, position, seen ledger.Head) {
 		if err := s.contains(position, "its position file"); err != nil {
 			r.problem(ProblemBehind, err)
 		}
+	}
+	if err := s.acceptable(seen); err != nil {
+		r.problem(ProblemOlder, err)
+		return
+	}
+	r.trace(s, witness)
+}
+
+// trace checks the log against what this machine has seen of the same ledger,
+// wherever that lay.
+func (r *Report) trace(s *store, witness string) {
+	id, err := s.identity()
+	if err != nil {
+		return // a replica that is empty
+	}
+	seen, err := readWitness(tracePath(witness, id))
+	if err != nil {
+		r.problem(ProblemWitness, err)
 	}
 	if err := s.acceptable(seen); err != nil {
 		r.problem(ProblemOlder, err)

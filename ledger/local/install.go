@@ -44,22 +44,24 @@ func Init(o Options) error {
 	if o.OnEmpty == Refuse {
 		o.OnEmpty = SignOutAll
 	}
-	return begin(o, seen, err)
+	_, err = begin(o, seen, err)
+	return err
 }
 
-// begin makes a ledger where there is none.
-func begin(o Options, seen ledger.Head, witnessErr error) error {
+// begin makes a ledger where there is none, and reports whether it did.
+func begin(o Options, seen ledger.Head, witnessErr error) (begun bool, err error) {
 	empty, err := isEmpty(o.Dir)
 	switch {
 	case err != nil || !empty:
-		return err
+		return false, err
 	case o.OnEmpty == Refuse:
-		return fmt.Errorf("%w: %s is empty; restore it, or run `caddy curfew init`", ledger.ErrUninitialised, o.Dir)
+		return false, fmt.Errorf("%w: %s is empty; restore it, or run `caddy curfew init`", ledger.ErrUninitialised, o.Dir)
 	case witnessErr != nil:
 		// Something was here, and nobody can say up to which epoch.
-		return damaged("%s is empty and the witness can't tell what was in it: %w", o.Dir, witnessErr)
+		return false, damaged("%s is empty and the witness can't tell what was in it: %w", o.Dir, witnessErr)
 	}
-	return installation{dir: o.Dir, epoch: seen.Position.Epoch + 1, succeeds: seen, genesis: o.genesis()}.run()
+	err = installation{dir: o.Dir, epoch: seen.Position.Epoch + 1, succeeds: seen, genesis: o.genesis()}.run()
+	return err == nil, err
 }
 
 // installation is a new log on its way into a directory.

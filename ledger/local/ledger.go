@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"os"
 	"sync"
 
@@ -11,6 +12,8 @@ import (
 type Ledger struct {
 	files
 	witness *witness
+	trace   trace
+	begun   *beginning // by this opening; nil: it was there
 
 	gate   sync.RWMutex // closed against sends on queue
 	closed bool
@@ -42,24 +45,46 @@ func open(o Options, lock *os.File) (*Ledger, error) {
 		return nil, err
 	}
 	seen, witnessErr := readWitness(o.Witness)
-	if err := begin(o.knowing(seen), seen, witnessErr); err != nil {
+	begun, err := begin(o.knowing(seen), seen, witnessErr)
+	if err != nil {
 		return nil, err
 	}
 	l := &Ledger{files: files{options: o, lock: lock}, queue: make(chan *request, queueLength), done: make(chan struct{})}
-	if err := l.start(seen); err != nil {
+	err = l.start(func(s *store) error { return l.recognise(s, seen) })
+	if err != nil {
+		_ = l.trace.close()
 		return nil, err
 	}
-	l.witness = newWitness(o.Witness, l.Head(), witnessErr)
+	if begun {
+		l.begun = &beginning{head: l.Head(), before: seen}
+	}
+	l.witness = newWitness(l.Head(), errors.Join(witnessErr, l.trace.err), o.Witness, l.trace.path)
 	go l.run()
 	return l, nil
+}
+
+// recognise checks the log against what was seen at its path, and what was seen
+// of the same ledger at any.
+func (l *Ledger) recognise(s *store, seen ledger.Head) error {
+	if err := s.acceptable(seen); err != nil {
+		return err
+	}
+	id, err := s.identity()
+	if err != nil {
+		return err
+	}
+	if l.trace, err = openTrace(l.options.Witness, id); err != nil {
+		return err
+	}
+	return s.acceptable(l.trace.seen)
 }
 
 // WitnessErr says why the witness could not be read or written lately, nil
 // where it could or none is configured.
 func (l *Ledger) WitnessErr() error { return l.witness.Err() }
 
-// Close waits for appends under way and releases the files. Closing twice is
-// no error.
+// Close waits for appends under way and releases the files, or removes them as
+// [Options].Withdraw says. Closing twice is no error.
 func (l *Ledger) Close() error {
 	l.gate.Lock()
 	if l.closed {
@@ -73,5 +98,10 @@ func (l *Ledger) Close() error {
 	<-l.done
 
 	l.witness.close()
-	return l.files.close()
+	vain := l.inVain()
+	err := l.release()
+	if vain {
+		err = errors.Join(err, l.withdraw())
+	}
+	return errors.Join(err, l.trace.close(), l.lock.Close())
 }

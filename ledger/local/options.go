@@ -1,6 +1,7 @@
 package local
 
 import (
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -42,9 +43,15 @@ type Options struct {
 	// [Adopt] sign everybody out unless it is Start.
 	OnEmpty OnEmpty
 	// Witness is the path of a copy of the position outside Dir, empty for
-	// none. It is written at most once a second and on Close; failing to
-	// write it stops nothing, see [Ledger.WitnessErr].
+	// none. Beside it lies another one that goes by the ledger itself, so that
+	// ledgers whose witnesses share a directory are recognised wherever they
+	// lie. Both are written at most once a second and on Close; failing to
+	// write them stops nothing, see [Ledger.WitnessErr].
 	Witness string
+	// Withdraw is asked by Close whether a ledger that Open began, and to which
+	// nothing was written since, is removed again, so that the next opening
+	// begins anew. Nil: it stays.
+	Withdraw func() bool
 	// Skew is the clock skew that the instant of a genesis record allows for.
 	Skew time.Duration
 	// Now is the clock; nil is time.Now.
@@ -70,7 +77,10 @@ func (o Options) knowing(seen ledger.Head) Options {
 // genesis is the record that begins an epoch.
 func (o Options) genesis() revocation.Record {
 	now := o.now()
-	r := revocation.Record{Type: revocation.Genesis, Time: now.UnixMilli(), Source: "genesis"}
+	r := revocation.Record{
+		Type: revocation.Genesis, Time: now.UnixMilli(), Source: "genesis",
+		RequestID: rand.Text(), // no other ledger begins like this one
+	}
 	if o.OnEmpty != Start {
 		r.Through = revocation.ThroughOf(now, o.Skew)
 	}

@@ -218,7 +218,7 @@ func TestWitnessRate(t *testing.T) {
 				t.Errorf("the witness says %s, %v; want sequence %d", h.Position, err, want)
 			}
 		}
-		w := newWitness(path, headAt(1), nil)
+		w := newWitness(headAt(1), nil, path)
 		says(1)
 		w.see(headAt(2))
 		w.see(headAt(3))

@@ -68,7 +68,7 @@ func openReplica(o Options, lock *os.File) (*Replica, error) {
 		return nil, err
 	}
 	r := &Replica{files: files{options: o, replica: true, lock: lock}}
-	if err := r.start(ledger.Head{}); err != nil {
+	if err := r.start(reaching(ledger.Head{})); err != nil {
 		return nil, err
 	}
 	mark, err := r.store.mark()

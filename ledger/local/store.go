@@ -240,6 +240,11 @@ func (s *store) acceptable(seen ledger.Head) error {
 	return s.contains(seen, "this machine")
 }
 
+// reaching is the check of a log that [store.acceptable] does.
+func reaching(seen ledger.Head) func(*store) error {
+	return func(s *store) error { return s.acceptable(seen) }
+}
+
 // entry is an entry as it lies in the log: where it stands, the chain up to and
 // including it, and its encoded records.
 type entry struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,23 +29,25 @@ func readWitness(path string) (ledger.Head, error) {
 	return h, err
 }
 
-// witness keeps a copy of the position outside the directory. A nil witness
+// witness keeps copies of the position outside the directory. A nil witness
 // keeps none.
 type witness struct {
-	path string
-	wake chan ledger.Head // the newest head, one at most
-	stop chan struct{}
-	done chan struct{}
+	paths []string
+	wake  chan ledger.Head // the newest head, one at most
+	stop  chan struct{}
+	done  chan struct{}
 
 	mu  sync.Mutex
 	err error
 }
 
-func newWitness(path string, h ledger.Head, err error) *witness {
-	if path == "" {
+// newWitness is one at some paths, of which those that are empty are none.
+func newWitness(h ledger.Head, err error, paths ...string) *witness {
+	paths = slices.DeleteFunc(paths, func(path string) bool { return path == "" })
+	if len(paths) == 0 {
 		return nil
 	}
-	w := &witness{path: path, wake: make(chan ledger.Head, 1), stop: make(chan struct{}), done: make(chan struct{}), err: err}
+	w := &witness{paths: paths, wake: make(chan ledger.Head, 1), stop: make(chan struct{}), done: make(chan struct{}), err: err}
 	w.see(h)
 	go w.run()
 	return w
@@ -67,7 +70,7 @@ func (w *witness) run() {
 	for {
 		select {
 		case h := <-w.wake:
-			w.note(writeWitness(w.path, h))
+			w.write(h)
 		case <-w.stop:
 			return
 		}
@@ -79,10 +82,14 @@ func (w *witness) run() {
 	}
 }
 
-func (w *witness) note(err error) {
+func (w *witness) write(h ledger.Head) {
+	var errs []error
+	for _, path := range w.paths {
+		errs = append(errs, writeWitness(path, h))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.err = err
+	w.err = errors.Join(errs...)
 }
 
 // Err is the outcome of the last write.
@@ -104,7 +111,7 @@ func (w *witness) close() {
 	<-w.done
 	select {
 	case h := <-w.wake:
-		w.note(writeWitness(w.path, h))
+		w.write(h)
 	default:
 	}
 }

@@ -86,7 +86,7 @@ func (f *files) revive() error {
 	f.handle.Lock()
 	defer f.handle.Unlock()
 	f.closeFiles() // its errors are those that led here
-	head, err := f.openFiles(f.Head())
+	head, err := f.openFiles(reaching(f.Head()))
 	if err == nil {
 		err = f.seal(head)
 	}
