@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -268,8 +269,13 @@ var client = &http.Client{
 func (g *gateway) do(req *http.Request) answer {
 	g.t.Helper()
 	resp, err := client.Do(req)
-	if errors.Is(err, syscall.ECONNRESET) && req.Method == http.MethodGet && time.Since(g.loaded) < patience {
-		resp, err = client.Do(req) // the connection waited at a listener that was just closed
+	for tries := 0; tries < 3 && g.waitedInVain(req, err); tries++ {
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				g.t.Fatal(err)
+			}
+		}
+		resp, err = client.Do(req)
 	}
 	if err != nil {
 		g.t.Fatal(err)
@@ -280,6 +286,22 @@ func (g *gateway) do(req *http.Request) answer {
 		g.t.Fatal(err)
 	}
 	return answer{resp, string(b)}
+}
+
+// waitedInVain reports whether a connection stood at a listener that was just
+// closed by a reload, and the request has not been looked at, or may come twice.
+func (g *gateway) waitedInVain(req *http.Request, err error) bool {
+	if time.Since(g.loaded) > patience {
+		return false
+	}
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op) && op.Op == "dial":
+		return errors.Is(err, syscall.ECONNRESET)
+	case req.Method != http.MethodGet:
+		return false
+	}
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
 }
 
 // get asks the guarded site; edit may change the request.
