@@ -246,7 +246,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 	cfg := admin.Config{
 		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings, LiveRequests: g.live.Count,
 		EachLiveRequest: g.live.Each, Authenticate: authenticate, Explain: a.explain, ExpectNodes: a.ExpectNodes,
-		Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: crowded,
+		Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: g.crowded,
 	}
 	for _, i := range a.Issuers {
 		cfg.Issuers = append(cfg.Issuers, admin.Issuer{
