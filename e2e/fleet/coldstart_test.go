@@ -19,7 +19,7 @@ func TestHerd(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, nil, 2)
 	for range pick(1, 3) {
-		f.importMany(f.gateways[0], pick(5_000, 10_000))
+		f.importMany(f.gateways[0], "absent", pick(5_000, 10_000))
 	}
 	revoked := crowd("revoked", 4)
 	for _, who := range revoked {
@@ -79,7 +79,7 @@ func TestJoiningUnderLoad(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, nil, 3)
 	people := crowd("person", 40)
-	f.importMany(f.gateways[0], pick(5_000, 50_000))
+	f.importMany(f.gateways[0], "absent", pick(5_000, 50_000))
 	f.load(people, 20*time.Millisecond, f.gateways...)
 	var joining []*gateway
 	for i := range 3 {
@@ -101,10 +101,10 @@ func TestJoiningUnderLoad(t *testing.T) {
 	f.judge()
 }
 
-// importMany revokes people who never come.
-func (f *fleet) importMany(g *gateway, n int) {
+// importMany revokes people of a name who never come.
+func (f *fleet) importMany(g *gateway, name string, n int) {
 	f.t.Helper()
-	a, err := g.call(context.Background(), importer, http.MethodPost, "/v1/revocations/import", f.lines("absent", n), "Content-Type", "application/x-ndjson")
+	a, err := g.call(context.Background(), importer, http.MethodPost, "/v1/revocations/import", f.lines(name, n), "Content-Type", "application/x-ndjson")
 	if err != nil || a.status != http.StatusOK {
 		f.t.Fatalf("importing: %v %d %s", err, a.status, a.body)
 	}

@@ -3,8 +3,6 @@
 package fleet
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,7 +24,7 @@ func TestLittleMemory(t *testing.T) {
 	})
 	f.load(crowd("person", 3), 20*time.Millisecond, f.gateways...)
 	for range pick(1, 10) {
-		f.importMany(f.gateways[0], pick(10_000, 50_000))
+		f.importMany(f.gateways[0], "absent", pick(10_000, 50_000))
 	}
 	for _, who := range crowd("revoked", 3) {
 		f.mustRevoke(f.gateways[0], who)
@@ -54,7 +52,7 @@ func TestHardMemoryLimit(t *testing.T) {
 	f.load(crowd("person", 3), 20*time.Millisecond, f.gateways...)
 	full := false
 	for round := 0; round < pick(1, 120) && !full; round++ {
-		f.importNew(free, fmt.Sprint("absent-", round), pick(10_000, 50_000))
+		f.importMany(free, fmt.Sprint("absent-", round), pick(10_000, 50_000))
 		for _, who := range crowd(fmt.Sprint("revoked-", round), 2) {
 			f.mustRevoke(free, who, "wait", "8s")
 		}
@@ -71,15 +69,6 @@ func TestHardMemoryLimit(t *testing.T) {
 	}
 	t.Logf("resident: %d MB of %d", resident(t, limited), limit>>20)
 	f.judge()
-}
-
-// importNew revokes people whom nobody else has revoked.
-func (f *fleet) importNew(g *gateway, name string, n int) {
-	f.t.Helper()
-	a, err := g.call(context.Background(), importer, http.MethodPost, "/v1/revocations/import", f.lines(name, n), "Content-Type", "application/x-ndjson")
-	if err != nil || a.status != http.StatusOK || bytes.Count(a.body, []byte(`"status":201`)) != n {
-		f.t.Fatalf("importing: %v %d", err, a.status)
-	}
 }
 
 // memoryGroup is a control group for the memory of one process.
