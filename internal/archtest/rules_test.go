@@ -84,6 +84,7 @@ var inward = map[string][]string{
 	"internal/devidp":          {"caddymodule"},
 	"internal/extendedconnect": {"cmd"}, // changes the whole program
 	"internal/archtest":        {},
+	"internal/mutate":          {}, // a command for developers
 	"internal/porttest":        {},
 }
 
