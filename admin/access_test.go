@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -287,13 +289,16 @@ func TestBearerRefusesWhatCanNeverBeSafe(t *testing.T) {
 		"no such":    {"x", BreakGlass + 1, secret(readToken, nil)},
 		"no secret":  {"x", Read, nil},
 		"empty":      {"x", Read, secret("", nil)},
+		"one byte":   {"x", Read, secret("a", nil)},
+		"15 bytes":   {"x", Read, secret("0123456789abcde", nil)},
+		"a space":    {"x", Read, secret("0123456789 abcdef", nil)},
 		"unreadable": {"x", Read, secret("", errors.New("no such file"))},
 	} {
-		if _, err := Bearer([]NamedToken{token}); err == nil {
+		if _, err := Bearer([]NamedToken{token}, nil); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
-	if _, err := Bearer([]NamedToken{{"x", Read, secret(readToken, nil)}, {"y", Write, secret(readToken, nil)}}); err == nil {
+	if _, err := Bearer([]NamedToken{{"x", Read, secret(readToken, nil)}, {"y", Write, secret(readToken, nil)}}, nil); err == nil {
 		t.Error("a shared secret was accepted")
 	}
 }
@@ -303,7 +308,7 @@ func TestSecretsAreReadAgain(t *testing.T) {
 	auth, err := Bearer([]NamedToken{
 		{"rotated", Read, func() ([]byte, error) { return []byte(current), broken }},
 		{"rotated", Write, func() ([]byte, error) { return []byte(writeToken), nil }},
-	})
+	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,6 +321,57 @@ func TestSecretsAreReadAgain(t *testing.T) {
 	g.as("short").do("GET", "/v1/nodes", "").want(401, "invalid-token")
 	current, broken = readToken, errors.New("gone")
 	g.as(readToken).do("GET", "/v1/nodes", "").want(401, "invalid-token")
+	g.as(writeToken).post("/v1/revocations", alice()).want(201)
+}
+
+// What is no secret any more opens nothing, and the log says so once, without
+// the secret.
+func TestASecretThatCannotBeUsedAnyMoreIsLogged(t *testing.T) {
+	current, broken := readToken, error(nil)
+	log := new(bytes.Buffer)
+	auth, err := Bearer([]NamedToken{
+		{"dashboards", Read, func() ([]byte, error) { return []byte(current), broken }},
+		{"helpdesk", Write, func() ([]byte, error) { return []byte(writeToken), nil }},
+		{"helpdesk", Write, func() ([]byte, error) { return []byte(glassToken), nil }},
+	}, slog.New(slog.NewJSONHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGateway(t, func(c *Config) { c.Authenticate = auth })
+	for _, c := range []struct {
+		name, secret string
+		err          error
+		status       int
+		logged       []string // of each line
+	}{
+		{"as it was loaded", readToken, nil, 200, nil},
+		{"one character", "a", nil, 401, []string{"it has 1 characters: use at least 16"}},
+		{"still", "a", nil, 401, nil},
+		{"mended", "another-token-0123456789", nil, 200, []string{"can be used again"}},
+		{"15 characters", "0123456789abcde", nil, 401, []string{"at least 16"}},
+		{"a line break", "0123456789\nabcdef", nil, 401, nil},
+		{"empty", "", nil, 401, nil},
+		{"16 characters", "0123456789abcdef", nil, 200, []string{"can be used again"}},
+		{"gone", "0123456789abcdef", errors.New("no such file"), 401, []string{"no such file"}},
+		{"back", "0123456789abcdef", nil, 200, []string{"can be used again"}},
+		{"that of a greater one", writeToken, nil, 401, []string{"the same secret", "the same secret"}},
+	} {
+		current, broken = c.secret, c.err
+		log.Reset()
+		got := g.as(c.secret).do("GET", "/v1/nodes", "").Code
+		lines := strings.SplitAfter(log.String(), "\n")
+		if got != c.status || len(lines) != len(c.logged)+1 {
+			t.Errorf("%s: status %d, want %d; the log says %s", c.name, got, c.status, log)
+			continue
+		}
+		for i, want := range c.logged {
+			if !strings.Contains(lines[i], want) || len(c.secret) > 1 && strings.Contains(lines[i], c.secret) {
+				t.Errorf("%s: the log says %s, want %q and no secret", c.name, lines[i], want)
+			}
+		}
+	}
+	// Two files of one caller may have the same text while they are rotated.
+	current = readToken
 	g.as(writeToken).post("/v1/revocations", alice()).want(201)
 }
 

@@ -5,9 +5,31 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
+
+// MinSecret is how many characters a secret has at least: shorter ones can be
+// guessed.
+const MinSecret = 16
+
+// CheckSecret refuses what can't be a secret. The error never repeats it.
+func CheckSecret(secret []byte) error {
+	if len(secret) == 0 {
+		return errors.New("it is empty or not set: give it a value")
+	}
+	for _, c := range secret {
+		if c <= ' ' || c > '~' {
+			return errors.New("it has characters that can't be sent in a header: use visible ASCII")
+		}
+	}
+	if len(secret) < MinSecret {
+		return fmt.Errorf("it has %d characters: use at least %d, such as what `openssl rand -base64 32` prints", len(secret), MinSecret)
+	}
+	return nil
+}
 
 // NamedToken is a bearer token and whom it stands for. The same name may carry
 // two tokens, for rotation.
@@ -22,8 +44,9 @@ type NamedToken struct {
 
 // Bearer authenticates callers by the tokens of their Authorization header (RFC
 // 6750 section 2.1). It refuses at once what could never be safe: a token
-// without a name or role, or a secret that is unreadable, empty or shared.
-func Bearer(tokens []NamedToken) (func(*http.Request) (Caller, error), error) {
+// without a name or role, or a secret that is unreadable, too short or shared. A
+// secret that becomes so later opens nothing from then on, and the log says so.
+func Bearer(tokens []NamedToken, log *slog.Logger) (func(*http.Request) (Caller, error), error) {
 	holders := make(map[string]string)
 	for i, t := range tokens {
 		switch {
@@ -33,43 +56,94 @@ func Bearer(tokens []NamedToken) (func(*http.Request) (Caller, error), error) {
 			return nil, fmt.Errorf("reading admin token %q: it needs a role: read, write or break_glass", t.Name)
 		}
 		secret, err := t.Secret()
+		if err == nil {
+			err = CheckSecret(secret)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading admin token %q: %w", t.Name, err)
-		}
-		if len(secret) == 0 {
-			return nil, fmt.Errorf("reading admin token %q: the secret is empty", t.Name)
 		}
 		if other, shared := holders[string(secret)]; shared {
 			return nil, fmt.Errorf("reading admin token %q: it has the same secret as %q: who calls could not be told", t.Name, other)
 		}
 		holders[string(secret)] = t.Name
 	}
-	return bearer(tokens).authenticate, nil
+	b := &bearer{tokens: tokens, unusable: make([]atomic.Bool, len(tokens)), log: log}
+	return b.authenticate, nil
 }
 
-type bearer []NamedToken
+type bearer struct {
+	tokens   []NamedToken
+	unusable []atomic.Bool // by the token's place: it was when it was read last
+	log      *slog.Logger
+}
+
+// held is a token's secret as it was read just now.
+type held struct {
+	digest [sha256.Size]byte
+	err    error // it can't be used
+}
 
 // authenticate compares with every token, whichever matched before, so that the
 // time taken says nothing about names or order.
-func (b bearer) authenticate(r *http.Request) (Caller, error) {
+func (b *bearer) authenticate(r *http.Request) (Caller, error) {
 	credential, err := bearerToken(r)
 	if err != nil {
 		return Caller{}, err
 	}
 	sent := sha256.Sum256([]byte(credential))
 	found := -1
-	for i, t := range b {
-		secret, err := t.Secret()
-		want := sha256.Sum256(secret)
-		usable := err == nil && len(secret) > 0
-		if subtle.ConstantTimeCompare(sent[:], want[:]) == 1 && usable {
+	for i, h := range b.read() {
+		if subtle.ConstantTimeCompare(sent[:], h.digest[:]) == 1 && h.err == nil {
 			found = i
 		}
 	}
 	if found < 0 {
 		return Caller{}, errors.New("the credential is not known here")
 	}
-	return Caller{Name: b[found].Name, Role: b[found].Role, Source: "admin"}, nil
+	return Caller{Name: b.tokens[found].Name, Role: b.tokens[found].Role, Source: "admin"}, nil
+}
+
+// read reads the secrets. Two callers must not come to share one: the smaller
+// would be taken for the greater.
+func (b *bearer) read() []held {
+	all := make([]held, len(b.tokens))
+	for i, t := range b.tokens {
+		secret, err := t.Secret()
+		if err == nil {
+			err = CheckSecret(secret)
+		}
+		all[i] = held{sha256.Sum256(secret), err}
+	}
+	for i := range all {
+		for j := range all[:i] {
+			if all[i].digest != all[j].digest || b.tokens[i].Name == b.tokens[j].Name && b.tokens[i].Role == b.tokens[j].Role {
+				continue
+			}
+			for _, n := range []int{i, j} {
+				if all[n].err == nil {
+					all[n].err = errors.New("another token has the same secret: who calls can't be told")
+				}
+			}
+		}
+	}
+	for i := range all {
+		b.note(i, all[i].err)
+	}
+	return all
+}
+
+// note logs when a secret becomes unusable, and when it can be used again.
+func (b *bearer) note(i int, err error) {
+	if b.unusable[i].Swap(err != nil) == (err != nil) {
+		return
+	}
+	t := b.tokens[i]
+	if err != nil {
+		b.log.Error("an admin token can't be used any more: its secret opens nothing until it is mended",
+			"token", t.Name, "role", t.Role.String(), "error", err)
+		return
+	}
+	b.log.Info("an admin token can be used again", "token", t.Name, "role", t.Role.String())
 }
 
 func bearerToken(r *http.Request) (string, error) {

@@ -145,7 +145,7 @@ func tokens(t testing.TB) func(*http.Request) (Caller, error) {
 		{"dashboards", Read, secret(readToken)},
 		{"helpdesk", Write, secret(writeToken)},
 		{"oncall", BreakGlass, secret(glassToken)},
-	})
+	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func (a *Admin) bearers() (func(*http.Request) (admin.Caller, error), error) {
 		}
 		named = append(named, n)
 	}
-	return admin.Bearer(named)
+	return admin.Bearer(named, a.app.log)
 }
 
 func (t *AdminToken) resolve() (admin.NamedToken, error) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"curfew.dev/curfew/admin"
 )
 
 // secret is a value from the configuration: a literal, {env.NAME} or
@@ -43,25 +45,13 @@ func newSecret(configured string) (*secret, error) {
 	default:
 		return nil, errors.New("a secret is a literal, {env.NAME} or {file./path}")
 	}
-	if err := checkSecret(s.value); err != nil {
+	if err := admin.CheckSecret(s.value); err != nil {
 		if placeholder {
 			return nil, fmt.Errorf("secret %s: %w", configured, err)
 		}
 		return nil, fmt.Errorf("secret: %w", err)
 	}
 	return s, nil
-}
-
-func checkSecret(value []byte) error {
-	if len(value) == 0 {
-		return errors.New("it is empty or not set: give it a value")
-	}
-	for _, c := range value {
-		if c <= ' ' || c > '~' {
-			return errors.New("it has characters that can't be sent in a header: use visible ASCII")
-		}
-	}
-	return nil
 }
 
 func (s *secret) read() error {
@@ -102,7 +92,7 @@ func (s *secret) Value() ([]byte, error) {
 		if err := s.read(); err != nil {
 			return nil, fmt.Errorf("reading a secret file: %w", err)
 		}
-		if err := checkSecret(s.value); err != nil {
+		if err := admin.CheckSecret(s.value); err != nil {
 			s.stat = nil // looked at again next time
 			return nil, fmt.Errorf("secret file %s: %w", s.path, err)
 		}

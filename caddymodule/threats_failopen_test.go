@@ -183,6 +183,7 @@ func TestF4UnusableSecretsAndDirectories(t *testing.T) {
 	}
 	file := func(path string) string { return "{file." + path + "}" }
 	secret := func(s string) string { return strings.Replace(sites, helpdesk, s, 1) }
+	t.Setenv("CURFEW_TEST_SHORT", "0123456789abcde")
 	g := start(t, global, sites)
 	token := g.token("alice")
 	g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "mallory"})
@@ -195,6 +196,10 @@ func TestF4UnusableSecretsAndDirectories(t *testing.T) {
 		"missing file":      {global, secret(file(filepath.Join(dir, "none")))},
 		"empty file":        {global, secret(file(write("empty", "")))},
 		"blank file":        {global, secret(file(write("blank", "\n\n")))},
+		"one character":     {global, secret("a")},
+		"15 characters":     {global, secret("0123456789abcde")},
+		"short file":        {global, secret(file(write("short", "0123456789abcde\n")))},
+		"short variable":    {global, secret("{env.CURFEW_TEST_SHORT}")},
 		"binary file":       {global, secret(file(write("binary", "\x00\x01secret-of-the-tests")))},
 		"huge file":         {global, secret(file(write("huge", strings.Repeat("a", 1<<20))))},
 		"directory":         {global, secret(file(dir))},
