@@ -3,6 +3,7 @@ package admin
 import (
 	"time"
 
+	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -50,6 +51,7 @@ var (
 	exampleNodes = nodesReply{Items: []node.Status{{
 		Node: "edge-1/k3f9", State: "ready", Position: "7.1042", Epoch: 7, Version: "v1.0.0",
 		ConfigDigest: "5d41402abc4b2a76", LastHeard: node.NewTime(exampleInstant),
+		Issuers: []ledger.IssuerStatus{{Issuer: exampleIssuer, Ready: true}},
 	}}, Expected: 1}
 	exampleImported = imported{Line: 1, Status: 201, ID: "rev_7.1042.0", Position: "7.1042"}
 )

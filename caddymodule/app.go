@@ -292,7 +292,7 @@ func (a *App) settings() node.Settings {
 	version, _ := buildVersion()
 	return node.Settings{
 		MaxStaleness: time.Duration(a.MaxStaleness), Unbounded: a.OnStale == "allow", Expect: a.ExpectNodes,
-		Version: version, ConfigDigest: a.digest,
+		Version: version, ConfigDigest: a.digest, Issuers: a.issuerStatus,
 	}
 }
 

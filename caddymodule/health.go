@@ -3,12 +3,15 @@ package caddymodule
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/token"
 )
 
 func init() { caddy.RegisterModule(new(Health)) }
@@ -59,7 +62,9 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return nil
 }
 
-// ready reports whether requests can be decided, with or without the fence.
+// ready reports whether requests can be decided, with or without the fence. The
+// probes and the metric both ask here; a node's state of another word in the
+// API is false here.
 func (a *App) ready(excludeFence bool) bool {
 	if caddy.Exiting() {
 		return false
@@ -68,12 +73,45 @@ func (a *App) ready(excludeFence bool) bool {
 		return false
 	}
 	now := time.Now()
-	for i, keys := range a.keySets {
-		if keys.Ready(now, time.Duration(a.Issuers[i].JWKSMaxStale)) {
+	for i := range a.keySets {
+		if a.hasKeys(i, now) {
 			return true
 		}
 	}
 	return false
+}
+
+// hasKeys reports whether tokens of the issuer can be verified.
+func (a *App) hasKeys(issuer int, now time.Time) bool {
+	return a.keySets[issuer].Ready(now, time.Duration(a.Issuers[issuer].JWKSMaxStale))
+}
+
+// maxWhy bounds, in bytes, what is told of an error that a provider causes.
+const maxWhy = 300
+
+// issuerStatus says of each issuer whether its keys are there, and if not, why.
+func (a *App) issuerStatus() []ledger.IssuerStatus {
+	now := time.Now()
+	all := make([]ledger.IssuerStatus, len(a.keySets))
+	for i, keys := range a.keySets {
+		all[i] = ledger.IssuerStatus{Issuer: keys.Issuer(), Ready: a.hasKeys(i, now)}
+		if !all[i].Ready {
+			all[i].Why = whyNoKeys(keys.KeySet, now)
+		}
+	}
+	return all
+}
+
+func whyNoKeys(keys *token.KeySet, now time.Time) string {
+	why := "they are being fetched for the first time"
+	if err := keys.Err(); err != nil {
+		why = err.Error()
+		why = strings.ToValidUTF8(why[:min(len(why), maxWhy)], "")
+	}
+	if at := keys.LastSuccess(); !at.IsZero() {
+		why = "last fetched " + now.Sub(at).Round(time.Second).String() + " ago, longer than jwks_max_stale: " + why
+	}
+	return why
 }
 
 // Interface guards

@@ -97,13 +97,21 @@ func (m *metrics) collectors() []prometheus.Collector {
 // register adds the collectors to a configuration's registry. It is called
 // once for each app, and a registry may hold them already.
 func (m *metrics) register(r *prometheus.Registry) error {
+	held := false
 	for _, c := range m.collectors() {
 		var already prometheus.AlreadyRegisteredError
-		if err := r.Register(c); err != nil && !errors.As(err, &already) {
+		err := r.Register(c)
+		switch {
+		case errors.As(err, &already):
+			held = true
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	if held {
+		return nil
+	}
+	return r.Register(readiness{m.gateway}) // a registry can't tell that it holds an unchecked one
 }
 
 // outcomes are the decision counters of one guard, resolved when it loads.
@@ -164,7 +172,7 @@ func (m *metrics) keys(issuer string) *keyObserver {
 func (o *keyObserver) Fetched(result token.FetchResult, err error) {
 	o.fetches.WithLabelValues(string(result)).Inc()
 	if err != nil {
-		(*observer)(nil).log().Warn("fetching an issuer's keys; the last good ones go on for jwks_max_stale",
+		(*observer)(nil).log().Warn("fetching an issuer's keys failed; keys that were fetched before serve for jwks_max_stale, without any its tokens are refused with 503",
 			zap.String("issuer", o.issuer), zap.Error(err))
 		return
 	}
@@ -231,19 +239,17 @@ var (
 	descSequence   = prometheus.NewDesc("curfew_ledger_last_sequence", "The sequence of the last record.", nil, nil)
 	descFresh      = prometheus.NewDesc("curfew_freshness_timestamp_seconds", "Until when this node knows every acknowledged record.", nil, nil)
 	descMaxStale   = prometheus.NewDesc("curfew_max_staleness_seconds", "How stale this node may be before it fences itself.", nil, nil)
-	descReady      = prometheus.NewDesc("curfew_ready", "1 while requests are decided.", nil, nil)
 	descFenced     = prometheus.NewDesc("curfew_fenced", "1 while this node refuses because it can't prove that it is fresh.", nil, nil)
 	descOffset     = prometheus.NewDesc("curfew_clock_offset_seconds", "This machine's clock minus that of the ledger's servers.", nil, nil)
 	descNodes      = prometheus.NewDesc("curfew_nodes", "Nodes heard of, by state.", []string{"state"}, nil)
 	descExpected   = prometheus.NewDesc("curfew_nodes_expected", "Nodes that should be there; 0: not configured.", nil, nil)
 )
 
-// Describe sends nothing: the collector is unchecked, since its label values
-// are only known when it is scraped.
+// Describe sends what Collect may send.
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descLedger, descConfig, descCacheBytes, descEvictions, descEntries, descIndexBytes, descSequence,
-		descFresh, descMaxStale, descReady, descFenced, descOffset, descNodes, descExpected,
+		descFresh, descMaxStale, descFenced, descOffset, descNodes, descExpected,
 	} {
 		ch <- d
 	}
@@ -258,7 +264,6 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descBuild, 1, version, revision)
 	n := g.gateway.node
 	state := n.State()
-	gauge(descReady, oneIf(state == node.Ready))
 	gauge(descFenced, oneIf(state == node.Fenced))
 	for s, count := range byState(n.Nodes()) {
 		gauge(descNodes, count, s)
@@ -288,9 +293,38 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descIndexBytes, float64(n.Index().Bytes()))
 }
 
+// readiness is the metric curfew_ready, of the gateway and beside it of each
+// issuer. It is a collector of its own because it is unchecked: the registry
+// takes a name with and without a label only from such a one.
+type readiness struct{ gateway *gateway }
+
+const readyHelp = "1 while requests are decided, as /readyz says; by issuer: 1 while the issuer's keys are there."
+
+var (
+	descReady       = prometheus.NewDesc("curfew_ready", readyHelp, nil, nil)
+	descIssuerReady = prometheus.NewDesc("curfew_ready", readyHelp, []string{"issuer"}, nil)
+)
+
+// Describe sends nothing.
+func (readiness) Describe(chan<- *prometheus.Desc) {}
+
+// Collect asks what the probes ask.
+func (r readiness) Collect(ch chan<- prometheus.Metric) {
+	a := r.gateway.app.Load()
+	if a == nil {
+		ch <- prometheus.MustNewConstMetric(descReady, prometheus.GaugeValue, 0)
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(descReady, prometheus.GaugeValue, oneIf(a.ready(false)))
+	now := time.Now()
+	for i, keys := range a.keySets {
+		ch <- prometheus.MustNewConstMetric(descIssuerReady, prometheus.GaugeValue, oneIf(a.hasKeys(i, now)), keys.Issuer())
+	}
+}
+
 // byState counts nodes, with a zero for every state that none is in.
 func byState(nodes []node.Status) map[string]float64 {
-	of := map[string]float64{node.Silent: 0}
+	of := map[string]float64{node.Silent: 0, node.Keyless: 0}
 	for s := node.Starting; s <= node.Damaged; s++ {
 		of[s.String()] = 0
 	}
@@ -326,6 +360,7 @@ func oneIf(b bool) float64 {
 // Interface guards
 var (
 	_ prometheus.Collector = gauges{}
+	_ prometheus.Collector = readiness{}
 	_ node.Observer        = (*observer)(nil)
 	_ token.Observer       = (*keyObserver)(nil)
 )

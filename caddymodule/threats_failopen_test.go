@@ -80,6 +80,7 @@ const twoIssuers = `
 		}
 		ledger local DIR
 		on_empty start
+		node_name edge-1
 	}
 `
 
@@ -110,6 +111,7 @@ http://127.0.0.1:ADMINPORT {
 	}
 }
 http://127.0.0.1:HEALTHPORT {
+	metrics /metrics
 	curfew_health
 }
 `
@@ -146,6 +148,7 @@ func TestF3NoKeysAtColdStart(t *testing.T) {
 	g, other := startTwo(t, func(first, _ *tokentest.Issuer) { first.Fail(down) })
 	first, second := g.token("alice"), other.Sign(g.claims("alice"), tokentest.Claims{"iss": other.URL, "aud": "shop"})
 	g.awaitStatus("/shop/x", second, 200)
+	g.readiness(true, map[string]bool{g.issuer.URL: false, other.URL: true})
 	before := g.upstream.count()
 	for _, token := range []string{first, g.token("alice", tokentest.Claims{"exp": 1})} {
 		a := g.get("/api/x", token)
@@ -167,6 +170,7 @@ func TestF3NoKeysAtColdStart(t *testing.T) {
 	}
 	g.issuer.Fail(nil)
 	g.awaitStatus("/api/x", first, 200)
+	g.readiness(true, map[string]bool{g.issuer.URL: true, other.URL: true})
 }
 
 // F4: what a secret or directory can't be read from, or can't be meant, does

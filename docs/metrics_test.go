@@ -36,6 +36,16 @@ func TestMetricsThatPagesName(t *testing.T) {
 	}
 }
 
+// A comparison with a metric that is missing is never true.
+func TestAlertsFireForAGatewayThatIsGone(t *testing.T) {
+	text := read(t, "observability.md").text
+	for _, expr := range []string{`up{job="curfew"} == 0`, `absent(curfew_ready{issuer=""})`} {
+		if !strings.Contains(text, "expr: "+expr+"\n") {
+			t.Errorf("observability.md has no alert on %s", expr)
+		}
+	}
+}
+
 // form is a metric's type and its labels, sorted.
 type form struct{ kind, labels string }
 

@@ -87,7 +87,8 @@ func TestMetrics(t *testing.T) {
 		{"cache hits", g.metric(t, "curfew_token_cache_requests_total", `result="hit"`), 4},
 		{"revocations asked for", g.metric(t, "curfew_admin_requests_total", `code="201"`), 1},
 		{"targets", g.metric(t, "curfew_index_entries", `kind="subject"`), 1},
-		{"readiness", g.metric(t, "curfew_ready", ""), 1},
+		{"readiness, of the gateway and of the one issuer", g.metric(t, "curfew_ready", ""), 2},
+		{"readiness of the issuer", g.metric(t, "curfew_ready", "issuer="), 1},
 		{"integrity failures", g.metric(t, "curfew_ledger_integrity_failures_total", ""), 0},
 	} {
 		if test.got != test.want {

@@ -95,8 +95,18 @@ type Heartbeat struct {
 	Staleness    time.Duration       `json:"staleness"`
 	Version      string              `json:"version,omitempty"`
 	ConfigDigest string              `json:"config_digest,omitempty"`
+	// Issuers are those whose tokens the node takes.
+	Issuers []IssuerStatus `json:"issuers,omitempty"`
 	// Leaving: the node is shutting down and admits nothing any more.
 	Leaving bool `json:"leaving,omitempty"`
+}
+
+// IssuerStatus says whether a node has the keys of an issuer. Without them it
+// answers every request with one of its tokens with 503.
+type IssuerStatus struct {
+	Issuer string `json:"issuer"`
+	Ready  bool   `json:"ready"`
+	Why    string `json:"why,omitempty"` // it is not ready
 }
 
 // Acknowledgement is what a node tells a writer.

@@ -147,7 +147,8 @@ func (f *follower) heartbeat(now time.Time) ledger.Heartbeat {
 	state, promised := n.StateAt(now), n.fresh.next(now)
 	said := ledger.Heartbeat{
 		Node: n.ID(), Nonce: promised.nonce, MaxStaleness: promised.limit, Unbounded: promised.unbounded,
-		Position: f.enforced.passed(), State: state.String(), Staleness: n.Staleness(), Version: s.Version, ConfigDigest: s.ConfigDigest, Leaving: state == Closed,
+		Position: f.enforced.passed(), State: state.String(), Staleness: n.Staleness(), Version: s.Version, ConfigDigest: s.ConfigDigest,
+		Issuers: s.issuers(), Leaving: state == Closed,
 	}
 	if why := n.Why(); why != nil {
 		said.Why = why.Error()

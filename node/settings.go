@@ -1,6 +1,10 @@
 package node
 
-import "time"
+import (
+	"time"
+
+	"curfew.dev/curfew/ledger"
+)
 
 // DefaultMaxStaleness is how stale a node may be where nothing is said.
 const DefaultMaxStaleness = 30 * time.Second
@@ -18,6 +22,8 @@ type Settings struct {
 	Expect int
 	// Version and ConfigDigest are what other nodes are told of this one.
 	Version, ConfigDigest string
+	// Issuers says whether the keys of each issuer are there; nil: nobody asks.
+	Issuers func() []ledger.IssuerStatus
 }
 
 func (s Settings) withDefaults() Settings {
@@ -25,6 +31,14 @@ func (s Settings) withDefaults() Settings {
 		s.MaxStaleness = DefaultMaxStaleness
 	}
 	return s
+}
+
+// issuers are the issuers of the configuration in force.
+func (s *Settings) issuers() []ledger.IssuerStatus {
+	if s.Issuers == nil {
+		return nil
+	}
+	return s.Issuers()
 }
 
 // Intervals are an eighth of max_staleness, so that a few lost messages fence

@@ -3,13 +3,16 @@ package node
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
+
+	"curfew.dev/curfew/ledger"
 )
 
 // Status is what a node says of itself and of the others.
 type Status struct {
 	Node         string  `json:"node"`
-	State        string  `json:"state" enum:"starting,ready,fenced,damaged,silent,closed"`
+	State        string  `json:"state" enum:"starting,ready,keyless,fenced,damaged,silent,closed"`
 	Why          string  `json:"why,omitempty"`
 	Position     string  `json:"position"`
 	Epoch        uint64  `json:"epoch"`
@@ -17,10 +20,33 @@ type Status struct {
 	Version      string  `json:"version"`
 	ConfigDigest string  `json:"config_digest"`
 	LastHeard    *Time   `json:"last_heard"`
+	// Issuers are those whose tokens it takes, and whether their keys are there.
+	Issuers []ledger.IssuerStatus `json:"issuers" nullable:"false"`
 }
 
 // Silent is the state of a node that was not heard within its max_staleness.
 const Silent = "silent"
+
+// Keyless is the state of a node that would decide, and has no keys of any
+// issuer: it refuses every token with 503. It enforces like a ready one.
+const Keyless = "keyless"
+
+// judge fills in what the issuers say. A node that is ready but for its keys is
+// keyless; one that is not ready has a better reason.
+func (s *Status) judge(issuers []ledger.IssuerStatus) {
+	s.Issuers = append([]ledger.IssuerStatus{}, issuers...)
+	if s.State != Ready.String() || len(issuers) == 0 {
+		return
+	}
+	var missing []string
+	for _, i := range issuers {
+		if i.Ready {
+			return
+		}
+		missing = append(missing, "no keys of "+i.Issuer+": "+i.Why)
+	}
+	s.State, s.Why = Keyless, strings.Join(missing, "; ")
+}
 
 // ID is the node's `name/instance`.
 func (n *Node) ID() string { return n.cfg.Name + "/" + n.cfg.Instance }
@@ -39,6 +65,7 @@ func (n *Node) Status() Status {
 		head := l.Head().Position
 		s.Position, s.Epoch = head.String(), head.Epoch
 	}
+	s.judge(is.issuers())
 	return s
 }
 
@@ -70,6 +97,7 @@ func (p *peer) status(now time.Time) Status {
 	if n := len(p.reached); n > 0 {
 		s.Position, s.Epoch = p.reached[n-1].at.String(), p.reached[n-1].at.Epoch
 	}
+	s.judge(p.said.Issuers)
 	return s
 }
 

@@ -58,7 +58,8 @@ type KeySet struct {
 	fetcher  *fetcher
 	observer Observer
 	ring     atomic.Pointer[keyring]
-	success  atomic.Int64 // of the last good fetch, Unix nanoseconds; 0: none
+	success  atomic.Int64          // of the last good fetch, Unix nanoseconds; 0: none
+	failure  atomic.Pointer[error] // of the last fetch; nil: it went well, or there was none
 	wanted   chan struct{}
 
 	mu       sync.Mutex
@@ -102,6 +103,14 @@ func (s *KeySet) LastSuccess() time.Time {
 func (s *KeySet) Ready(now time.Time, maxStale time.Duration) bool {
 	at := s.success.Load()
 	return at > 0 && now.UnixNano()-at <= int64(maxStale)
+}
+
+// Err says why the last fetch failed; nil if it did not, or there was none yet.
+func (s *KeySet) Err() error {
+	if err := s.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Run fetches keys at once and keeps them fresh until ctx ends; after that no
@@ -168,6 +177,9 @@ func (s *KeySet) fetch(ctx context.Context) error {
 		at := time.Now()
 		s.ring.Store(s.ring.Load().renew(ring, at))
 		s.success.Store(at.UnixNano())
+		s.failure.Store(nil)
+	} else {
+		s.failure.Store(&err)
 	}
 	s.observer.Fetched(resultOf(err), err)
 	return err

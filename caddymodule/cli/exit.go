@@ -20,6 +20,8 @@ var (
 	errPending = errors.New("not in force everywhere yet")
 	// errNotReady: what will be asked is not in force everywhere at once.
 	errNotReady = errors.New("not every node is ready")
+	// errNoKeys: tokens of an issuer can't be verified somewhere.
+	errNoKeys = errors.New("not every issuer's keys are there")
 	// errRefused: the gateway refused a part of what was asked.
 	errRefused = errors.New("some lines were refused; the others were done")
 )
@@ -31,7 +33,7 @@ func exitOf(err error) int {
 	switch {
 	case errors.As(err, &doubt):
 		return exitFailed
-	case errors.Is(err, errPending), errors.Is(err, errNotReady):
+	case errors.Is(err, errPending), errors.Is(err, errNotReady), errors.Is(err, errNoKeys):
 		return exitPending
 	case errors.Is(err, errRefused), errors.As(err, &refusal) && refusal.Status < 500:
 		return exitRefused

@@ -1,12 +1,13 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 )
 
@@ -33,7 +34,7 @@ func status() *cobra.Command {
 		Use:   "status",
 		Short: "Says whether the gateway is ready, and if not, why",
 		Long: `Shows the state of the gateway, its ledger and its issuers. Exits 0 when every
-node is ready, 3 when one is not.`,
+node is ready and has the keys of every issuer, 3 otherwise.`,
 		Example: `  $ caddy curfew status
   $ caddy curfew status --address unix//run/caddy/admin.sock --json`,
 		Args: cobra.NoArgs,
@@ -41,14 +42,20 @@ node is ready, 3 when one is not.`,
 	g.bind(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		body, err := g.read(cmd.Context(), "GET", apiNodes, nil)
-		n, err := show(consoleOf(cmd), body, err, func(w io.Writer, n nodesAnswer) error {
-			issuers, err := g.issuers(cmd.Context())
-			return errors.Join(writeStatus(w, n, issuers), err)
-		})
-		if want := max(len(n.Items), n.Expected); err == nil && n.ready() < want {
+		n, err := show(consoleOf(cmd), body, err, writeStatus)
+		if err != nil {
+			return err
+		}
+		if want := max(len(n.Items), n.Expected); n.ready() < want {
 			return fmt.Errorf("%w: %d of %s", errNotReady, n.ready(), count(want, "node"))
 		}
-		return err
+		for i := range n.Items {
+			if missing := unready(&n.Items[i]); len(missing) > 0 {
+				return fmt.Errorf("%w: %s has no keys of %s; its tokens are answered with 503 until the provider answers",
+					errNoKeys, printable(n.Items[i].Node), printable(strings.Join(missing, ", ")))
+			}
+		}
+		return nil
 	})
 	return cmd
 }
@@ -72,7 +79,17 @@ epoch, version or configuration that differs from this node's, the first.`,
 	return cmd
 }
 
-func writeStatus(w io.Writer, n nodesAnswer, issuers []string) error {
+// unready lists the issuers whose keys a node lacks.
+func unready(s *node.Status) (urls []string) {
+	for _, i := range s.Issuers {
+		if !i.Ready {
+			urls = append(urls, i.Issuer)
+		}
+	}
+	return urls
+}
+
+func writeStatus(w io.Writer, n nodesAnswer) error {
 	for _, s := range n.Items {
 		fmt.Fprintln(w, printable(s.Node), printable(s.State))
 		lines := newSheet(w)
@@ -82,14 +99,21 @@ func writeStatus(w io.Writer, n nodesAnswer, issuers []string) error {
 		lines.line("last heard", timeText(s.LastHeard))
 		lines.line("version", s.Version)
 		lines.line("config", s.ConfigDigest)
+		for _, i := range s.Issuers {
+			lines.line("issuer", issuerText(i))
+		}
 		if err := lines.flush(); err != nil {
 			return err
 		}
 	}
-	for _, url := range issuers {
-		fmt.Fprintln(w, "issuer", printable(url))
-	}
 	return nil
+}
+
+func issuerText(i ledger.IssuerStatus) string {
+	if i.Ready {
+		return i.Issuer
+	}
+	return i.Issuer + ": no keys: " + i.Why
 }
 
 func writeNodes(w io.Writer, n nodesAnswer) error {
