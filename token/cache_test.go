@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -70,6 +71,47 @@ func TestCachedTokenExpires(t *testing.T) {
 			t.Errorf("after %v: %v", c.after, err)
 		}
 		f.v.cache.store.Wait()
+	}
+}
+
+// A clock may be set back. What it then puts into the future is refused, cached
+// or not, and is admitted again when that instant has come.
+func TestACachedTokenIsJudgedByTheClockOfToday(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 0)
+	at := start.Unix()
+	for name, c := range map[string]change{
+		"iat":       {"iat": at, "auth_time": at - 3600, "exp": at + 900},
+		"auth_time": {"iat": at - 60, "auth_time": at, "exp": at + 900},
+		"nbf":       {"iat": at - 60, "nbf": at, "exp": at + 900},
+	} {
+		raw := f.Sign(f.Claims(api, start), c)
+		for _, c := range []struct {
+			after time.Duration // the instant
+			ok    bool
+		}{{0, true}, {-2 * time.Second, true}, {-2*time.Second - 1, false}, {-10 * time.Minute, false}, {0, true}} {
+			_, _, err := f.v.Verify(t.Context(), raw, time.Unix(at, 0).Add(c.after))
+			if c.ok != (err == nil) {
+				t.Errorf("%s, %v after it: %v", name, c.after, err)
+			}
+			f.v.cache.store.Wait()
+		}
+	}
+}
+
+// Somebody learns of each token that is verified, and of none that is refused.
+func TestWhatIsVerifiedIsTold(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 0)
+	var told []string
+	f.v.verified = func(c *revocation.Credential) { told = append(told, c.TokenID) }
+	good := f.Sign(f.Claims(api, start), change{"jti": "good"})
+	for _, raw := range []string{good, good, f.Sign(f.Claims(api, start), change{"jti": "bad", "exp": start.Unix() - 10})} {
+		_, _, _ = f.v.Verify(t.Context(), raw, start)
+		f.v.cache.store.Wait()
+	}
+	if len(told) != 1 || told[0] != "good" {
+		t.Errorf("told of %q", told)
 	}
 }
 

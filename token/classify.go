@@ -121,6 +121,11 @@ func (i *issuer) current(c *claims, now time.Time) error {
 	return nil
 }
 
+// begins is from when on none of the token's instants lies in the future.
+func (i *issuer) begins(c *claims) time.Time {
+	return time.Unix(max(c.issuedAt, c.authTime, c.notBefore), 0).Add(-i.ClockSkew)
+}
+
 // deadline is when the token stops being admitted.
 func (i *issuer) deadline(c *claims) time.Time {
 	end := time.Unix(c.expiresAt, 0).Add(i.ClockSkew)

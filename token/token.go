@@ -26,6 +26,7 @@ type Token struct {
 	size     int
 	rules    string // of the Verifier that judged it
 	key      *key
+	begins   int64 // Unix nanoseconds: before, one of its instants lies in the future
 	deadline int64 // Unix nanoseconds
 	maxStale time.Duration
 	extra    []member
@@ -41,9 +42,11 @@ func (t *Token) Claim(name string) (value string, ok bool) {
 	return string(v), v != "" && v != "null"
 }
 
-// holds reports whether a verified token is still one under these rules.
+// holds reports whether a verified token is still one under these rules, by the
+// clock of now: it may have been set back since.
 func (t *Token) holds(rules string, now time.Time) bool {
-	return t.rules == rules && now.UnixNano() < t.deadline && t.key.usable(now, t.maxStale)
+	at := now.UnixNano()
+	return t.rules == rules && t.begins <= at && at < t.deadline && t.key.usable(now, t.maxStale)
 }
 
 // cost is the memory that the token holds on to, in bytes.
@@ -55,6 +58,7 @@ func newToken(i *issuer, c *compact, cl *claims, k *key) *Token {
 		raw:      strings.Clone(c.raw), // not the request's whole header
 		rules:    i.rules,
 		key:      k,
+		begins:   i.begins(cl).UnixNano(),
 		deadline: i.deadline(cl).UnixNano(),
 		maxStale: i.JWKSMaxStale,
 		extra:    cl.extra,

@@ -10,6 +10,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+
+	"curfew.dev/curfew/revocation"
 )
 
 // VerifierConfig is what a [Verifier] is made of.
@@ -19,6 +21,10 @@ type VerifierConfig struct {
 	Cache *Cache
 	// Claims names further claims to keep, for [Token.Claim].
 	Claims []string
+	// Verified is told of each token that passed every check, before Verify
+	// returns it for the first time; not of one that was remembered. Nil: nobody
+	// is.
+	Verified func(*revocation.Credential)
 }
 
 // IssuerKeys is an issuer and its keys.
@@ -30,9 +36,10 @@ type IssuerKeys struct {
 // Verifier turns tokens of several issuers into credentials. It is immutable
 // and safe for concurrent use.
 type Verifier struct {
-	issuers map[string]*issuer
-	cache   *Cache
-	rules   string
+	issuers  map[string]*issuer
+	cache    *Cache
+	rules    string
+	verified func(*revocation.Credential)
 }
 
 // NewVerifier validates the configuration.
@@ -40,7 +47,10 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	if slices.Contains(c.Claims, "") {
 		return nil, errors.New("a claim to keep has an empty name")
 	}
-	v := &Verifier{issuers: make(map[string]*issuer), cache: c.Cache, rules: digest(c)}
+	v := &Verifier{issuers: make(map[string]*issuer), cache: c.Cache, rules: digest(c), verified: c.Verified}
+	if v.verified == nil {
+		v.verified = func(*revocation.Credential) {}
+	}
 	for _, configured := range c.Issuers {
 		if err := configured.Validate(); err != nil {
 			return nil, err
@@ -83,6 +93,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string, now time.Time) (t *To
 	if t, err = v.verify(ctx, raw, now); err != nil {
 		return nil, false, err
 	}
+	v.verified(&t.Credential)
 	v.cache.put(t, now)
 	return t, false, nil
 }
