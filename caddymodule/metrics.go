@@ -179,6 +179,18 @@ func (o *keyObserver) Fetched(result token.FetchResult, err error) {
 	o.success.SetToCurrentTime()
 }
 
+// Unused names the keys of an issuer that are not used, when they change.
+func (o *keyObserver) Unused(keys []token.UnusedKey) {
+	if len(keys) == 0 {
+		(*observer)(nil).log().Info("every key of an issuer's set is used again", zap.String("issuer", o.issuer))
+		return
+	}
+	for _, k := range keys {
+		(*observer)(nil).log().Warn("a key of an issuer's set is not used; mend it at the provider",
+			zap.String("issuer", o.issuer), zap.String("kid", k.KeyID), zap.String("reason", k.Reason))
+	}
+}
+
 // UnknownKey counts a token whose key the issuer does not publish.
 func (o *keyObserver) UnknownKey() { o.unknownKID.Inc() }
 

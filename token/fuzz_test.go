@@ -98,6 +98,14 @@ func FuzzJWKS(f *testing.F) {
 		}
 		f.Add(`{"keys":[` + string(jwk) + `]}`)
 	}
+	for _, pair := range [][2]tokentest.Key{
+		{tokentest.NewKey(f, "k", "RS256"), tokentest.NewKey(f, "k", "RS256")},
+		{tokentest.NewKey(f, "k", "ES256"), tokentest.NewKey(f, "k", "EdDSA")},
+	} {
+		one, _ := json.Marshal(pair[0].Public())
+		two, _ := json.Marshal(pair[1].Public())
+		f.Add(`{"keys":[` + string(one) + `,` + string(two) + `,` + string(one) + `,{"kty":"oct","k":"AAAA","kid":"k"}]}`)
+	}
 	f.Add(`{"keys":[]}`)
 	f.Add(`{"keys":[{"kty":"oct","k":"AAAA"}]}`)
 	f.Add(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"},{"kty":"OKP","crv":"Ed25519","x":"AAAA"},{"kty":"EC","crv":"P-256"},null,1]}`)
@@ -109,13 +117,15 @@ func FuzzJWKS(f *testing.F) {
 		if len(r.keys) == 0 || len(r.keys) > maxKeys {
 			t.Fatalf("%d keys", len(r.keys))
 		}
-		seen := make(map[string]bool)
 		for _, k := range r.keys {
-			if len(k.algorithms) == 0 || k.id != "" && seen[k.id] {
+			if len(k.algorithms) == 0 {
 				t.Fatalf("key %q is not usable", k.id)
 			}
-			seen[k.id] = true
-			k.verifier(k.algorithms[0])
+			for _, alg := range k.algorithms {
+				if k.verifier(alg); k.id != "" && r.find(k.id, alg) != k {
+					t.Fatalf("key %q is ambiguous for %s", k.id, alg)
+				}
+			}
 		}
 	})
 }

@@ -44,9 +44,12 @@ func (k *key) usable(now time.Time, maxStale time.Duration) bool {
 func (k *key) fits(alg string) bool { return slices.Contains(k.algorithms, alg) }
 
 // same reports whether two keys verify the same tokens.
-func (k *key) same(o *key) bool {
+func (k *key) same(o *key) bool { return k.twin(o) && slices.Equal(k.algorithms, o.algorithms) }
+
+// twin reports whether two keys are one, perhaps for different algorithms.
+func (k *key) twin(o *key) bool {
 	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && k.id == o.id && slices.Equal(k.algorithms, o.algorithms) && public.Equal(o.public)
+	return ok && k.id == o.id && public.Equal(o.public)
 }
 
 // verifier is what go-jose checks a signature of algorithm alg with.
@@ -63,16 +66,17 @@ func (k *key) verifier(alg string) any {
 var (
 	errKeyUse       = errors.New("key is not for signatures")
 	errKeyAlgorithm = errors.New("key's alg is unknown or does not fit its type")
-	errKeyType      = errors.New("key is not a public RSA, EC or Ed25519 key")
+	errKeyType      = errors.New("key is not an RSA, EC or Ed25519 key")
 	errKeyWeak      = errors.New("key is weak")
+	errKeySecret    = errors.New("key is symmetric or private: it must not be published")
+	errKeyAmbiguous = errors.New("another key has the same kid and alg")
 )
 
 // parseKey reads one JWK (RFC 7517, 4) and admits it only if it is meant for
 // signatures and strong enough.
-func parseKey(v value) (*key, error) {
-	members, err := parseObject(string(v))
-	if err != nil {
-		return nil, err
+func parseKey(members []member) (*key, error) {
+	if kty, _ := find(members, "kty").text(); kty == "oct" || find(members, "d") != "" {
+		return nil, errKeySecret
 	}
 	var jwkAlg string
 	for _, m := range members {
@@ -90,14 +94,28 @@ func parseKey(v value) (*key, error) {
 		}
 	}
 	var jwk jose.JSONWebKey
-	if err := json.Unmarshal([]byte(v), &jwk); err != nil || !jwk.IsPublic() {
+	if err := json.Unmarshal(publicPart(members), &jwk); err != nil || !jwk.IsPublic() {
 		return nil, errKeyType
 	}
 	k := &key{id: jwk.KeyID, public: jwk.Key}
+	var err error
 	if k.algorithms, err = algorithmsOf(jwk.Key, jwkAlg); err != nil {
 		return nil, err
 	}
 	return k, nil
+}
+
+// publicPart is a JWK without what is not read of it. A certificate in it that
+// can't be read, or is of another key, changes nothing.
+func publicPart(members []member) []byte {
+	part := make(map[string]json.RawMessage)
+	for _, m := range members {
+		if slices.Contains([]string{"kty", "kid", "n", "e", "crv", "x", "y"}, m.name) {
+			part[m.name] = json.RawMessage(m.value)
+		}
+	}
+	b, _ := json.Marshal(part) // it was JSON a moment ago
+	return b
 }
 
 // algorithmsOf limits a key to the one algorithm that its JWK names or, where

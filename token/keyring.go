@@ -2,8 +2,11 @@ package token
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
+
+	"curfew.dev/curfew/revocation"
 )
 
 const maxKeys = 100
@@ -16,12 +19,21 @@ var (
 
 // keyring is the usable keys of an issuer. It is immutable; the zero value is
 // empty.
-type keyring struct{ keys []*key }
+type keyring struct {
+	keys   []*key
+	unused []UnusedKey
+}
+
+// UnusedKey is a key of an issuer's set that ought to be mended there: it is
+// not used, though it is for signatures or should not be in the set.
+type UnusedKey struct {
+	KeyID  string // empty if it has none
+	Reason string
+}
 
 // parseKeyring reads a JWK Set and keeps the keys that are fit to verify
-// tokens. Keys that share a kid are all dropped: which one is meant would be a
-// guess. A set with symmetric keys beside public ones was made by mistake, and
-// shows secrets to everyone: none of it is used.
+// tokens. One that is not fit takes nothing from the others, whatever its kid:
+// tokens choose among the fit ones, by kid and alg.
 func parseKeyring(s string) (*keyring, error) {
 	members, err := parseObject(s)
 	if err != nil {
@@ -33,53 +45,72 @@ func parseKeyring(s string) (*keyring, error) {
 		return nil, errJWKS
 	case len(all) > maxKeys:
 		return nil, errJWKSSize
-	case slices.ContainsFunc(all, symmetric):
-		return nil, errJWKSEmpty
 	}
-	r := &keyring{distinct(usable(all), kids(all))}
+	r := new(keyring)
+	for _, v := range all {
+		r.add(v)
+	}
+	r.dropAmbiguous()
 	if len(r.keys) == 0 {
-		return nil, errJWKSEmpty
+		return nil, r.empty()
 	}
 	return r, nil
 }
 
-func usable(all []value) []*key {
-	var keys []*key
-	for _, v := range all {
-		if k, err := parseKey(v); err == nil {
-			keys = append(keys, k)
-		}
-	}
-	return keys
-}
-
-// distinct drops the keys whose kid occurs more than once in the set, be the
-// others usable or not.
-func distinct(keys []*key, kids map[string]int) []*key {
-	return slices.DeleteFunc(keys, func(k *key) bool { return kids[k.id] > 1 })
-}
-
-func kids(all []value) map[string]int {
-	count := make(map[string]int)
-	for _, v := range all {
-		if kid, ok := memberText(v, "kid"); ok {
-			count[kid]++
-		}
-	}
-	return count
-}
-
-func symmetric(v value) bool {
-	kty, _ := memberText(v, "kty")
-	return kty == "oct"
-}
-
-func memberText(v value, name string) (string, bool) {
+// add takes one JWK. The same key for several algorithms, or written twice, is
+// one.
+func (r *keyring) add(v value) {
 	members, err := parseObject(string(v))
 	if err != nil {
-		return "", false
+		return // no JWK
 	}
-	return find(members, name).text()
+	k, err := parseKey(members)
+	if err != nil {
+		if errors.Is(err, errKeySecret) || errors.Is(err, errKeyWeak) {
+			kid, _ := find(members, "kid").text()
+			r.unused = append(r.unused, UnusedKey{kid[:min(len(kid), revocation.MaxID)], err.Error()})
+		}
+		return
+	}
+	if i := slices.IndexFunc(r.keys, k.twin); i >= 0 {
+		for _, alg := range k.algorithms {
+			if !r.keys[i].fits(alg) {
+				r.keys[i].algorithms = append(r.keys[i].algorithms, alg)
+				slices.Sort(r.keys[i].algorithms) // in whatever order the set has them, it is the same key
+			}
+		}
+		return
+	}
+	r.keys = append(r.keys, k)
+}
+
+// dropAmbiguous takes from keys that share a kid the algorithms that they share
+// too: which one signed would be a guess. Each is left with those that are its
+// own.
+func (r *keyring) dropAmbiguous() {
+	owners := make(map[[2]string]int)
+	for _, k := range r.keys {
+		for _, alg := range k.algorithms {
+			owners[[2]string{k.id, alg}]++
+		}
+	}
+	shared := func(k *key, alg string) bool { return owners[[2]string{k.id, alg}] > 1 }
+	r.keys = slices.DeleteFunc(r.keys, func(k *key) bool {
+		before := len(k.algorithms)
+		k.algorithms = slices.DeleteFunc(slices.Clone(k.algorithms), func(alg string) bool { return shared(k, alg) })
+		if len(k.algorithms) < before {
+			r.unused = append(r.unused, UnusedKey{k.id, errKeyAmbiguous.Error()})
+		}
+		return len(k.algorithms) == 0
+	})
+}
+
+// empty is the error of a set without a usable key.
+func (r *keyring) empty() error {
+	if len(r.unused) == 0 {
+		return errJWKSEmpty
+	}
+	return fmt.Errorf("%w: key %q: %s", errJWKSEmpty, r.unused[0].KeyID, r.unused[0].Reason)
 }
 
 // find returns the key for a token's kid and alg. A token without kid is
@@ -102,7 +133,7 @@ func (r *keyring) find(kid, alg string) *key {
 // pointer, so what it verified stays cached; one that went is retired, and what
 // it verified is no longer admitted.
 func (r *keyring) renew(next *keyring, at time.Time) *keyring {
-	merged := &keyring{make([]*key, 0, len(next.keys))}
+	merged := &keyring{keys: make([]*key, 0, len(next.keys)), unused: next.unused}
 	for _, k := range next.keys {
 		if i := slices.IndexFunc(r.keys, k.same); i >= 0 {
 			k = r.keys[i]

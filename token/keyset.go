@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,9 @@ const (
 type Observer interface {
 	// Fetched reports the end of a fetch; err is nil if it went well.
 	Fetched(result FetchResult, err error)
+	// Unused reports the keys that are not used though they are published. It is
+	// called when they become others, none included.
+	Unused(keys []UnusedKey)
 	// UnknownKey reports a token whose kid the issuer does not publish.
 	UnknownKey()
 }
@@ -174,15 +178,22 @@ func (s *KeySet) fetch(ctx context.Context) error {
 		return err // shut down: not the provider's failure
 	}
 	if err == nil {
-		at := time.Now()
-		s.ring.Store(s.ring.Load().renew(ring, at))
-		s.success.Store(at.UnixNano())
-		s.failure.Store(nil)
+		s.take(ring)
 	} else {
 		s.failure.Store(&err)
 	}
 	s.observer.Fetched(resultOf(err), err)
 	return err
+}
+
+func (s *KeySet) take(ring *keyring) {
+	before, at := s.ring.Load(), time.Now()
+	s.ring.Store(before.renew(ring, at))
+	s.success.Store(at.UnixNano())
+	s.failure.Store(nil)
+	if !slices.Equal(before.unused, ring.unused) {
+		s.observer.Unused(ring.unused)
+	}
 }
 
 func (s *KeySet) begin() {
@@ -248,4 +259,5 @@ func (s *KeySet) leave() {
 type deaf struct{}
 
 func (deaf) Fetched(FetchResult, error) {}
+func (deaf) Unused([]UnusedKey)         {}
 func (deaf) UnknownKey()                {}

@@ -29,6 +29,7 @@ type running struct {
 type journal struct {
 	mu      sync.Mutex
 	results []FetchResult
+	unused  [][]UnusedKey
 	unknown int
 }
 
@@ -36,6 +37,12 @@ func (j *journal) Fetched(r FetchResult, _ error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.results = append(j.results, r)
+}
+
+func (j *journal) Unused(keys []UnusedKey) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.unused = append(j.unused, keys)
 }
 
 func (j *journal) UnknownKey() {
@@ -410,6 +417,29 @@ func TestF13Rotation(t *testing.T) {
 		time.Sleep(minInterval)
 		if err := r.verify(raw); err != nil {
 			t.Fatalf("10 s later: %v", err)
+		}
+	})
+}
+
+// An ambiguous key is reported when it comes and when it goes, not at each fetch.
+func TestAnUnusedKeyIsReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil, nil)
+		defer r.stop()
+		raw := r.token()
+		one, two := tokentest.NewKey(t, "twice", "ES256"), tokentest.NewKey(t, "twice", "ES256")
+		r.Rotate(r.Key(), one, two)
+		time.Sleep(time.Hour)
+		if err := r.verify(raw); err != nil {
+			t.Errorf("a token of another key: %v", err)
+		}
+		r.Rotate(r.Key(), one)
+		time.Sleep(time.Hour)
+		if len(r.log.unused) != 2 || len(r.log.unused[0]) != 2 || len(r.log.unused[1]) != 0 {
+			t.Fatalf("reported %v", r.log.unused)
+		}
+		if k := r.log.unused[0][0]; k.KeyID != "twice" || k.Reason != errKeyAmbiguous.Error() {
+			t.Errorf("reported %v", k)
 		}
 	})
 }
