@@ -422,16 +422,19 @@ func TestNarrow(t *testing.T) {
 		for _, c := range []struct {
 			name  string
 			judge *verdicts
+			until time.Duration
 			goes  bool
 			want  string
 		}{
-			{"refused by the second", &verdicts{refused: true}, false, "signed-out"},
-			{"ended by the second's deadline", &verdicts{because: map[live.Cause]string{live.Aged: "aged"}}, true, "aged"},
+			{"refused by the second", &verdicts{refused: true}, time.Minute, false, "signed-out"},
+			{"ended by the second's deadline", &verdicts{because: map[live.Cause]string{live.Aged: "aged"}}, time.Minute, true, "aged"},
+			{"ended by the first's deadline", &verdicts{because: map[live.Cause]string{live.Expired: "expired"}}, 2 * time.Hour, true, "expired"},
 		} {
+			began := time.Now()
 			w := newRecorder()
 			terms := live.Terms{Credential: credential("alice"), Judge: new(verdicts), Expires: time.Now().Add(time.Hour)}
 			err := g.Serve(w, w.request(t), terms, handler(func(w http.ResponseWriter, r *http.Request) error {
-				further := live.Terms{Judge: c.judge, Until: time.Now().Add(time.Minute)}
+				further := live.Terms{Judge: c.judge, Until: began.Add(c.until)}
 				if goes := w.(*live.Request).Narrow(further); goes != c.goes {
 					t.Errorf("%s: it goes on: %v", c.name, goes)
 				}
@@ -440,6 +443,9 @@ func TestNarrow(t *testing.T) {
 			}))
 			if err != nil || w.Body.String() != c.want {
 				t.Errorf("%s: %q %v", c.name, w.Body, err)
+			}
+			if lasted := time.Since(began); lasted > time.Hour+time.Minute {
+				t.Errorf("%s: after %s; a later guard must not lengthen the deadline of an earlier one", c.name, lasted)
 			}
 		}
 	})

@@ -259,6 +259,21 @@ func TestTheSameSecond(t *testing.T) {
 	}
 }
 
+// Only an authentication after the instant of a step-up satisfies it. One in the
+// same second may have been before it.
+func TestAStepUpIsNotSatisfiedInItsOwnSecond(t *testing.T) {
+	for authTime, want := range map[int64]policy.Reason{1899: policy.StepUpRequired, 1900: policy.StepUpRequired, 1901: policy.Admitted} {
+		cred := usual()
+		cred.AuthTime = authTime
+		cred.Seal()
+		c := policy.Case{Credential: &cred, Issuer: exampleIssuer, Requirements: new(policy.Requirements), Now: 2000}
+		c.Finding.StepUps = []*revocation.Demand{{Through: 1900}}
+		if d := c.Decide(); d.Reason != want {
+			t.Errorf("auth_time %d: %s, want %s", authTime, d.Reason, want)
+		}
+	}
+}
+
 func TestMergeKeepsSensitive(t *testing.T) {
 	for _, a := range []bool{false, true} {
 		for _, b := range []bool{false, true} {
