@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"curfew.dev/curfew/internal/seedtest"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -128,9 +128,7 @@ func checkIdentity(t *testing.T, u *upstream) {
 func TestH1ForgedHeadersNeverArrive(t *testing.T) {
 	g := start(t, global+withH2C, everyRoute)
 	token := g.token("alice", tokentest.Claims{"email": "alice@example.com", "team": "red"})
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 1))
+	r := seedtest.New(t)
 	for range 150 {
 		var lines, trailers []string
 		for range 1 + r.IntN(8) {

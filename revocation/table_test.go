@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"curfew.dev/curfew/internal/seedtest"
 )
 
 // put, get and retain, against a map, with keys that share shards and probe
@@ -58,7 +60,7 @@ func TestTableIsAMap(t *testing.T) {
 
 func TestTableGrowsWithoutLoss(t *testing.T) {
 	var table table
-	random := rand.New(rand.NewPCG(1, 2))
+	random := seedtest.New(t)
 	keys := make([]Key, 100_000)
 	for i := range keys {
 		keys[i] = Key{random.Uint64(), random.Uint64()}
@@ -88,7 +90,7 @@ func TestTableGrowsWithoutLoss(t *testing.T) {
 func TestReadersMissNothing(t *testing.T) {
 	const n, readers = 30_000, 4
 	var table table
-	random := rand.New(rand.NewPCG(3, 4))
+	random := seedtest.New(t)
 	keys := make([]Key, n)
 	for i := range keys {
 		keys[i] = Key{random.Uint64(), random.Uint64() & 0xf} // 16 shards: many growths each
@@ -96,8 +98,8 @@ func TestReadersMissNothing(t *testing.T) {
 	var put atomic.Int64 // keys below this index are in the table
 	var done sync.WaitGroup
 	for r := range readers {
+		random := rand.New(rand.NewPCG(random.Uint64(), uint64(r)))
 		done.Go(func() {
-			random := rand.New(rand.NewPCG(5, uint64(r)))
 			for {
 				there := put.Load()
 				if there == 0 {

@@ -18,8 +18,11 @@ const patience = 10 * time.Second
 
 // arrivals are when revocations are due, from the beginning of a round on: at
 // random, as people are, and independently of how the fleet fares.
-func arrivals(rate float64, length time.Duration) (due []time.Duration) {
-	gap := func() time.Duration { return time.Duration(rand.ExpFloat64() / rate * float64(time.Second)) }
+func arrivals(random *rand.Rand, rate float64, length time.Duration) (due []time.Duration) {
+	gap := func() time.Duration {
+		// A gap beyond the round is as good as one of its length, and sums don't overflow.
+		return time.Duration(min(random.ExpFloat64()/rate*float64(time.Second), float64(length)))
+	}
 	for at := gap(); at < length || len(due) == 0; at += gap() {
 		due = append(due, at)
 	}

@@ -5,19 +5,23 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/seedtest"
 	"curfew.dev/curfew/revocation"
 )
 
 func TestArrivals(t *testing.T) {
-	due := arrivals(1000, 10*time.Second)
+	random := seedtest.New(t)
+	due := arrivals(random, 1000, 10*time.Second)
 	if n := len(due); n < 9500 || n > 10_500 { // five standard deviations
 		t.Errorf("%d arrivals in 10 s at 1,000/s", n)
 	}
 	if !slices.IsSorted(due) || due[len(due)-1] >= 10*time.Second {
 		t.Errorf("they are not in order, or go on after the round: the last at %s", due[len(due)-1])
 	}
-	if due := arrivals(1e-9, time.Second); len(due) != 1 {
-		t.Errorf("%d arrivals, want one at least", len(due))
+	for range 100_000 { // about ten gaps of these are longer than a Duration can be
+		if due := arrivals(random, 1e-9, time.Second); len(due) != 1 || due[0] < 0 {
+			t.Fatalf("arrivals at %v, want one at least", due)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -75,9 +76,10 @@ const spare = 1000
 
 func measure(o options, servers *cluster.Cluster, dir string) ([]result, error) {
 	entries := spare
+	random := rand.New(rand.NewPCG(rand.Uint64(), 0))
 	schedules := make([][]time.Duration, len(o.rates))
 	for i, rate := range o.rates {
-		schedules[i] = arrivals(rate, o.length)
+		schedules[i] = arrivals(random, rate, o.length)
 		entries += len(schedules[i])
 	}
 	f, err := startFleet(servers.URLs(), o, dir, entries)

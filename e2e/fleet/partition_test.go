@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/seedtest"
 )
 
 // healed is how soon a gateway serves again once the servers can be reached, and
@@ -107,9 +109,7 @@ func TestRandomPartitions(t *testing.T) {
 	for n := range fleets {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			seed := uint64(time.Now().UnixNano())
-			t.Logf("seed %d", seed)
-			p := partitions{fleet: newFleet(t, nil, 4), random: mathrand.New(mathrand.NewPCG(seed, 0))}
+			p := partitions{fleet: newFleet(t, nil, 4), random: seedtest.New(t)}
 			people := crowd("person", rounds)
 			p.load(append(people, "bystander"), 15*time.Millisecond, p.gateways...)
 			for _, person := range people {

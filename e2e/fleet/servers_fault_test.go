@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/seedtest"
 )
 
 // F-24: servers die. What was acknowledged before, meanwhile and afterwards is
@@ -181,6 +183,7 @@ func (f *fleet) damage() string {
 func flip(t *testing.T, dir string, bits int) {
 	t.Helper()
 	var blocks []string
+	random := seedtest.New(t)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil || d.IsDir():
@@ -195,18 +198,18 @@ func flip(t *testing.T, dir string, bits int) {
 		err = errors.New("there are no blocks")
 	}
 	for range bits {
-		err = errors.Join(err, flipIn(blocks[rand.IntN(len(blocks))]))
+		err = errors.Join(err, flipIn(random, blocks[random.IntN(len(blocks))]))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func flipIn(path string) error {
+func flipIn(random *rand.Rand, path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil || len(b) == 0 {
 		return err
 	}
-	b[rand.IntN(len(b))] ^= 1 << rand.IntN(8)
+	b[random.IntN(len(b))] ^= 1 << random.IntN(8)
 	return os.WriteFile(path, b, 0o600)
 }

@@ -86,6 +86,7 @@ var inward = map[string][]string{
 	"internal/archtest":        {},
 	"internal/mutate":          {}, // a command for developers
 	"internal/porttest":        {},
+	"internal/seedtest":        {},
 }
 
 // vague names say nothing about what is inside.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/seedtest"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/revocation"
@@ -55,7 +55,7 @@ func mount(t *testing.T, args ...string) string {
 // without what is only in the page cache of the mounted file system.
 func TestF2PowerCut(t *testing.T) {
 	needRoot(t)
-	total := 0
+	total, random := 0, seedtest.New(t)
 	for range long(5, 100) {
 		t.Run("", func(t *testing.T) {
 			tmp := t.TempDir()
@@ -70,7 +70,7 @@ func TestF2PowerCut(t *testing.T) {
 			run(t, "sync", "-f", disk)
 			w := startWriter(t, dir)
 			w.await(t, 1)
-			time.Sleep(rand.N(300 * time.Millisecond))
+			time.Sleep(time.Duration(random.Int64N(int64(300 * time.Millisecond))))
 			// The writer holds still while the image is copied, so that the copy
 			// is of one moment; everything it said it said before that.
 			if err := w.cmd.Process.Signal(syscall.SIGSTOP); err != nil {

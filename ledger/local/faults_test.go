@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/seedtest"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/revocation"
@@ -127,10 +127,11 @@ func TestF1Kill(t *testing.T) {
 	dir := t.TempDir()
 	acked := map[revocation.Position]string{}
 	var head revocation.Position
+	random := seedtest.New(t)
 	for range long(20, 200) {
 		w := startWriter(t, dir)
 		w.await(t, 1)
-		time.Sleep(rand.N(30 * time.Millisecond))
+		time.Sleep(time.Duration(random.Int64N(int64(30 * time.Millisecond))))
 		w.kill()
 		for p, reason := range w.snapshot() {
 			acked[p] = reason
@@ -192,7 +193,7 @@ func TestF4Flipped(t *testing.T) {
 		b[bit/8] ^= 1 << (bit % 8)
 		return b
 	}
-	random := rand.New(rand.NewPCG(1, 2))
+	random := seedtest.New(t)
 	refusals := 0
 	for range long(200, 5000) {
 		bit := random.IntN(len(log) * 8)

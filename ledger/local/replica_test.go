@@ -3,7 +3,6 @@ package local_test
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"curfew.dev/curfew/internal/seedtest"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/revocation"
@@ -532,7 +532,7 @@ func TestReplicaFaults(t *testing.T) {
 	want := everything(t, r)
 	r.Close()
 	log, slots := contents(t, logOf(dir)), contents(t, positionOf(dir))
-	random := rand.New(rand.NewPCG(3, 4))
+	random := seedtest.New(t)
 	work, refusals := copyDir(t, dir), 0
 	for range long(200, 5000) {
 		bad := slices.Clone(log)
@@ -604,11 +604,11 @@ func replicaChild(dir string) int {
 // those that were answered.
 func TestReplicaKilled(t *testing.T) {
 	dir := t.TempDir()
-	acked := revocation.Position{}
+	acked, random := revocation.Position{}, seedtest.New(t)
 	for range long(10, 200) {
 		w := startChild(t, replicaDir, dir)
 		w.await(t, 1)
-		time.Sleep(rand.N(20 * time.Millisecond))
+		time.Sleep(time.Duration(random.Int64N(int64(20 * time.Millisecond))))
 		w.kill()
 		for p := range w.snapshot() {
 			if p.Compare(acked) > 0 {
