@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"syscall"
 	"time"
 
 	"curfew.dev/curfew/ledger"
@@ -133,11 +135,21 @@ func ledgerProblem(err error) *Problem {
 	case errors.Is(err, ledger.ErrReadOnly):
 		return ledgerUnavailable.because("this node may only follow the ledger: send writes to another node, " +
 			"or let this one's NATS user publish to the subjects of the stream").retryAfter(60)
-	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrUninitialised):
+	case errors.Is(err, ledger.ErrUninitialised):
+		return ledgerUnavailable.because("the ledger is empty: restore it, or run caddy curfew init").retryAfter(60)
+	case errors.Is(err, ledger.ErrUnavailable) && isOfDisk(err):
+		return ledgerUnavailable.because("%s; free or mend the disk, then retry", err).retryAfter(60)
+	case errors.Is(err, ledger.ErrUnavailable):
 		return ledgerUnavailable.because("%s; retry later", err).retryAfter(1)
 	}
 	// Whatever else happened, it must not read as "nothing was changed".
 	return outcomeUnknown.because("retry with the same Idempotency-Key; repeating a revocation is harmless").retryAfter(1)
+}
+
+// isOfDisk reports whether the disk refused. Time alone does not mend that.
+func isOfDisk(err error) bool {
+	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS, syscall.EIO},
+		func(of error) bool { return errors.Is(err, of) })
 }
 
 // readProblem is for failed reads.

@@ -2,9 +2,11 @@ package admin
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"curfew.dev/curfew/ledger"
@@ -157,16 +159,27 @@ func TestR4LedgerErrorsAreNotSuccess(t *testing.T) {
 }
 
 // Where another node would take the write, or an operator must mend something,
-// the answer says so.
+// the answer says so. A short Retry-After is only where waiting helps: clients
+// go by it.
 func TestUnavailableNamesTheMend(t *testing.T) {
-	for want, err := range map[string]error{
-		"send writes to another node": fmt.Errorf("%w: %w", ledger.ErrUnavailable, ledger.ErrReadOnly),
-		"set the clock":               fmt.Errorf("%w: this machine's clock is 3s ahead: set the clock", ledger.ErrUnavailable),
+	for want, c := range map[string]struct {
+		err        error
+		retryAfter string
+	}{
+		"send writes to another node": {fmt.Errorf("%w: %w", ledger.ErrUnavailable, ledger.ErrReadOnly), "60"},
+		"set the clock":               {fmt.Errorf("%w: this machine's clock is 3s ahead: set the clock", ledger.ErrUnavailable), "1"},
+		"caddy curfew init":           {fmt.Errorf("%w: the node is starting: %w", ledger.ErrUnavailable, ledger.ErrUninitialised), "60"},
+		"free or mend the disk":       {fmt.Errorf("%w: %w", ledger.ErrUnavailable, &fs.PathError{Op: "write", Err: syscall.ENOSPC}), "60"},
+		"retry later":                 {fmt.Errorf("%w: no leader", ledger.ErrUnavailable), "1"},
 	} {
 		g := newGateway(t)
-		g.ledger.err.Store(&err)
-		if p := g.post("/v1/revocations", alice()).want(503, "ledger-unavailable").problem(); !strings.Contains(p.Detail, want) {
+		g.ledger.err.Store(&c.err)
+		r := g.post("/v1/revocations", alice()).want(503, "ledger-unavailable")
+		if p := r.problem(); !strings.Contains(p.Detail, want) {
 			t.Errorf("the detail is %q, want it to name %q", p.Detail, want)
+		}
+		if got := r.Header().Get("Retry-After"); got != c.retryAfter {
+			t.Errorf("%s: Retry-After %s, want %s", want, got, c.retryAfter)
 		}
 	}
 }

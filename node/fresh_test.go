@@ -248,6 +248,13 @@ func TestOnlyFollowers(t *testing.T) {
 		if _, err := a.Submit(t.Context(), []revocation.Record{cutOf("x")}, ledger.Idempotency{}); !errors.Is(err, ledger.ErrReadOnly) {
 			t.Errorf("got %v", err)
 		}
+		// A caller must not wait for the end of its fence, either.
+		a.end().set(func(e *end) { e.stuck = true })
+		time.Sleep(time.Minute)
+		a.mustBe(t, node.Fenced)
+		if _, err := a.Submit(t.Context(), []revocation.Record{cutOf("x")}, ledger.Idempotency{}); !errors.Is(err, ledger.ErrReadOnly) {
+			t.Errorf("fenced: got %v", err)
+		}
 	})
 }
 

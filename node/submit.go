@@ -55,6 +55,14 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 	return Written{Position: pos}, nil
 }
 
+// unready is a state with its reason, which says whether waiting helps.
+func unready(s State, why error) error {
+	if why == nil {
+		return errors.New(s.String())
+	}
+	return fmt.Errorf("%s: %w", s, why)
+}
+
 // hasOpen reports whether a ledger is the one that the node has open.
 func (n *Node) hasOpen(l ledger.Ledger) bool {
 	open := n.log.Load()
@@ -63,14 +71,18 @@ func (n *Node) hasOpen(l ledger.Ledger) bool {
 
 // writable is the ledger, or why nothing may be written.
 func (n *Node) writable() (ledger.Ledger, error) {
-	switch s := n.State(); s {
-	case Ready:
-	case Damaged:
+	f := n.follower.Load()
+	switch s := n.State(); {
+	case s == Ready:
+	case s == Damaged:
 		return nil, fmt.Errorf("%w: the node is %s", ledger.ErrIntegrity, s)
+	case f != nil && f.log.Connection().ReadOnly:
+		// It won't write when it is ready, either.
+		return nil, fmt.Errorf("%w: %w", ledger.ErrUnavailable, ledger.ErrReadOnly)
 	default:
-		return nil, fmt.Errorf("%w: the node is %s", ledger.ErrUnavailable, s)
+		return nil, fmt.Errorf("%w: the node is %w", ledger.ErrUnavailable, unready(s, n.Why()))
 	}
-	if f := n.follower.Load(); f != nil {
+	if f != nil {
 		if err := checkClock(f.log.Connection()); err != nil {
 			return nil, err
 		}

@@ -48,7 +48,7 @@ func TestExitOf(t *testing.T) {
 	for want, errs := range map[int][]error{
 		exitPending: {errPending, fmt.Errorf("x: %w", errPending)},
 		exitRefused: {errRefused, &problem{Status: 422}, fmt.Errorf("x: %w", &problem{Status: 404})},
-		exitFailed:  {&inDoubt{&problem{Status: 409}, "k"}, errUnreachable, errNotConfirmed, &problem{Status: 503}, &problem{Status: 500}},
+		exitFailed:  {&inDoubt{heard: &problem{Status: 503}, last: &problem{Status: 409}, key: "k"}, errUnreachable, errNotConfirmed, &problem{Status: 503}, &problem{Status: 500}},
 	} {
 		for _, err := range errs {
 			if got := exitOf(err); got != want {

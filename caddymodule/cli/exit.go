@@ -22,6 +22,10 @@ var (
 	errNotReady = errors.New("not every node is ready")
 	// errNoKeys: tokens of an issuer can't be verified somewhere.
 	errNoKeys = errors.New("not every issuer's keys are there")
+	// errInvalidToken: no rule was tried, since it is not a token.
+	errInvalidToken = errors.New("the token is not valid here; its rules were not tried")
+	// errNothingExplained: the gateway can't verify a token now.
+	errNothingExplained = errors.New("the gateway can't verify this token yet: `caddy curfew status` says why")
 	// errRefused: the gateway refused a part of what was asked.
 	errRefused = errors.New("some lines were refused; the others were done")
 )
@@ -35,7 +39,7 @@ func exitOf(err error) int {
 		return exitFailed
 	case errors.Is(err, errPending), errors.Is(err, errNotReady), errors.Is(err, errNoKeys):
 		return exitPending
-	case errors.Is(err, errRefused), errors.As(err, &refusal) && refusal.Status < 500:
+	case errors.Is(err, errRefused), errors.Is(err, errInvalidToken), errors.As(err, &refusal) && refusal.Status < 500:
 		return exitRefused
 	}
 	return exitFailed

@@ -41,8 +41,9 @@ func explain() *cobra.Command {
 		Use:   "explain",
 		Short: "Says whether a token is admitted, and which rule decides",
 		Long: `Reads a token from the standard input, never from the arguments, and shows the
-decision of the gateway with every rule that was tried. Exits 0 whether the
-token is admitted or not.`,
+decision of the gateway with every rule that was tried. Exits 0 whether a valid
+token is admitted or not, and 4 where it is none: malformed, expired, of another
+issuer or for another audience.`,
 		Example: `  $ caddy curfew explain <token.txt
   $ wl-paste | caddy curfew explain --policy billing`,
 		Args: noToken,
@@ -55,8 +56,16 @@ token is admitted or not.`,
 			return err
 		}
 		body, err := g.read(cmd.Context(), "POST", apiExplain, explainRequest{token, policies})
-		_, err = show(consoleOf(cmd), body, err, writeExplanation)
-		return err
+		e, err := show(consoleOf(cmd), body, err, writeExplanation)
+		switch {
+		case err != nil:
+			return err
+		case e.Reason == policy.InvalidToken.String():
+			return errInvalidToken
+		case e.Reason == policy.NotReady.String():
+			return errNothingExplained
+		}
+		return nil
 	})
 	return cmd
 }

@@ -78,7 +78,7 @@ func TestExchangeStaysHere(t *testing.T) {
 
 func TestRetryAfter(t *testing.T) {
 	for in, want := range map[string]time.Duration{
-		"": -1, "0": 0, "2": 2 * time.Second, "3600": longestPause, "-1": -1, "soon": -1,
+		"": -1, "0": 0, "2": 2 * time.Second, "3600": time.Hour, "-1": -1, "soon": -1,
 		"99999999999999999999": -1, "Fri, 20 Nov 2026 10:00:00 GMT": -1,
 	} {
 		if got := retryAfterOf(http.Header{"Retry-After": {in}}); got != want {

@@ -68,6 +68,17 @@ func (p *problem) Error() string {
 	return b.String()
 }
 
+// brief is the detail, or else the kind of problem.
+func (p *problem) brief() string {
+	if p.Detail != "" {
+		return printable(p.Detail)
+	}
+	if kind := strings.TrimPrefix(p.Type, "urn:curfew:"); kind != "" {
+		return printable(kind)
+	}
+	return printable(p.Title)
+}
+
 // repeated reports whether one of the errors says all that the detail says.
 func (p *problem) repeated() bool {
 	return slices.ContainsFunc(p.Errors, func(e problemError) bool { return strings.HasSuffix(p.Detail, e.Detail) })

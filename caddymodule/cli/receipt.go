@@ -57,9 +57,23 @@ var headlines = map[string]string{
 	"lft": "lifted",
 }
 
-func writeReceipt(w io.Writer, r node.Receipt) error {
+// headline says what a receipt is of. A ledger's first record signs out nobody
+// or everybody.
+func headline(r node.Receipt) string {
 	kind, _, _ := strings.Cut(r.ID, "_")
-	fmt.Fprintln(w, strings.TrimSpace(headlines[kind]+" "+printable(r.ID)))
+	what := headlines[kind]
+	switch {
+	case r.Source != "genesis":
+	case r.Mode == "":
+		what = "began the ledger, signed nobody out"
+	default:
+		what = "began the ledger, signed everybody out"
+	}
+	return strings.TrimSpace(what + " " + printable(r.ID))
+}
+
+func writeReceipt(w io.Writer, r node.Receipt) error {
+	fmt.Fprintln(w, headline(r))
 	s := newSheet(w)
 	s.line("lifts", r.Lifts)
 	s.line("target", targetText(r.Target))
@@ -109,8 +123,11 @@ func forceText(r node.Receipt) string {
 		return where + "; there is no bound"
 	}
 	then := "no node admits it"
-	if r.Lifts != "" {
+	switch {
+	case r.Lifts != "":
 		then = "every serving node has lifted it"
+	case r.Source == "genesis" && r.Mode == "":
+		return where
 	}
 	return where + "; after " + timeText(e.EnforcedBy) + " " + then
 }
