@@ -480,7 +480,7 @@ func (x *Index) Expire(now int64) int {
 // raise reports whether through is later than the horizon was.
 func (h *horizon) raise(m Mode, through int64) bool {
 	instant := &h.signIn
-	if m != SignIn {
+	if m.horizon() == Refresh {
 		instant = &h.refresh
 	}
 	if through <= instant.Load() {

@@ -316,9 +316,11 @@ func ValidateRecords(records []Record) error {
 }
 
 // Expires is the Unix second after which the record matters no more, and
-// whether there is one. It is a function of the record alone.
+// whether there is one. It is a function of the record alone. A cut of a key
+// never expires, whatever its Keep: it has no issuer whose horizon could stand
+// for it.
 func (r *Record) Expires() (int64, bool) {
-	return r.keptFrom() + r.Keep, r.Type == Cut && r.Keep > 0
+	return r.keptFrom() + r.Keep, r.Type == Cut && r.Keep > 0 && r.Target.Issuer != ""
 }
 
 // keptFrom is the instant that Keep counts from: Through. A final cut may be

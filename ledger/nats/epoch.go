@@ -391,12 +391,16 @@ func (l *Ledger) restated(epoch uint64) {
 }
 
 // restate writes every record of older epochs that still matters and that the
-// new one does not have.
+// new one does not have, and the horizons that expired ones leave behind.
 func (l *Ledger) restate(epoch uint64) error {
-	have := make(map[revocation.Ref]string)
+	have, c := make(map[revocation.Ref]string), newCarrying(l.lately())
 	err := l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
+		if e.Position.Epoch < epoch {
+			return nil
+		}
 		for i := range e.Records {
-			if r := &e.Records[i]; e.Position.Epoch >= epoch && !r.Origin.IsZero() {
+			r := &e.Records[i]
+			if c.stays(r); !r.Origin.IsZero() {
 				have[r.Origin] = fingerprint(r)
 			}
 		}
@@ -412,7 +416,7 @@ func (l *Ledger) restate(epoch uint64) error {
 		}
 		for i := range e.Records {
 			r := again(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
-			if have[r.Origin] == fingerprint(&r) || expired(&r, l.lately()) {
+			if have[r.Origin] == fingerprint(&r) || !c.lives(&r) {
 				continue
 			}
 			if err := w.add(r); err != nil {
@@ -421,7 +425,10 @@ func (l *Ledger) restate(epoch uint64) error {
 		}
 		return nil
 	})
-	return errors.Join(err, w.flush())
+	if err != nil {
+		return errors.Join(err, w.flush())
+	}
+	return w.finish(c)
 }
 
 // again is a record on its way into the log a second time.
@@ -437,11 +444,6 @@ func fingerprint(r *revocation.Record) string {
 	return string(revocation.AppendRecords(nil, []revocation.Record{*r}))
 }
 
-func expired(r *revocation.Record, now time.Time) bool {
-	end, ends := r.Expires()
-	return ends && end < now.Unix()
-}
-
 // restater appends records in chunks, on the bulk lane.
 type restater struct {
 	ledger  *Ledger
@@ -454,6 +456,16 @@ const restateChunk = 500
 func (w *restater) add(r revocation.Record) error {
 	if w.records = append(w.records, r); len(w.records) < restateChunk {
 		return nil
+	}
+	return w.flush()
+}
+
+// finish appends what is left, and the horizons of what is not carried on.
+func (w *restater) finish(c *carrying) error {
+	for _, r := range c.horizons(w.ledger.options.Node) {
+		if err := w.add(r); err != nil {
+			return err
+		}
 	}
 	return w.flush()
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -173,9 +171,9 @@ func (l *Ledger) lastTrim(s jetstream.Stream) (t trim, at uint64, err error) {
 }
 
 // forward writes again what lives of the entries after one position and up to
-// another. What lived before was written again after it.
+// another. What lived before was written again after it. What has expired, then
+// or since, leaves its horizon.
 func (l *Ledger) forward(after, through revocation.Position) error {
-	now := l.lately()
 	lifted := make(map[revocation.Ref]bool)
 	err := l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
 		for i := range e.Records {
@@ -188,19 +186,15 @@ func (l *Ledger) forward(after, through revocation.Position) error {
 	if err != nil {
 		return err
 	}
-	w, gone := restater{ledger: l}, make(map[horizon]int64)
+	w, c := restater{ledger: l}, newCarrying(l.lately())
 	err = l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
-		if e.Position.Compare(after) <= 0 || e.Position.Compare(through) > 0 {
-			return nil
-		}
 		for i := range e.Records {
-			r := again(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
-			switch {
-			case r.Type == revocation.Genesis && r.Through == 0, lifted[r.Origin]:
+			if e.Position.Compare(through) > 0 {
+				c.stays(&e.Records[i])
 				continue
-			case expired(&r, now):
-				h := horizon{r.Target.Issuer, r.Mode}
-				gone[h] = max(gone[h], r.Through)
+			}
+			r := again(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
+			if !c.lives(&r) || e.Position.Compare(after) <= 0 || over(&r, lifted) {
 				continue
 			}
 			if err := w.add(r); err != nil {
@@ -212,35 +206,18 @@ func (l *Ledger) forward(after, through revocation.Position) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(w.leave(gone, now), w.flush())
+	return w.finish(c)
 }
 
-// horizon is what cuts that have expired leave behind: nothing of an issuer
-// from before them is let in, whatever the configuration becomes.
-type horizon struct {
-	issuer string
-	mode   revocation.Mode
-}
-
-// leave writes the horizons down, as cuts that stay.
-func (w *restater) leave(gone map[horizon]int64, now time.Time) error {
-	for _, h := range slices.SortedFunc(maps.Keys(gone), func(a, b horizon) int {
-		return slices.Compare([]string{a.issuer, a.mode.String()}, []string{b.issuer, b.mode.String()})
-	}) {
-		if h.mode == revocation.Final {
-			continue // of single tokens, which have expired too
-		}
-		through := gone[h]
-		err := w.add(revocation.Record{
-			Type: revocation.Cut, Mode: h.mode, Target: revocation.Target{Issuer: h.issuer},
-			At: through * 1000, Through: through, Time: now.UnixMilli(),
-			Source: "trim", Actor: w.ledger.options.Node, Reason: "cuts up to here have expired",
-		})
-		if err != nil {
-			return err
-		}
+// over reports whether a record means nothing any more though it can't expire.
+func over(r *revocation.Record, lifted map[revocation.Ref]bool) bool {
+	switch r.Type {
+	case revocation.Genesis:
+		return r.Through == 0
+	case revocation.Block, revocation.StepUp:
+		return lifted[r.Origin]
 	}
-	return nil
+	return false
 }
 
 // announce puts the trim into the stream, unless another node did since the last
