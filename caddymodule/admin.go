@@ -287,10 +287,11 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 	if !d.Admits() {
 		e.Decision = "refuse"
 	}
-	e.Rules = append([]policy.Tried{{
-		Rule: "token", Outcome: "pass",
-		Inputs: map[string]any{"issuer": t.Credential.Issuer, "kid": t.Credential.KeyID, "exp": t.Credential.ExpiresAt},
-	}}, tried...)
+	inputs := map[string]any{"issuer": t.Credential.Issuer, "kid": t.Credential.KeyID, "exp": t.Credential.ExpiresAt}
+	if ignored := t.Ignored(); ignored != nil {
+		inputs["ignored_claims"] = ignored
+	}
+	e.Rules = append([]policy.Tried{{Rule: "token", Outcome: "pass", Inputs: inputs}}, tried...)
 	return e, nil
 }
 

@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -45,12 +43,9 @@ func BenchmarkVerify(b *testing.B) {
 				if json.Unmarshal(head, &h) != nil || json.Unmarshal(body, &c) != nil {
 					b.Fatal("not JSON")
 				}
-				jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
-				if err != nil {
-					b.Fatal(err)
-				}
-				if _, err := jws.Verify(k.verifier(alg)); err != nil {
-					b.Fatal(err)
+				signature, _ := base64.RawURLEncoding.DecodeString(parts[2])
+				if !k.verify(alg, []byte(parts[0]+"."+parts[1]), signature) {
+					b.Fatal("not signed")
 				}
 			}
 		})

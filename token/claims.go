@@ -20,6 +20,8 @@ type claims struct {
 	notBefore, authTime               int64
 	hasEvents, hasConfirmation        bool
 	hasTokenHash, hasScope            bool
+	marked                            bool // it has a claim of access tokens, whatever is in it
+	ignored                           []string
 	extra                             []member
 }
 
@@ -51,15 +53,20 @@ func newDialect(i Issuer, extra []string) (dialect, error) {
 	return dialect{words, i.DeviceClaim, i.TenantClaim, extra}, nil
 }
 
-// read sorts the members of a payload into claims.
+// read sorts the members of a payload into claims. An error names the claim,
+// by a name that we know or the configuration has.
 func (d dialect) read(members []member) (*claims, error) {
 	c := new(claims)
 	for _, m := range members {
 		if d.words.mistaken(m.name) {
-			return nil, invalid("claims: a known claim in the wrong case")
+			return nil, invalid("claims: " + d.words[fold(m.name)] + " is written in another case")
 		}
-		if !c.set(m) || !d.own(c, m) {
-			return nil, invalid("claims: one has the wrong type, is empty, too long or out of range")
+		want := c.set(m)
+		if want == "" && m.name != "" {
+			want = d.own(c, m)
+		}
+		if want != "" {
+			return nil, invalid("claims: " + m.name + " is not " + want)
 		}
 		if slices.Contains(d.extra, m.name) {
 			c.extra = append(c.extra, m)
@@ -68,48 +75,66 @@ func (d dialect) read(members []member) (*claims, error) {
 	return c, nil
 }
 
-// own reads the claims that the configuration names.
-func (d dialect) own(c *claims, m member) bool {
-	if m.name == d.device && !readID(m.value, &c.device) {
-		return false
+// own reads the claims that the configuration names. It returns what one is
+// not.
+func (d dialect) own(c *claims, m member) string {
+	var want string
+	if m.name == d.device {
+		want = c.optional(m, &c.device)
 	}
-	return m.name != d.tenant || readID(m.value, &c.tenant)
+	if m.name == d.tenant && want == "" {
+		want = c.optional(m, &c.tenant)
+	}
+	return want
 }
 
-// set reads one claim and reports whether it has the right shape.
-func (c *claims) set(m member) bool {
+// What claims are to be.
+const (
+	aDate      = "a number of seconds since 1970 in range"
+	anID       = "a string within the limits of length"
+	aText      = "a string"
+	anAudience = "a string, or a list of strings, none of them empty"
+)
+
+// set reads one claim. It returns what the claim should have been, if it is of
+// no use and the token is to be refused for it; docs/decisions/0019 has the
+// reason for each.
+func (c *claims) set(m member) string {
 	switch m.name {
 	case "iss":
-		return readID(m.value, &c.issuer)
+		return unless(readID(m.value, &c.issuer), anID)
 	case "sub":
-		return readText(m.value, &c.subject) && c.subject != "" && len(c.subject) <= revocation.MaxSubject
-	case "sid":
-		return readID(m.value, &c.session)
-	case "jti":
-		return readID(m.value, &c.tokenID)
-	case "client_id":
-		return readID(m.value, &c.client)
-	case "azp":
-		return readID(m.value, &c.authorizedParty)
-	case "acr":
-		return readText(m.value, &c.acr)
-	case "typ":
-		return readText(m.value, &c.kind)
+		return unless(readText(m.value, &c.subject) && c.subject != "" && len(c.subject) <= revocation.MaxSubject, anID)
 	case "aud":
-		return readAudiences(m.value, &c.audiences)
-	case "amr":
-		return readTexts(m.value, &c.amr)
-	case "scope", "scp":
-		c.hasScope = true
-		return readScope(m.value, &c.scope)
+		return unless(readAudiences(m.value, &c.audiences), anAudience)
 	case "iat":
-		return readDate(m.value, &c.issuedAt)
+		return unless(readDate(m.value, &c.issuedAt) && c.issuedAt > 0, aDate)
 	case "exp":
-		return readDate(m.value, &c.expiresAt)
+		return unless(readDate(m.value, &c.expiresAt) && c.expiresAt > 0, aDate)
 	case "nbf":
-		return readDate(m.value, &c.notBefore)
+		return unless(readDate(m.value, &c.notBefore), aDate)
 	case "auth_time":
-		return readDate(m.value, &c.authTime)
+		return unless(readDate(m.value, &c.authTime) && c.authTime > 0, aDate)
+	case "sid":
+		return c.optional(m, &c.session)
+	case "jti":
+		return c.optional(m, &c.tokenID)
+	case "client_id":
+		c.marked = true
+		return c.optional(m, &c.client)
+	case "azp":
+		return c.optional(m, &c.authorizedParty)
+	case "typ":
+		return unless(readText(m.value, &c.kind), aText)
+	case "acr":
+		c.ignoreUnless(readText(m.value, &c.acr), m)
+	case "amr":
+		c.ignoreUnless(readTexts(m.value, &c.amr), m)
+	case "scope", "scp":
+		c.marked = true
+		ok := readScope(m.value, &c.scope)
+		c.hasScope = c.hasScope || ok
+		c.ignoreUnless(ok, m)
 	case "events":
 		c.hasEvents = true
 	case "cnf":
@@ -117,7 +142,33 @@ func (c *claims) set(m member) bool {
 	case "at_hash", "c_hash":
 		c.hasTokenHash = true
 	}
-	return true
+	return ""
+}
+
+func unless(ok bool, want string) string {
+	if ok {
+		return ""
+	}
+	return want
+}
+
+// optional reads an identifier that a token may lack. Of an empty one, there is
+// nothing that a revocation could name, so it is as if absent. Any other value
+// that is no identifier might be what a revocation was meant for.
+func (c *claims) optional(m member, into *string) string {
+	if m.value.empty() {
+		c.ignoreUnless(false, m)
+		return ""
+	}
+	return unless(readID(m.value, into), anID)
+}
+
+// ignoreUnless notes a claim that is as if absent: without it, the token can do
+// less.
+func (c *claims) ignoreUnless(ok bool, m member) {
+	if !ok && !slices.Contains(c.ignored, m.name) {
+		c.ignored = append(c.ignored, m.name)
+	}
 }
 
 func readText(v value, into *string) (ok bool) {
@@ -132,7 +183,7 @@ func readID(v value, into *string) bool {
 }
 
 func readTexts(v value, into *[]string) (ok bool) {
-	*into, ok = v.texts()
+	*into, ok = v.texts() // none where one is no string
 	return ok
 }
 

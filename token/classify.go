@@ -64,7 +64,7 @@ func looksLikeIDToken(c *claims) bool {
 	if c.kind != "" && !strings.EqualFold(c.kind, "ID") {
 		return false
 	}
-	return !c.hasScope && c.client == ""
+	return !c.marked
 }
 
 func (i *issuer) forAudience(c *claims) error {

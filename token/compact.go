@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"strings"
 
 	"curfew.dev/curfew/revocation"
@@ -14,9 +15,24 @@ const MaxBytes = 16 << 10
 // 7515, 7.1) whose header and payload can be read in one way only. Nothing of
 // it is verified.
 type compact struct {
-	raw     string
-	header  header
-	payload string
+	raw       string
+	header    header
+	payload   string
+	signature string
+}
+
+// signed is what the signature is over.
+func (c *compact) signed() []byte { return []byte(c.raw[:strings.LastIndexByte(c.raw, '.')]) }
+
+// plain is the token for a reader that looks at more of a header than we do,
+// and may be unable to read it: it has the same payload and signature, and
+// nothing but alg in its header. The signature is not over that header.
+func (c *compact) plain() string {
+	if !c.header.more {
+		return c.raw
+	}
+	header, _ := json.Marshal(map[string]string{"alg": c.header.alg})
+	return base64.RawURLEncoding.EncodeToString(header) + c.raw[strings.IndexByte(c.raw, '.'):]
 }
 
 // header is what is read of a JOSE header.
@@ -24,6 +40,8 @@ type header struct {
 	alg string
 	kid string
 	typ string // lower case, without application/
+
+	more bool // it has parameters that are ignored
 }
 
 // headerWords are the registered header parameters (RFC 7515, 7516, 7797, 8555,
@@ -48,7 +66,7 @@ func parseCompact(raw string) (*compact, error) {
 	body, signature, _ := strings.Cut(rest, ".")
 	headJSON, ok1 := decodeBase64(head)
 	payload, ok2 := decodeBase64(body)
-	_, ok3 := decodeBase64(signature)
+	sign, ok3 := decodeBase64(signature)
 	if !ok1 || !ok2 || !ok3 {
 		return nil, invalid("a part is empty or not canonical base64url")
 	}
@@ -56,7 +74,7 @@ func parseCompact(raw string) (*compact, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &compact{raw, h, payload}, nil
+	return &compact{raw, h, payload, sign}, nil
 }
 
 // decodeBase64 accepts only the one way to write what s encodes.
@@ -112,11 +130,11 @@ func (h *header) set(m member) error {
 		}
 	case "crit", "b64", "zip", "enc", "cty":
 		return invalid("header: crit, b64, zip, enc and cty are not supported")
-	case "jwk", "jku", "x5u":
-		// Ignoring them would be allowed, but no honest issuer sends them, and
-		// a verifier behind us might follow them.
-		return invalid("header: it brings its own key")
 	default:
+		// Among them jku, jwk, x5u and x5c, which may name or bring a key. They are
+		// ignored (RFC 7515, 4): keys come from the issuer's set alone, so nothing
+		// is fetched from there and nothing in there is trusted.
+		h.more = true
 		if headerWords.mistaken(m.name) {
 			return invalid("header: a registered parameter in the wrong case")
 		}

@@ -8,8 +8,8 @@
 //     JSON in one way only: what two parsers could read differently (padding
 //     bits, duplicate or case-variant members, lone surrogates) is refused
 //     before any cryptography.
-//  3. go-oidc and go-jose check the signature with a key of a [KeySet], looked
-//     up by issuer and kid together.
+//  3. go-oidc has the signature checked with a key of a [KeySet], looked up by
+//     issuer, kid and alg together.
 //  4. The claims are judged: kind of token, audience, instants, identifiers.
 //
 // A [Cache] remembers what passed, by the whole token. Of what was refused,

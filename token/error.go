@@ -28,7 +28,8 @@ func (k Kind) String() string {
 }
 
 // Error is why a token was refused. Detail is for logs: it is one of a fixed
-// set of sentences and holds nothing of the token.
+// set of sentences, which may name a claim that is known or configured. It holds
+// nothing of the token.
 type Error struct {
 	Kind   Kind
 	Detail string

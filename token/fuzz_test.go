@@ -23,6 +23,7 @@ func encode(parts ...string) string {
 func FuzzParse(f *testing.F) {
 	f.Add(encode(`{"alg":"RS256","typ":"at+jwt","kid":"k"}`, `{"iss":"x"}`, "signature"))
 	f.Add(encode(`{"alg":"none"}`, `{}`, "x"))
+	f.Add(encode(`{"alg":"RS256","jku":"https://x","x5u":1,"x5c":["A"],"jwk":null,"nonce":1e999}`, `{}`, "x"))
 	f.Add("e30.e30.e31")
 	f.Add("...")
 	f.Add(strings.Repeat(".", 100))
@@ -35,6 +36,9 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("got %v", err)
 			}
 			return
+		}
+		if plain, err := parseCompact(c.plain()); err != nil || plain.header.more || plain.header.alg != c.header.alg || plain.payload != c.payload {
+			t.Fatalf("%q is not %q: %v", c.plain(), raw, err)
 		}
 		parts := strings.Split(raw, ".")
 		if len(parts) != 3 || c.header.alg == "" || encode(c.payload) != parts[1] {
@@ -63,6 +67,9 @@ func FuzzClaims(f *testing.F) {
 	f.Add(strings.Replace(string(good), "alice", `\u0061lice`, 1), "jwt")
 	f.Add(`{"iss":"`+issuerURL+`","aud":["web"],"sub":"a","iat":1795168800,"exp":1795168801.5}`, "")
 	f.Add(`{"exp":1e308,"iat":-1,"sub":null}`, "")
+	f.Add(`{"iss":"`+issuerURL+`","aud":["`+api+`"],"sub":"a","client_id":"web","iat":1.7951688E9,"exp":17951688012.5e-1,"nbf":0}`, "at+jwt")
+	f.Add(`{"iss":"`+issuerURL+`","aud":"web","sub":"a","iat":1795168800,"exp":1795168801,"sid":"","acr":1,"amr":[{}],"tid":null,"nonce":1}`, "")
+	f.Add(`{"iss":"`+issuerURL+`","aud":"web","sub":"a","iat":1795168800,"exp":1795168801,"scope":null,"auth_time":"1"}`, "jwt")
 	f.Fuzz(func(t *testing.T, payload, typ string) {
 		members, err := parseObject(payload)
 		if err != nil {
@@ -122,8 +129,11 @@ func FuzzJWKS(f *testing.F) {
 				t.Fatalf("key %q is not usable", k.id)
 			}
 			for _, alg := range k.algorithms {
-				if k.verifier(alg); k.id != "" && r.find(k.id, alg) != k {
+				if k.id != "" && r.find(k.id, alg) != k {
 					t.Fatalf("key %q is ambiguous for %s", k.id, alg)
+				}
+				if k.verify(alg, nil, []byte("x")) {
+					t.Fatalf("key %q signed everything with %s", k.id, alg)
 				}
 			}
 		}

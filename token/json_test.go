@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/json"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -66,6 +67,27 @@ func TestFoldFindsWhatOtherReadersWouldTake(t *testing.T) {
 	} {
 		if words.mistaken(name) != want {
 			t.Errorf("%q: got %v", name, !want)
+		}
+	}
+}
+
+// However an instant is written, it is rounded down to a second, exactly.
+func TestDatesAreExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`(0|[1-9][0-9]{0,18})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?`).Draw(t, "number")
+		exact, ok := new(big.Rat).SetString(text)
+		if !ok {
+			t.Fatalf("%q is no number", text)
+		}
+		whole := new(big.Int).Div(exact.Num(), exact.Denom())
+		got, ok := value(text).date()
+		if want := whole.Cmp(big.NewInt(1<<53)) < 0; ok != want || ok && got != whole.Int64() {
+			t.Fatalf("%s is %d %v, want %v %v", text, got, ok, whole, want)
+		}
+	})
+	for _, text := range []string{"-0", "-1", `"1"`, "null", "true", "[1]", "{}", ""} {
+		if n, ok := value(text).date(); ok {
+			t.Errorf("%s is %d", text, n)
 		}
 	}
 }

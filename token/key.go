@@ -7,8 +7,8 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,15 +52,36 @@ func (k *key) twin(o *key) bool {
 	return ok && k.id == o.id && public.Equal(o.public)
 }
 
-// verifier is what go-jose checks a signature of algorithm alg with.
-func (k *key) verifier(alg string) any {
-	switch {
-	case strings.HasPrefix(alg, "PS"):
-		return pssVerifier{k.public.(*rsa.PublicKey)}
-	case alg == "Ed25519":
-		return ed25519Verifier{k.public.(ed25519.PublicKey)}
+// verify checks a signature (RFC 7518, 3; RFC 8037; RFC 9864) of an algorithm
+// that fits the key. It reads nothing but the bytes that were signed: whatever
+// else is in a header can't stand in its way.
+func (k *key) verify(alg string, input, signature []byte) bool {
+	if !k.fits(alg) {
+		return false
 	}
-	return k.public
+	if public, ok := k.public.(ed25519.PublicKey); ok {
+		return ed25519.Verify(public, input, signature)
+	}
+	hash := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[alg[2:]]
+	h := hash.New()
+	h.Write(input)
+	digest := h.Sum(nil)
+	switch public := k.public.(type) {
+	case *ecdsa.PublicKey:
+		size := (public.Curve.Params().BitSize + 7) / 8
+		if len(signature) != 2*size {
+			return false
+		}
+		r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
+		return ecdsa.Verify(public, digest, r, s)
+	case *rsa.PublicKey:
+		if alg[0] == 'P' { // the salt is as long as the hash
+			o := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+			return rsa.VerifyPSS(public, hash, digest, signature, o) == nil
+		}
+		return rsa.VerifyPKCS1v15(public, hash, digest, signature) == nil
+	}
+	return false
 }
 
 var (
@@ -155,32 +176,4 @@ func algorithmsOf(public crypto.PublicKey, jwkAlg string) ([]string, error) {
 		return []string{jwkAlg}, nil
 	}
 	return nil, errKeyAlgorithm
-}
-
-// pssVerifier demands a salt as long as the hash (RFC 7518, 3.5); go-jose
-// would take any.
-type pssVerifier struct{ key *rsa.PublicKey }
-
-// VerifyPayload implements [jose.OpaqueVerifier].
-func (v pssVerifier) VerifyPayload(payload, signature []byte, alg jose.SignatureAlgorithm) error {
-	hash := map[jose.SignatureAlgorithm]crypto.Hash{
-		jose.PS256: crypto.SHA256, jose.PS384: crypto.SHA384, jose.PS512: crypto.SHA512,
-	}[alg]
-	if hash == 0 {
-		return jose.ErrUnsupportedAlgorithm
-	}
-	h := hash.New()
-	h.Write(payload)
-	return rsa.VerifyPSS(v.key, hash, h.Sum(nil), signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
-}
-
-// ed25519Verifier serves the fully-specified name, which go-jose does not know.
-type ed25519Verifier struct{ key ed25519.PublicKey }
-
-// VerifyPayload implements [jose.OpaqueVerifier].
-func (v ed25519Verifier) VerifyPayload(payload, signature []byte, _ jose.SignatureAlgorithm) error {
-	if !ed25519.Verify(v.key, payload, signature) {
-		return jose.ErrCryptoFailure
-	}
-	return nil
 }

@@ -30,6 +30,7 @@ type Token struct {
 	deadline int64 // Unix nanoseconds
 	maxStale time.Duration
 	extra    []member
+	ignored  []string
 }
 
 // Claim returns a claim that [VerifierConfig] asked to keep: a string's value,
@@ -41,6 +42,10 @@ func (t *Token) Claim(name string) (value string, ok bool) {
 	}
 	return string(v), v != "" && v != "null"
 }
+
+// Ignored names the claims that the token is taken to lack, though it has them:
+// each is empty or of another type than it should be.
+func (t *Token) Ignored() []string { return t.ignored }
 
 // holds reports whether a verified token is still one under these rules, by the
 // clock of now: it may have been set back since.
@@ -62,6 +67,7 @@ func newToken(i *issuer, c *compact, cl *claims, k *key) *Token {
 		deadline: i.deadline(cl).UnixNano(),
 		maxStale: i.JWKSMaxStale,
 		extra:    cl.extra,
+		ignored:  cl.ignored,
 	}
 	t.Credential = revocation.Credential{
 		Issuer:    cl.issuer,

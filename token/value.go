@@ -1,7 +1,6 @@
 package token
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -76,18 +75,42 @@ func (v value) texts() ([]string, bool) {
 	return texts, true
 }
 
+// empty reports a value that says nothing: null, or a string of no characters.
+func (v value) empty() bool { return v == "null" || v == `""` }
+
 // date is a NumericDate (RFC 7519, 2) in Unix seconds, rounded down: a JSON
-// number above 0 and below 2^53, which every parser reads alike.
+// number of at least 0 and below 2^53, which every parser reads alike.
 func (v value) date() (int64, bool) {
 	s := string(v)
 	if s == "" || s[0] < '0' || s[0] > '9' {
 		return 0, false
 	}
-	if strings.ContainsAny(s, "eE") {
-		f, err := strconv.ParseFloat(s, 64)
-		return int64(min(f, 1<<53)), err == nil && 1 <= f && f < 1<<53 && f == math.Trunc(f)
+	if at := strings.IndexAny(s, "eE"); at >= 0 {
+		var ok bool
+		if s, ok = shift(s[:at], s[at+1:]); !ok {
+			return 0, false
+		}
 	}
 	whole, _, _ := strings.Cut(s, ".")
 	n, err := strconv.ParseInt(whole, 10, 64)
-	return n, err == nil && 0 < n && n < 1<<53
+	return n, err == nil && n < 1<<53
+}
+
+// maxShift is more than the digits of any date.
+const maxShift = 400
+
+// shift moves the point of a decimal number by an exponent. It does so in the
+// text: a floating-point number would round some instants up.
+func shift(number, exponent string) (string, bool) {
+	by, err := strconv.Atoi(exponent)
+	if err != nil || by < -maxShift || by > maxShift {
+		return "", false
+	}
+	whole, fraction, _ := strings.Cut(number, ".")
+	if by < 0 {
+		whole = strings.Repeat("0", -by) + whole
+		return whole[:len(whole)+by] + ".0", true
+	}
+	fraction += strings.Repeat("0", by)
+	return whole + fraction[:by], true
 }

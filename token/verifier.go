@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"github.com/go-jose/go-jose/v4"
 
 	"curfew.dev/curfew/revocation"
 )
@@ -122,7 +121,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, now time.Time) (*Toke
 	if err != nil {
 		return nil, err
 	}
-	k, err := i.signedBy(ctx, c)
+	k, err := i.signedBy(ctx, c, members)
 	if err != nil {
 		return nil, err
 	}
@@ -137,12 +136,11 @@ func (v *Verifier) verify(ctx context.Context, raw string, now time.Time) (*Toke
 // its own go-oidc verifier.
 type issuer struct {
 	Issuer
-	keys       *KeySet
-	dialect    dialect
-	rules      string
-	algorithms []jose.SignatureAlgorithm
-	oidc       *oidc.IDTokenVerifier
-	checked    *checked
+	keys    *KeySet
+	dialect dialect
+	rules   string
+	oidc    *oidc.IDTokenVerifier
+	checked *checked
 }
 
 func newIssuer(c IssuerKeys, extra []string, rules string) (*issuer, error) {
@@ -150,9 +148,6 @@ func newIssuer(c IssuerKeys, extra []string, rules string) (*issuer, error) {
 	var err error
 	if i.dialect, err = newDialect(i.Issuer, extra); err != nil {
 		return nil, err
-	}
-	for _, alg := range i.Algorithms {
-		i.algorithms = append(i.algorithms, jose.SignatureAlgorithm(alg))
 	}
 	i.oidc = oidc.NewVerifier(i.URL, i, &oidc.Config{
 		SupportedSigningAlgs: i.Algorithms,
@@ -176,14 +171,15 @@ func (i *issuer) judge(h header, c *claims, now time.Time) error {
 // signing passes a token through go-oidc to VerifySignature, and the key back.
 type signing struct {
 	*compact
-	key *key
-	err error
+	claims []member
+	key    *key
+	err    error
 }
 
 type signingContext struct{}
 
 // signedBy returns the issuer's key that verifies the token.
-func (i *issuer) signedBy(ctx context.Context, c *compact) (*key, error) {
+func (i *issuer) signedBy(ctx context.Context, c *compact, claims []member) (*key, error) {
 	if !i.hasKey(ctx, c.header) {
 		return nil, errUnknownKey
 	}
@@ -193,8 +189,8 @@ func (i *issuer) signedBy(ctx context.Context, c *compact) (*key, error) {
 		}
 		return k, nil
 	}
-	s := &signing{compact: c}
-	_, err := i.oidc.Verify(context.WithValue(ctx, signingContext{}, s), c.raw)
+	s := &signing{compact: c, claims: claims}
+	_, err := i.oidc.Verify(context.WithValue(ctx, signingContext{}, s), c.plain())
 	switch {
 	case s.err != nil:
 		return nil, s.err
@@ -240,22 +236,30 @@ func (i *issuer) recall(ctx context.Context, c *compact) (k *key, known bool) {
 	return nil, !i.replaced(ctx, c.header, k)
 }
 
-// VerifySignature implements [oidc.KeySet].
-func (i *issuer) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
+// VerifySignature implements [oidc.KeySet]. It returns the claims that go-oidc
+// is to judge.
+func (i *issuer) VerifySignature(ctx context.Context, _ string) ([]byte, error) {
 	s, ok := ctx.Value(signingContext{}).(*signing)
 	if !ok {
 		return nil, errors.New("verifying a signature: not called through signedBy")
 	}
-	jws, err := jose.ParseSignedCompact(raw, i.algorithms)
-	if err != nil {
-		return nil, err
-	}
 	k := i.named(s.header)
-	payload := i.try(s, jws, k)
-	if payload == nil && i.replaced(ctx, s.header, k) {
-		payload = i.try(s, jws, i.named(s.header))
+	if i.try(s, k) || i.replaced(ctx, s.header, k) && i.try(s, i.named(s.header)) {
+		return registered(s.claims), nil
 	}
-	return payload, s.err
+	return nil, s.err
+}
+
+// registered is a payload of the claims that a token needs. Others that go-oidc
+// knows are not asked for here, and it would refuse a token for their types.
+func registered(claims []member) []byte {
+	b := []byte("{")
+	for _, m := range claims {
+		if slices.Contains([]string{"iss", "sub", "aud", "exp", "iat"}, m.name) {
+			b = append(append(append(append(append(b, '"'), m.name...), `":`...), m.value...), ',')
+		}
+	}
+	return append(b[:max(len(b)-1, 1)], '}') // the last comma goes
 }
 
 var (
@@ -265,17 +269,16 @@ var (
 
 // try checks the signature with a key, nil where there is none, and notes the
 // outcome.
-func (i *issuer) try(s *signing, jws *jose.JSONWebSignature, k *key) []byte {
+func (i *issuer) try(s *signing, k *key) bool {
 	if k == nil {
 		s.err = errUnknownKey
-		return nil
+		return false
 	}
-	payload, err := jws.Verify(k.verifier(s.header.alg))
-	if err != nil {
+	if !k.verify(s.header.alg, s.signed(), []byte(s.signature)) {
 		i.checked.note(s.raw, k, false)
 		s.err = errSignature
-		return nil
+		return false
 	}
 	s.key, s.err = k, nil
-	return payload
+	return true
 }

@@ -2,12 +2,20 @@ package token
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
@@ -82,8 +90,10 @@ var defects = map[string]change{
 	"empty jti":             {"jti": ""},
 	"long jti":              {"jti": strings.Repeat("x", revocation.MaxID+1)},
 	"number sid":            {"sid": 5},
-	"null sid":              {"sid": json.RawMessage("null")},
-	"empty sid":             {"sid": ""},
+	"sid in a list":         {"sid": []string{"session-1"}},
+	"long sid":              {"sid": strings.Repeat("x", revocation.MaxID+1)},
+	"number azp":            {"azp": 5},
+	"number typ claim":      {"typ": 5},
 	"no iat":                {"iat": nil},
 	"string iat":            {"iat": "1795168740"},
 	"zero iat":              {"iat": 0},
@@ -101,9 +111,13 @@ var defects = map[string]change{
 	"null nbf":              {"nbf": json.RawMessage("null")},
 	"future auth_time":      {"auth_time": start.Unix() + 3},
 	"string auth_time":      {"auth_time": "1795168740"},
-	"amr string":            {"amr": "pwd"},
-	"acr number":            {"acr": 1},
-	"scope number":          {"scope": 1},
+	"null auth_time":        {"auth_time": json.RawMessage("null")},
+	"zero auth_time":        {"auth_time": 0},
+	"negative nbf":          {"nbf": -1},
+	"string nbf":            {"nbf": "0"},
+	"zero iat by exponent":  {"iat": json.RawMessage("1e-1")},
+	"vast exponent":         {"exp": json.RawMessage("1e99999999999999999999")},
+	"vast negative one":     {"nbf": json.RawMessage("1e-99999999999999999999")},
 	"events":                {"events": map[string]any{}},
 	"null events":           {"events": json.RawMessage("null")},
 	"cnf":                   {"cnf": map[string]string{"jkt": "x"}},
@@ -189,6 +203,7 @@ func sign(tb testing.TB, k tokentest.Key, c change, defect change, header map[st
 
 func TestHeaders(t *testing.T) {
 	f := newFixture(t)
+	foreign := tokentest.NewKey(t, "key-1", "ES256")
 	good := f.Claims(api, start)
 	for name, c := range map[string]struct {
 		header map[string]any
@@ -212,9 +227,20 @@ func TestHeaders(t *testing.T) {
 		"zip":                {map[string]any{"zip": "DEF"}, false},
 		"cty":                {map[string]any{"cty": "JWT"}, false},
 		"enc":                {map[string]any{"enc": "A128GCM"}, false},
-		"jku":                {map[string]any{"jku": "https://evil.example.com/jwks"}, false},
-		"x5u":                {map[string]any{"x5u": "https://evil.example.com/x"}, false},
-		"jwk":                {map[string]any{"jwk": f.Key().Public()}, false},
+		"jku":                {map[string]any{"jku": "https://evil.example.com/jwks"}, true},
+		"x5u":                {map[string]any{"x5u": "https://evil.example.com/x"}, true},
+		"jwk":                {map[string]any{"jwk": f.Key().Public()}, true},
+		"null jku":           {map[string]any{"jku": json.RawMessage("null")}, true},
+		"unreadable x5c":     {map[string]any{"x5c": "AAAA"}, true},
+		"unreadable chain":   {map[string]any{"x5c": []string{"AAAA"}}, true},
+		"x5c of another key": {map[string]any{"x5c": []string{selfSigned(t, foreign)}}, true},
+		"jwk of another key": {map[string]any{"jwk": foreign.Public()}, true},
+		"unreadable jwk":     {map[string]any{"jwk": "AAAA"}, true},
+		"private jwk":        {map[string]any{"jwk": map[string]string{"kty": "oct", "k": "AAAA"}}, true},
+		"nonce":              {map[string]any{"nonce": 7}, true},
+		"a vast number":      {map[string]any{"x": json.RawMessage("1e999")}, true},
+		"case variant jku":   {map[string]any{"JKU": "https://evil.example.com/jwks"}, false},
+		"null crit":          {map[string]any{"crit": json.RawMessage("null")}, false},
 		"case variant":       {map[string]any{"KID": "key-1"}, false},
 		"case variant crit":  {map[string]any{"Crit": nil, "CRIT": []string{"x"}}, false},
 	} {
@@ -227,6 +253,118 @@ func TestHeaders(t *testing.T) {
 				wantKind(t, err, Invalid)
 			}
 		})
+	}
+}
+
+// Keys that a header brings or names are neither trusted nor asked for.
+func TestAHeaderBringsNoKey(t *testing.T) {
+	f := newFixture(t)
+	foreign := tokentest.NewKey(t, "key-1", "ES256")
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{foreign.Public()}})
+	}))
+	defer server.Close()
+	good := f.Claims(api, start)
+	for name, header := range map[string]map[string]any{
+		"jku": {"jku": server.URL + "/jku"},
+		"x5u": {"x5u": server.URL + "/x5u"},
+		"jwk": {"jwk": foreign.Public()},
+		"x5c": {"x5c": []string{selfSigned(t, foreign)}},
+		"all": {"jku": server.URL + "/jku", "x5u": server.URL + "/x5u", "jwk": foreign.Public(), "x5c": []string{selfSigned(t, foreign)}},
+	} {
+		if _, err := f.verify(sign(t, f.Key(), good, nil, header)); err != nil {
+			t.Errorf("%s, signed by the issuer: %v", name, err)
+		}
+		_, err := f.verify(sign(t, foreign, good, nil, header))
+		if e := wantKind(t, err, Invalid); e.Detail != "its signature is wrong" {
+			t.Errorf("%s, signed by another: %v", name, err)
+		}
+	}
+	if asked != nil {
+		t.Errorf("asked for %q", asked)
+	}
+}
+
+// selfSigned is the certificate of a key, as in x5c.
+func selfSigned(t *testing.T, k tokentest.Key) string {
+	t.Helper()
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Signer.Public(), k.Signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
+}
+
+// A claim that the token can do less without does not void it. A claim that
+// revocations look for does, unless nothing is in it.
+func TestAnOptionalClaimOfAWrongType(t *testing.T) {
+	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
+	for _, c := range []struct {
+		claim  string
+		values []any
+		ok     bool
+	}{
+		{"acr", []any{1, true, raw("null"), []string{"mfa"}, change{"a": 1}}, true},
+		{"amr", []any{"pwd", 1, raw("null"), []any{change{"method": "pwd"}}, []any{"pwd", 1}, change{"a": 1}}, true},
+		{"scope", []any{1, raw("null"), []any{"a", 1}, change{"a": 1}}, true},
+		{"scp", []any{1, raw("null"), []any{"a", 1}}, true},
+		{"sid", []any{"", raw("null")}, true},
+		{"azp", []any{"", raw("null")}, true},
+		{"device_id", []any{"", raw("null")}, true},
+		{"tid", []any{"", raw("null")}, true},
+		{"nonce", []any{1, raw("null"), []string{"n"}}, true},
+		{"_claim_names", []any{1, change{"a": "b"}}, true},
+		{"_claim_sources", []any{1, change{"a": 1}}, true},
+		{"name", []any{1, raw("null"), []string{"n"}, raw("1e999")}, true},
+		{"sid", []any{5, true, []string{"session-1"}, change{"a": 1}}, false},
+		{"azp", []any{5, []string{"web"}}, false},
+		{"device_id", []any{5, []string{"phone"}, strings.Repeat("x", revocation.MaxID+1)}, false},
+		{"tid", []any{5, change{"a": 1}}, false},
+		{"jti", []any{5, []string{"token-1"}}, false},
+		{"client_id", []any{5, []string{"web"}}, false},
+		{"auth_time", []any{"1795168740", raw("null"), 0, -1, []int64{1795168740}, "2026-11-20T10:00:00Z"}, false},
+		{"nbf", []any{"0", raw("null"), -1, true}, false},
+		{"typ", []any{5, raw("null")}, false},
+	} {
+		f := newFixture(t, func(i *Issuer) { i.DeviceClaim, i.TenantClaim = "device_id", "tid" })
+		for _, v := range c.values {
+			got, err := f.verify(sign(t, f.Key(), f.Claims(api, start), change{c.claim: v}, nil))
+			switch {
+			case !c.ok:
+				if e := wantKind(t, err, Invalid); !strings.HasPrefix(e.Detail, "claims: "+c.claim+" is not ") {
+					t.Errorf("%s = %v: the error does not name the claim: %v", c.claim, v, err)
+				}
+			case err != nil:
+				t.Errorf("%s = %v: %v", c.claim, v, err)
+			case !strings.HasPrefix(c.claim, "_") && c.claim != "nonce" && c.claim != "name" && !slices.Equal(got.Ignored(), []string{c.claim}):
+				t.Errorf("%s = %v: ignored is %q", c.claim, v, got.Ignored())
+			}
+			if err != nil {
+				continue
+			}
+			if cr := &got.Credential; cr.ACR+cr.Device+cr.Tenant != "" || len(cr.AMR)+len(cr.Scope) > 0 || c.claim == "sid" && cr.Session != "" {
+				t.Errorf("%s = %v was read: %+v", c.claim, v, cr)
+			}
+		}
+	}
+}
+
+// An access token does not become an ID token by a mark that can't be read, and
+// nothing becomes an access token by one.
+func TestAMarkThatCantBeRead(t *testing.T) {
+	for _, mark := range []change{
+		{"scope": json.RawMessage("null")}, {"scope": 1}, {"scp": 1}, {"client_id": ""}, {"client_id": json.RawMessage("null")},
+	} {
+		token := change{"aud": "web", "client_id": nil, "jti": nil}
+		maps.Copy(token, mark)
+		for _, kind := range []Accept{IDToken, AccessTokenLenient} {
+			f := newFixture(t, accepting(kind), func(i *Issuer) { i.Audiences = append(i.Audiences, "web") })
+			_, err := f.verify(sign(t, f.Key(), f.Claims(api, start), token, map[string]any{"typ": "JWT"}))
+			wantKind(t, err, Invalid)
+		}
 	}
 }
 
@@ -309,6 +447,13 @@ func TestInstants(t *testing.T) {
 		{"exp at the end of skew", change{"exp": now - 2}, false},
 		{"fractional iat is rounded down", change{"iat": json.RawMessage("1795168802.9999999999999999")}, true},
 		{"iat in exponent form", change{"iat": json.RawMessage("1.7951687e9")}, true},
+		{"instants with fractions in exponent form", change{
+			"iat": json.RawMessage("1.795168740123E9"), "exp": json.RawMessage("1.795168860987E+9"), "auth_time": json.RawMessage("17951687401.23e-1"),
+		}, true},
+		{"exponent form is rounded down", change{"iat": json.RawMessage("1.7951688029999999999999999E9")}, true},
+		{"exponent form in the future", change{"iat": json.RawMessage("1.795168803E9")}, false},
+		{"nbf 0", change{"nbf": 0}, true},
+		{"nbf 0 in exponent form", change{"nbf": json.RawMessage("0E0")}, true},
 		{"longest life", change{"exp": now - 60 + 28*3600}, true},
 		{"leeway does not lengthen the longest life", change{"iat": now - 28*3600 - 1, "exp": now - 1}, false},
 	} {

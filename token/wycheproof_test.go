@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/c2sp/wycheproof"
-	"github.com/go-jose/go-jose/v4"
 )
 
 // stricter are the vectors marked valid that are refused here, by reason.
@@ -115,10 +114,8 @@ func checkVector(set, raw string) error {
 	if k == nil {
 		return invalid("key")
 	}
-	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(c.header.alg)})
-	if err != nil {
-		return err
+	if !k.verify(c.header.alg, c.signed(), []byte(c.signature)) {
+		return errSignature
 	}
-	_, err = jws.Verify(k.verifier(c.header.alg))
-	return err
+	return nil
 }
