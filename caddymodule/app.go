@@ -66,6 +66,12 @@ type App struct {
 	// record: `sub` (the default), `hash` or `off`.
 	LogUser string `json:"log_user,omitempty"`
 
+	// Refuse a configuration that shows holes in a guarded site, which are
+	// otherwise warnings: a route that reaches a guarded upstream without a guard,
+	// and a guard that never runs.
+	StrictSites bool `json:"strict_sites,omitempty"`
+
+	looked    bool            // survey was done
 	stopping  <-chan struct{} // closed when this configuration is about to stop
 	log       *slog.Logger
 	gateway   *gateway

@@ -110,6 +110,7 @@ func (o options) read(d *caddyfile.Dispenser, several ...string) error {
 //		on_stale deny|allow
 //		token_cache <size>
 //		log_user sub|hash|off
+//		strict_sites
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // curfew
@@ -127,6 +128,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"on_stale":      word(&a.OnStale),
 		"token_cache":   size(&a.TokenCache),
 		"log_user":      word(&a.LogUser),
+		"strict_sites":  flag(&a.StrictSites),
 	}.read(d, "issuer", "policy")
 }
 
@@ -266,6 +268,7 @@ func (r *Requirements) options() options {
 //	}
 func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // curfew
+	g.Place = placeOf(d)
 	for d.NextArg() {
 		if name := d.Val(); name != "" && (name[0] == '/' || name[0] == '@' || name[0] == '*') {
 			return d.Errf("%s: a guard takes one matcher; name several paths in a matcher of its own, such as `@guarded path /a/* /b/*`", name)

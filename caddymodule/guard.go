@@ -79,8 +79,11 @@ type Guard struct {
 
 	Connections
 
+	// Where the Caddyfile has it, for messages: filled in by the adapter.
+	Place place `json:"place,omitempty"`
+
 	app      *App
-	covers   caddyhttp.MatcherSets
+	covers   AnyReading
 	required policy.Requirements
 	takes    map[string][]string // audiences, by issuer
 	sources  token.Sources
@@ -108,6 +111,13 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 	if g.app, err = appOf(ctx, "curfew"); err != nil {
 		return err
 	}
+	if err := g.provision(ctx); err != nil {
+		return g.Place.name(err)
+	}
+	return g.app.survey(ctx)
+}
+
+func (g *Guard) provision(ctx caddy.Context) error {
 	if err := g.loadMatchers(ctx); err != nil {
 		return err
 	}
@@ -130,6 +140,7 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 		}
 		g.sources = append(g.sources, source)
 	}
+	var err error
 	if g.identity, err = newIdentity(g.IdentityHeaders); err != nil {
 		return err
 	}
@@ -145,15 +156,17 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// loadMatchers has the guard's matcher asked about every reading, whether or
+// not the configuration says so.
 func (g *Guard) loadMatchers(ctx caddy.Context) error {
 	if len(g.MatcherSetsRaw) == 0 {
 		return nil
 	}
-	loaded, err := ctx.LoadModule(g, "MatcherSetsRaw")
-	if err != nil {
-		return fmt.Errorf("loading the guard's matcher: %w", err)
+	g.covers.MatcherSetsRaw, g.MatcherSetsRaw = g.MatcherSetsRaw, nil
+	if err := g.covers.load(ctx); err != nil || surveyed(ctx) {
+		return err
 	}
-	return g.covers.FromInterface(loaded)
+	return new(flow).readable(g.covers.sets)
 }
 
 func (g *Guard) setDefaults() error {
@@ -331,10 +344,10 @@ func (v *visit) requiredWith(g *Guard) *policy.Requirements {
 
 // matches reports whether the guard is for this request.
 func (g *Guard) matches(r *http.Request) (bool, error) {
-	if len(g.covers) == 0 {
+	if len(g.covers.sets) == 0 {
 		return true, nil
 	}
-	return g.covers.AnyMatchWithError(r)
+	return g.covers.MatchWithError(r)
 }
 
 func (g *Guard) observe(cached bool, started time.Time) {

@@ -375,3 +375,14 @@ func (a answer) problem() string {
 	_ = json.Unmarshal([]byte(a.body), &p)
 	return p.Type
 }
+
+// loadJSON loads a configuration that was written or changed by hand.
+func (g *gateway) loadJSON(config string) {
+	g.t.Helper()
+	if err := caddy.Load([]byte(config), true); err != nil {
+		g.t.Fatal(err)
+	}
+	g.loaded = time.Now()
+	g.awaitOneServer()
+	client.CloseIdleConnections()
+}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -20,12 +21,17 @@ func init() { caddy.RegisterModule(new(AnyReading)) }
 // a NUL, and so on. The Caddyfile puts a guard's matcher into one, so that
 // `/public/..%5cadmin` meets the guard of `/admin` as well.
 //
+// A reading is a request of its own: its URL, its request URI and every
+// placeholder of the path follow it. What a handler computed from the path
+// before can't follow, so a guard whose matcher reads that is refused at load.
+//
 // It can only make a guard apply more often, never less.
 type AnyReading struct {
 	// The matchers, as in a route.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
-	sets caddyhttp.MatcherSets
+	sets   caddyhttp.MatcherSets
+	nested bool // in another one, which gives it each reading
 }
 
 // CaddyModule returns the Caddy module information.
@@ -35,6 +41,18 @@ func (*AnyReading) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads the matchers.
 func (m *AnyReading) Provision(ctx caddy.Context) error {
+	for _, parent := range ctx.Modules() {
+		switch parent.(type) {
+		case *Guard:
+			m.nested = true // every guard asks its matcher about every reading
+		case *AnyReading:
+			m.nested = m.nested || parent != m
+		}
+	}
+	return m.load(ctx)
+}
+
+func (m *AnyReading) load(ctx caddy.Context) error {
 	loaded, err := ctx.LoadModule(m, "MatcherSetsRaw")
 	if err != nil {
 		return fmt.Errorf("loading the guard's matcher: %w", err)
@@ -46,27 +64,63 @@ func (m *AnyReading) Provision(ctx caddy.Context) error {
 // read in another way, as that too.
 func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
 	matched, err := m.sets.AnyMatchWithError(r)
-	if err != nil || matched {
+	if err != nil || matched || m.nested {
 		return matched, err
 	}
-	if len(r.URL.Path) > maxReadable && ambiguous(r.URL) {
+	if r.URL.Opaque != "" || len(r.URL.Path) > maxReadable && ambiguous(r.URL) {
 		return true, nil
+	}
+	if r.URL.RawPath != "" {
+		// {uri} is the path as it was encoded: `/%61dmin`.
+		if matched, err := m.sets.AnyMatchWithError(reading(r, r.URL.Path)); err != nil || matched {
+			return matched, err
+		}
 	}
 	others, few := readings(r.URL)
 	if !few {
 		return true, nil
 	}
 	for _, path := range others {
-		other := new(http.Request)
-		*other = *r
-		u := *r.URL
-		u.Path, u.RawPath = path, ""
-		other.URL = &u
-		if matched, err := m.sets.AnyMatchWithError(other); err != nil || matched {
+		if matched, err := m.sets.AnyMatchWithError(reading(r, path)); err != nil || matched {
 			return matched, err
 		}
 	}
 	return false, nil
+}
+
+// reading is the request as a server sees it that reads its path as this one.
+// The matchers that it is given can set no placeholder of the request itself.
+func reading(r *http.Request, path string) *http.Request {
+	u := *r.URL
+	u.Path, u.RawPath = path, ""
+	ctx := r.Context()
+	if sent, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, follow(sent, &u))
+	}
+	if original, ok := ctx.Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL.Path == r.URL.Path {
+		original.URL, original.RequestURI = &u, u.RequestURI()
+		ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, original)
+	}
+	other := r.WithContext(ctx)
+	other.URL, other.RequestURI = &u, u.RequestURI()
+	return other
+}
+
+// follow answers for the placeholders of the path by u, and for all others as
+// the replacer of the request does.
+func follow(sent *caddy.Replacer, u *url.URL) *caddy.Replacer {
+	var ofPath *caddy.Replacer
+	all := caddy.NewEmptyReplacer()
+	all.Map(func(name string) (any, bool) {
+		if !followsPath(name) {
+			return sent.Get(name)
+		}
+		if ofPath == nil { // most matchers ask for none
+			ofPath = caddyhttp.NewTestReplacer(&http.Request{URL: u})
+		}
+		return ofPath.Get(name)
+	})
+	return all
 }
 
 // maxReadable is how long an ambiguous path may be, in bytes, to be read in all
@@ -91,7 +145,7 @@ func readings(u *url.URL) (others []string, few bool) {
 	}
 	for _, read := range []func(string) string{
 		decode, decode, overlong, until("\x00"), until("?"), until("#"), backslashes, withoutParameters, withoutTails,
-		withoutDots, withEmptyNames, withDotNames,
+		withoutDots, withEmptyNames, withDotNames, clean, cleanButSlashes,
 	} {
 		for _, p := range all {
 			if other := read(p); !slices.Contains(all, other) {
@@ -226,6 +280,13 @@ func withDotNames(path string) string {
 		return s
 	})
 }
+
+// clean is how a server sees the path that takes the steps of dot segments and
+// "//" for "/". Caddy's own matchers of paths do so, placeholders don't.
+func clean(path string) string { return caddyhttp.CleanPath(path, true) }
+
+// cleanButSlashes takes only the steps.
+func cleanButSlashes(path string) string { return caddyhttp.CleanPath(path, false) }
 
 func eachSegment(path string, change func(string) string) string {
 	segments := strings.Split(path, "/")

@@ -122,6 +122,7 @@ func membersOf(t reflect.Type) []string {
 	var all []string
 	for i := range t.NumField() {
 		switch f := t.Field(i); {
+		case f.Type.Name() == "place": // the Caddyfile's own
 		case f.Anonymous && f.Type != reflect.TypeFor[caddymodule.Requirements]():
 			all = append(all, membersOf(f.Type)...)
 		case f.Tag.Get("json") != "":

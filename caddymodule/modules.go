@@ -1,0 +1,114 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// modulesOf are the handlers of a route: as provisioned, or else as written.
+func modulesOf(r *caddyhttp.Route) []any {
+	var all []any
+	if r.HandlersRaw == nil {
+		for _, h := range r.Handlers {
+			all = append(all, h)
+		}
+		return all
+	}
+	for _, raw := range r.HandlersRaw {
+		if h, ok := moduleOf("http.handlers", "handler", raw); ok {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// setsOf are the matchers of a route or matcher, in the same way.
+func setsOf(raw caddyhttp.RawMatcherSets, sets caddyhttp.MatcherSets) caddyhttp.MatcherSets {
+	if raw == nil {
+		return sets
+	}
+	sets = nil
+	for _, modules := range raw {
+		var set caddyhttp.MatcherSet
+		for name, raw := range modules {
+			if m, ok := newModule("http.matchers."+name, raw); ok {
+				set = append(set, m)
+			}
+		}
+		sets = append(sets, set)
+	}
+	return sets
+}
+
+// moduleOf decodes a module whose name is one of its members.
+func moduleOf(namespace, key string, raw json.RawMessage) (any, bool) {
+	var members map[string]json.RawMessage
+	var name string
+	if json.Unmarshal(raw, &members) != nil || json.Unmarshal(members[key], &name) != nil {
+		return nil, false
+	}
+	delete(members, key)
+	rest, err := json.Marshal(members)
+	if err != nil {
+		return nil, false
+	}
+	return newModule(namespace+"."+name, rest)
+}
+
+// newModule makes a module that is only to be read. Caddy will say what is wrong
+// with one that can't be decoded.
+func newModule(id string, raw json.RawMessage) (module any, ok bool) {
+	info, err := caddy.GetModule(id)
+	if err != nil {
+		return nil, false
+	}
+	defer func() {
+		if recover() != nil { // an expression without a name, for one
+			module, ok = nil, false
+		}
+	}()
+	module = info.New()
+	return module, json.Unmarshal(raw, module) == nil
+}
+
+// describe says for whom a route is, in the words of the Caddyfile. Hosts are
+// told apart.
+func describe(sets caddyhttp.MatcherSets) string {
+	var alternatives []string
+	for _, set := range sets {
+		var all []string
+		for _, m := range set {
+			if text := describeOne(m); text != "" {
+				all = append(all, text)
+			}
+		}
+		if len(all) > 0 {
+			alternatives = append(alternatives, strings.Join(all, " "))
+		}
+	}
+	return strings.Join(alternatives, " or ")
+}
+
+func describeOne(m any) string {
+	switch m := m.(type) {
+	case *caddyhttp.MatchHost:
+		return ""
+	case *caddyhttp.MatchPath:
+		return "path " + strings.Join(*m, " ")
+	case *caddyhttp.MatchPathRE:
+		return "path_regexp " + m.Pattern
+	case *caddyhttp.MatchMethod:
+		return "method " + strings.Join(*m, " ")
+	case *caddyhttp.MatchExpression:
+		return "expression " + m.Expr
+	case *caddyhttp.MatchNot:
+		return "not " + describe(setsOf(m.MatcherSetsRaw, m.MatcherSets))
+	case caddy.Module:
+		return m.CaddyModule().ID.Name()
+	}
+	return fmt.Sprintf("%T", m)
+}

@@ -1,0 +1,484 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
+	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+)
+
+// survey looks at every route of the servers of a configuration, once: at what
+// a guard's matcher reads, at upstreams that are guarded here and open there,
+// and at guards that never run. The first guard that is provisioned calls it.
+// By then some routes are provisioned, so that their JSON is gone, and others
+// are JSON only; [modulesOf] and [setsOf] take both.
+func (a *App) survey(ctx caddy.Context) error {
+	if a.looked {
+		return nil
+	}
+	a.looked = true
+	i := slices.IndexFunc(ctx.Modules(), func(m caddy.Module) bool { _, ok := m.(*caddyhttp.App); return ok })
+	if i < 0 {
+		return nil
+	}
+	s := survey{guarded: make(map[string]*Guard)}
+	servers := ctx.Modules()[i].(*caddyhttp.App).Servers
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		s.look(servers[name])
+	}
+	if err := errors.Join(s.unreadable...); err != nil {
+		return err
+	}
+	return s.report(a)
+}
+
+// surveyed reports whether a guard stands where survey finds it: in routes, and
+// in the routes of modules that it knows.
+func surveyed(ctx caddy.Context) bool {
+	for i, m := range ctx.Modules() {
+		switch m.(type) {
+		case *caddyhttp.Subroute, *reverseproxy.Handler, *intercept.Intercept, *Guard:
+		case *caddyhttp.App:
+			if i > 0 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// survey is what was found.
+type survey struct {
+	unreadable []error
+	guarded    map[string]*Guard // a guard before each upstream
+	ways       []way
+	holes      []hole
+
+	server *caddyhttp.Server // that is being looked at
+	guards int               // it has
+	named  []string          // routes that are being looked at
+}
+
+// way is a route that leads to an upstream.
+type way struct {
+	spot
+	upstream string
+	guarded  bool
+}
+
+// spot is a place in a server.
+type spot struct {
+	hosts    []string // or the addresses that are listened on
+	matchers []string // of the routes around and of its own, from outside
+}
+
+// hole is what an operator should know of.
+type hole struct {
+	spot
+	message  string
+	upstream string
+	guard    place
+}
+
+// flow is what is true of requests where they are in the handlers of a server.
+type flow struct {
+	spot
+	guards []*Guard // met on every way here
+	bound  bool     // the way was chosen by the path
+	ended  string   // the handler that has answered all of them
+	// What handlers have set, by placeholder: why it depends on the path, empty
+	// where it doesn't. Copied before it is changed.
+	values map[string]string
+}
+
+func (s *survey) look(server *caddyhttp.Server) {
+	s.server, s.guards = server, 0
+	first := len(s.ways)
+	s.routes(server.Routes, flow{spot: spot{hosts: server.Listen}})
+	if server.Errors != nil {
+		// Handlers may fail before a guard has run.
+		s.routes(server.Errors.Routes, flow{spot: spot{hosts: server.Listen, matchers: []string{"handle_errors"}}})
+	}
+	if s.guards == 0 {
+		s.ways = s.ways[:first]
+	}
+}
+
+// routes follows requests through a list of routes.
+func (s *survey) routes(list caddyhttp.RouteList, f flow) flow {
+	groups := make(map[string]group)
+	for i := range list {
+		r := &list[i]
+		sets := setsOf(r.MatcherSetsRaw, r.MatcherSets)
+		g, inGroup := groups[r.Group]
+		inGroup = inGroup && r.Group != ""
+		inner := f.in(sets)
+		inner.bound = inner.bound || inGroup && g.byPath
+		out := s.handlers(modulesOf(r), inner)
+		if r.Terminal {
+			out.end("a terminal route")
+		}
+		out.spot, out.bound = f.spot, f.bound
+		g = group{byPath: g.byPath || f.looksAtPath(sets), goesOn: g.goesOn || out.ended == ""}
+		groups[r.Group] = g
+		switch {
+		case f.ended != "":
+		case len(sets) == 0 && (!inGroup || !g.goesOn):
+			f = out
+		case out.ended == "":
+			f.values = union(f.values, out.values)
+		}
+	}
+	return f
+}
+
+// group is what is known of the routes of a group, of which each request takes
+// the first that matches.
+type group struct {
+	byPath bool // one of them is chosen by the path
+	goesOn bool // requests come through one of them
+}
+
+// in is the flow into a route with these matchers.
+func (f *flow) in(sets caddyhttp.MatcherSets) flow {
+	inner := *f
+	var named []string
+	for _, set := range sets {
+		for _, m := range set {
+			if hosts, ok := m.(*caddyhttp.MatchHost); ok {
+				named = append(named, *hosts...)
+			}
+		}
+	}
+	if len(named) > 0 {
+		inner.hosts = named
+	}
+	if text := describe(sets); text != "" {
+		inner.matchers = append(slices.Clip(f.matchers), text)
+	}
+	inner.bound = f.bound || f.looksAtPath(sets)
+	return inner
+}
+
+// handlers follows requests through the handlers of a route.
+func (s *survey) handlers(all []any, f flow) flow {
+	for _, h := range all {
+		f = s.handler(h, f)
+	}
+	return f
+}
+
+func (s *survey) handler(h any, f flow) flow {
+	before := f
+	switch h := h.(type) {
+	case *Guard:
+		s.guards++
+		if f.ended != "" {
+			s.holes = append(s.holes, hole{spot: f.spot, guard: h.Place, message: "a guard never runs, because " + f.ended +
+				" before it answers every request: put `curfew` first"})
+		}
+		if err := f.readable(setsOf(h.MatcherSetsRaw, h.covers.sets)); err != nil {
+			s.unreadable = append(s.unreadable, h.Place.name(err))
+		}
+		f.guards = append(slices.Clip(f.guards), h)
+	case *caddyhttp.Subroute:
+		f = s.routes(h.Routes, f)
+		if h.Errors != nil {
+			s.routes(h.Errors.Routes, before)
+		}
+	case *caddyhttp.Invoke:
+		route := s.server.NamedRoutes[h.Name]
+		if route == nil || slices.Contains(s.named, h.Name) {
+			break
+		}
+		s.named = append(s.named, h.Name)
+		f = s.routes(caddyhttp.RouteList{*route}, f)
+		s.named = s.named[:len(s.named)-1]
+	case *reverseproxy.Handler:
+		f = s.proxy(h, f)
+	case *intercept.Intercept:
+		for _, response := range h.HandleResponse {
+			s.routes(response.Routes, before)
+		}
+	case *fileserver.FileServer:
+		if !h.PassThru {
+			f.end("`file_server`")
+		}
+	case *caddyhttp.StaticResponse:
+		f.end("`respond`")
+	case *caddyhttp.StaticError:
+		f.end("`error`")
+	case *Admin:
+		f.end("`curfew_admin`")
+	default:
+		f.set(h)
+	}
+	return f
+}
+
+func (f *flow) end(by string) {
+	if f.ended == "" {
+		f.ended = by
+	}
+}
+
+// proxy notes that requests reach the upstreams of h.
+func (s *survey) proxy(h *reverseproxy.Handler, f flow) flow {
+	if f.ended != "" {
+		return f
+	}
+	for _, upstream := range upstreamsOf(h) {
+		s.ways = append(s.ways, way{f.spot, upstream, len(f.guards) > 0})
+		if len(f.guards) > 0 && s.guarded[upstream] == nil {
+			s.guarded[upstream] = f.guards[0]
+		}
+	}
+	answers := true
+	for _, response := range h.HandleResponse {
+		answers = answers && len(response.Routes) == 0
+		s.routes(response.Routes, f)
+	}
+	if answers {
+		f.end("`reverse_proxy`")
+	}
+	return f
+}
+
+// upstreamsOf names the upstreams of a proxy such that the same one has the same
+// name everywhere. Of sources of upstreams that can't be compared all are one.
+func upstreamsOf(h *reverseproxy.Handler) []string {
+	var all []string
+	for _, u := range h.Upstreams {
+		all = append(all, dialled(u.Dial))
+	}
+	var source any = h.DynamicUpstreams
+	if h.DynamicUpstreamsRaw != nil {
+		source, _ = moduleOf("http.reverse_proxy.upstreams", "source", h.DynamicUpstreamsRaw)
+	}
+	switch source := source.(type) {
+	case nil:
+	case *reverseproxy.AUpstreams:
+		all = append(all, "dynamic a "+source.Name+" "+source.Port)
+	case *reverseproxy.SRVUpstreams:
+		all = append(all, "dynamic srv "+source.Service+" "+source.Proto+" "+source.Name)
+	case caddy.Module:
+		all = append(all, "dynamic "+source.CaddyModule().ID.Name())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// dialled is an address in one of its spellings.
+func dialled(address string) string {
+	address = strings.ToLower(caddy.NewReplacer().ReplaceKnown(address, ""))
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || strings.Contains(host, "/") {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip.IsLoopback() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// set notes what a handler sets that a matcher could read later.
+func (f *flow) set(h any) {
+	switch h := h.(type) {
+	case *caddyhttp.VarsMiddleware:
+		for name, value := range *h {
+			f.put(varNames+name, "`vars`", fmt.Sprint(value))
+		}
+	case *maphandler.Handler:
+		values := append(slices.Clone(h.Defaults), h.Source)
+		for _, m := range h.Mappings {
+			for _, output := range m.Outputs {
+				values = append(values, fmt.Sprint(output))
+			}
+		}
+		for _, name := range h.Destinations {
+			f.put(strings.Trim(name, "{}"), "`map`", values...)
+		}
+	case *headers.Handler:
+		if h.Request == nil {
+			break
+		}
+		for _, fields := range []map[string][]string{h.Request.Add, h.Request.Set} {
+			for name, values := range fields {
+				f.put(headerNames+name, "`request_header`", values...)
+			}
+		}
+		for _, name := range h.Request.Delete {
+			f.put(headerNames+name, "`request_header`")
+		}
+		for name, all := range h.Request.Replace {
+			for _, r := range all {
+				f.put(headerNames+name, "`request_header`", r.Replace, r.Search, r.SearchRegexp)
+			}
+		}
+	case *rewrite.Rewrite:
+		f.setByRewrite(h)
+	}
+}
+
+func (f *flow) setByRewrite(h *rewrite.Rewrite) {
+	if h.Method != "" {
+		f.put("http.request.method", "`method`", h.Method)
+	}
+	if _, query, ok := strings.Cut(h.URI, "?"); ok {
+		for pair := range strings.SplitSeq(query, "&") {
+			key, value, ok := strings.Cut(pair, "=")
+			switch names := placeholdersIn(key); {
+			case ok && len(names) == 0:
+				if plain, err := url.QueryUnescape(key); err == nil {
+					key = plain
+				}
+				f.put(queryNames+key, "`rewrite`", value)
+			case f.dependsOnPath(names):
+				f.put(queryNames+"*", "`rewrite`", pair)
+			}
+		}
+	}
+	if q := h.Query; q != nil {
+		for _, arguments := range slices.Concat(q.Rename, q.Set, q.Add) {
+			f.put(queryNames+arguments.Key, "`uri query`", arguments.Val)
+		}
+		for _, arguments := range q.Rename {
+			f.put(queryNames+arguments.Val, "`uri query`", arguments.Key)
+		}
+		for _, r := range q.Replace {
+			f.put(queryNames+r.Key, "`uri query`", r.Replace, r.Search, r.SearchRegexp)
+		}
+		for _, key := range q.Delete {
+			f.put(queryNames+key, "`uri query`")
+		}
+	}
+}
+
+// put notes one value, and whether it depends on the path: by what it is made
+// of, or because it is set on some paths only.
+func (f *flow) put(name, by string, values ...string) {
+	why := ""
+	if f.bound || f.dependsOnPath(placeholdersIn(append(values, name)...)) {
+		why = "which " + by + " computes from the path as sent"
+	}
+	f.values = union(f.values, map[string]string{general(name): why})
+}
+
+// general is the name under which values are kept: fields of headers in their
+// canonical form, and names that can't be told as all of their kind.
+func general(name string) string {
+	for _, kind := range []string{headerNames, queryNames, varNames} {
+		field, ok := strings.CutPrefix(name, kind)
+		switch {
+		case !ok:
+		case strings.ContainsAny(field, "*{"):
+			return kind + "*"
+		case kind == headerNames:
+			return kind + canonical(field)
+		}
+	}
+	return name
+}
+
+// made says what is known of a placeholder from the handlers before.
+func (f *flow) made(name string) (why string, known bool) {
+	name = general(name)
+	for other, because := range f.values {
+		if other == name || overlap(name, other) {
+			known = known || other == name
+			why = max(why, because)
+		}
+	}
+	return why, known
+}
+
+// overlap reports whether what is read under one name may be what was set under
+// another.
+func overlap(read, set string) bool {
+	switch {
+	case strings.HasPrefix(set, headerNames):
+		field := set[len(headerNames):]
+		switch {
+		case strings.HasPrefix(read, "http.request.cookie."):
+			return field == "Cookie" || field == "*"
+		case strings.HasPrefix(read, "http.request.host"), read == "http.request.port":
+			return field == "Host" || field == "*"
+		}
+		return read == headerNames+"*" || field == "*" && strings.HasPrefix(read, headerNames)
+	case strings.HasPrefix(set, queryNames):
+		switch read {
+		case "http.request.uri.query", "http.request.uri.query_escaped", "http.request.uri.prefixed_query":
+			return true
+		}
+		return set == queryNames+"*" && strings.HasPrefix(read, queryNames)
+	}
+	return set == varNames+"*" && strings.HasPrefix(read, varNames)
+}
+
+func union(a, b map[string]string) map[string]string {
+	if len(b) == 0 {
+		return a
+	}
+	all := maps.Clone(a)
+	if all == nil {
+		all = make(map[string]string)
+	}
+	for name, why := range b {
+		if before := all[name]; before == "" {
+			all[name] = why
+		}
+	}
+	return all
+}
+
+// report warns of holes, or refuses them.
+func (s *survey) report(a *App) error {
+	for _, w := range s.ways {
+		if g := s.guarded[w.upstream]; g != nil && !w.guarded {
+			s.holes = append(s.holes, hole{spot: w.spot, upstream: w.upstream, guard: g.Place, message: "a route reaches a guarded upstream without a guard: " +
+				"put `curfew` before it, at the top of the site, or give it an upstream of its own"})
+		}
+	}
+	var refused []error
+	told := make(map[string]bool)
+	for _, h := range s.holes {
+		err := h.error()
+		switch {
+		case told[err.Error()]:
+		case a.StrictSites:
+			refused = append(refused, err)
+		default:
+			a.log.Warn(h.message, "host", strings.Join(h.hosts, " "), "matcher", strings.Join(h.matchers, ", "), "upstream", h.upstream, "guard", string(h.guard))
+		}
+		told[err.Error()] = true
+	}
+	return errors.Join(refused...)
+}
+
+func (h *hole) error() error {
+	text := "strict_sites: " + h.message + ": host " + strings.Join(h.hosts, " ")
+	if len(h.matchers) > 0 {
+		text += ", matcher " + strings.Join(h.matchers, ", ")
+	}
+	if h.upstream != "" {
+		text += ", upstream " + h.upstream
+	}
+	if h.guard != "" {
+		text += "; the guard is at " + string(h.guard)
+	}
+	return errors.New(text)
+}

@@ -1,0 +1,337 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// attackLines are ways to write /expr/x that Caddy's placeholders show as they
+// came.
+var attackLines = []string{
+	"/expr/x", "//expr/x", "/./expr/x", "/public/..%5cexpr/x", "/%65xpr/x", "/expr/./x", "/expr//x", "/public/../expr/x", "/public//../expr/x",
+	"/public/%2e%2e/expr/x", "/public/%252e%252e/expr/x", "/public/..;a=b/expr/x", "/expr%2fx", "/%2e/expr/x", "/expr/y/../x", "/expr/x%00/y",
+	"/;a/expr/x", "///expr///x", "/expr/x;v=1", "/expr/%78",
+}
+
+// Whichever matcher sees the path, the guard meets every way to write it.
+func TestAMatcherThatReadsThePathByAPlaceholderGetsEveryReading(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "expr"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "expr", "x"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, matcher := range []string{
+		"path /expr/x",
+		"path_regexp ^/expr/x$",
+		`expression {path} == "/expr/x"`,
+		`expression {path}.startsWith("/expr/x")`,
+		`expression {uri}.startsWith("/expr/x")`,
+		`expression {http.request.uri.path.0} == "expr" && {path.1} == "x"`,
+		`expression {dir} == "/expr/" && {file} == "x"`,
+		"expression path('/expr/x')",
+		"expression path_regexp('^/expr/x$')",
+		"expression url_pattern('/expr/:id')",
+		"expression `!{path}.startsWith('/public/') && !{path}.startsWith('/open')`",
+		"vars {path} /expr/x",
+		"vars {uri} /expr/x",
+		"vars_regexp {path} ^/expr/x",
+		"vars_regexp {http.request.uri} ^/expr/x",
+		"not vars_regexp {path} ^/(public/|open)",
+		"not expression {path}.startsWith(\"/public/\") || {path} == \"/open\"",
+		"not not vars_regexp {path} ^/expr/x",
+		"url_pattern /expr/x",
+		"file {path} {\n\t\t\troot " + root + "\n\t\t}",
+		"file {\n\t\t\troot " + root + "\n\t\t}",
+		"header X-Is {path}",
+		"query is={path}",
+		"path /{http.request.uri.path.0}/x",
+	} {
+		t.Run(matcher, func(t *testing.T) {
+			g := start(t, global, strings.Replace(sites, "@guarded not path /public /public/*", "@guarded {\n\t\t"+matcher+"\n\t}", 1))
+			targets := attackLines
+			lines := ""
+			switch {
+			case strings.HasPrefix(matcher, "header"):
+				lines = "X-Is: /expr/x\n"
+			case strings.HasPrefix(matcher, "query"):
+				targets = nil
+				for _, line := range attackLines {
+					targets = append(targets, line+"?is=/expr/x")
+				}
+			}
+			for _, target := range targets {
+				before := g.upstream.count()
+				a := g.ask("GET", target, strings.Split(strings.TrimSpace(lines), "\n")...)
+				if g.upstream.count() != before {
+					t.Errorf("%s reached the upstream without a credential (%d)", target, a.StatusCode)
+				}
+			}
+			// Refusing everything would pass this test.
+			if matcher != "path /{http.request.uri.path.0}/x" {
+				if a := g.ask("GET", "/open"); a.StatusCode != 200 {
+					t.Errorf("/open: %d", a.StatusCode)
+				}
+			}
+		})
+	}
+}
+
+// A guard asks about every reading whether or not its JSON says so.
+func TestAGuardInJSONGetsEveryReading(t *testing.T) {
+	g := prepare(t)
+	config, err := g.config(global, strings.Replace(sites, "@guarded not path /public /public/*", "@guarded path /expr/x", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped := `{"curfew_any_reading":{"match":[{"path":["/expr/x"]}]}}`
+	bare := strings.Replace(string(config), wrapped, `{"path":["/expr/x"]}`, 1)
+	within := strings.Replace(string(config), wrapped, `{"not":[{"not":[`+wrapped+`]}]}`, 1)
+	for _, changed := range []string{bare, within} {
+		if changed == string(config) {
+			t.Fatalf("the guard is not in %s", config)
+		}
+		g.loadJSON(changed)
+		g.awaitReady()
+		g.walk("", attackLines, func(target string, status int, reached bool) {
+			if reached {
+				t.Errorf("%q reached the upstream (%d)", target, status)
+			}
+		})
+	}
+}
+
+// What a handler made of the path before can't be asked again.
+func TestAMatcherThatCannotBeAskedAgainIsRefused(t *testing.T) {
+	const computes = "computes from the path as sent"
+	for _, c := range []struct{ before, matcher, want string }{
+		{"", "expression {orig_path}.startsWith(\"/expr\")", "{http.request.orig_uri.path}, the path from before any rewrite"},
+		{"", "vars {orig_uri} /expr/x", "{http.request.orig_uri}"},
+		{"", "vars area admin", "{http.vars.area}"},
+		{"", "expression {http.vars.area} == \"admin\"", "{http.vars.area}"},
+		{"", "expression vars({'area': 'admin'})", "vars(…)"},
+		{"", "expression ph(req, 'http.request.' + 'orig_uri') == 'x'", "ph(…)"},
+		{"", "not vars_regexp {re.x.1} ^admin", "{http.regexp.x.1}"},
+		{"", "expression {nobody.knows} == 'x'", "{nobody.knows}"},
+		{"", "expression {file_match.relative} == '/expr/x'", "{http.matchers.file.relative}"},
+		{"vars area {path.0}", "vars area admin", computes},
+		{"vars /admin/* area admin", "vars area admin", computes},
+		{"@x path_regexp ^/admin\n\tvars @x area admin", "not vars area public", computes},
+		{"vars one {path}\n\tvars area {http.vars.one}", "vars area admin", "{http.vars.area}"},
+		{"map {path} {area} {\n\t\t/admin admin\n\t\tdefault public\n\t}", "expression {area} == 'admin'", "`map` " + computes},
+		{"map {host} {area} {\n\t\ta {path}\n\t}", "vars {area} admin", computes},
+		{"root /admin/* /srv", "file /x", "{http.vars.root}, which `vars` " + computes},
+		{"rewrite * /index?p={path}", "query p=/admin", "{http.request.uri.query.p}, which `rewrite` " + computes},
+		{"rewrite /admin/* /index?area=admin", "query area=admin", computes},
+		{"uri query area {path}", "expression query({'area': 'admin'})", computes},
+		{"method /admin/* PUT", "method PUT", "{http.request.method}, which `method` " + computes},
+	} {
+		t.Run(c.before+" "+c.matcher, func(t *testing.T) {
+			err := load(t, "", "\t"+c.before+"\n\t@guarded {\n\t\t"+c.matcher+"\n\t}\n\tcurfew @guarded\n\trespond ok\n")
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "match the path itself") ||
+				!regexp.MustCompile(`, at Caddyfile:\d+`).MatchString(err.Error()) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+	// The same in a route, where handlers stand in any order.
+	for _, c := range []struct{ before, matcher, want string }{
+		{"request_header X-Path {path}", "header_regexp X-Path ^/admin", "{http.request.header.X-Path}, which `request_header` " + computes},
+		{"request_header x-path {uri}", "header X-Path /admin*", computes},
+		{"request_header /admin/* X-Area admin", "expression {header.X-Area} == 'admin'", computes},
+		{"request_header /admin/* -X-Public", "not header X-Public *", computes},
+		{"request_header Cookie area={path}", "expression {cookie.area} == '/admin'", computes},
+		{"request_header Host {path.0}", "host admin", computes},
+		{"handle /admin/* {\n\t\tvars area admin\n\t}\n\thandle {\n\t\tvars area public\n\t}", "vars area admin", computes},
+		{"handle /admin/* {\n\t\trespond no\n\t}\n\thandle {\n\t\tvars area public\n\t}", "vars area public", computes},
+	} {
+		t.Run("route "+c.before+" "+c.matcher, func(t *testing.T) {
+			err := load(t, "", "\t@guarded {\n\t\t"+c.matcher+"\n\t}\n\troute {\n\t"+c.before+"\n\tcurfew @guarded\n\trespond ok\n\t}\n")
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// What has nothing to do with the path goes on to work.
+func TestAMatcherThatReadsOtherThingsIsTaken(t *testing.T) {
+	for _, c := range []struct{ before, matcher string }{
+		{"", "method POST"},
+		{"", "expression {method} == 'POST' && {host} == 'a' && {header.X} != '' && {cookie.a} != '' && {query.a} != '' && {env.HOME} != ''"},
+		{"", "expression {client_ip} == '127.0.0.1' && {remote_host} != '' && {tls_version} == ''"},
+		{"", "expression {path}.matches('^/x{2}y{2,3}$')"},
+		{"", "expression `header({'X': ['a', 'b']}) && method('GET') && host('a')`"},
+		{"", "header_regexp X ^{path}$"},
+		{"", "vars {client_ip} 127.0.0.1"},
+		{"", "client_ip 10.0.0.0/8"},
+		{"", "file /maintenance"},
+		{"root /srv", "file"},
+		{"vars area public", "vars area admin"},
+		{"@post method POST\n\tvars @post area admin", "vars area admin"},
+		{"map {header.X-Area} {area} {\n\t\tadmin yes\n\t}", "vars {area} yes"},
+		{"request_header X-Path {path}", "header_regexp X-Path ^/admin"}, // runs after the guard
+		{"rewrite /old/* /new?{query}&b={path}", "query token=*"},
+		{"@h host other.example.com\n\troute @h {\n\t\tvars /x area {path}\n\t\trespond no\n\t}\n", "file /x"},
+	} {
+		t.Run(c.before+" "+c.matcher, func(t *testing.T) {
+			if err := load(t, "", "\t"+c.before+"\n\t@guarded {\n\t\t"+c.matcher+"\n\t}\n\tcurfew @guarded\n\trespond ok\n"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A route that reaches a guarded upstream without a guard, and a guard that
+// never runs, are told with host, matcher, upstream and the guard's line.
+func TestHolesThatTheConfigurationShowsAreWarnedOf(t *testing.T) {
+	const (
+		open  = "a route reaches a guarded upstream without a guard | "
+		never = "a guard never runs, because "
+	)
+	for _, c := range []struct {
+		name, sites string
+		want        []string
+	}{
+		{
+			"the issue's", "app.example.com {\nhandle /public/* {\nreverse_proxy app:80\n}\nhandle {\ncurfew\nreverse_proxy app:80\n}\n}",
+			[]string{open + "app.example.com | path /public/* | app:80 | Caddyfile:21"},
+		},
+		{"guard at the top", "app.example.com {\ncurfew\nhandle /public/* {\nreverse_proxy app:80\n}\nhandle {\nreverse_proxy app:80\n}\n}", nil},
+		{"guard with a matcher at the top", "app.example.com {\n@g not path /public/*\ncurfew @g\nreverse_proxy app:80\n}", nil},
+		{"other upstream", "app.example.com {\nhandle /public/* {\nreverse_proxy assets:80\n}\nhandle {\ncurfew\nreverse_proxy app:80\n}\n}", nil},
+		{
+			"handle_path", "app.example.com {\nhandle_path /api/* {\nreverse_proxy app:80\n}\nhandle {\ncurfew\nreverse_proxy app:80\n}\n}",
+			[]string{open + "app.example.com | path /api/* | app:80 | Caddyfile:21"},
+		},
+		{
+			"other site", "app.example.com {\ncurfew\nreverse_proxy app:80\n}\nold.example.com, older.example.com {\n@m method GET\nreverse_proxy @m app:80\n}",
+			[]string{open + "old.example.com older.example.com | method GET | app:80 | Caddyfile:17"},
+		},
+		{"other port without a guard", "app.example.com {\ncurfew\nreverse_proxy app:80\n}\n:8081 {\nreverse_proxy app:80\n}", nil},
+		{
+			"spellings", "app.example.com {\nhandle /a/* {\nreverse_proxy LOCALHOST:9000\n}\nhandle {\ncurfew\nreverse_proxy http://127.0.0.1:9000 http://other:80\n}\n}",
+			[]string{open + "app.example.com | path /a/* | localhost:9000 | Caddyfile:21"},
+		},
+		{
+			"php", "app.example.com {\nroot /srv\nhandle /a/* {\nphp_fastcgi unix//run/php.sock\n}\nhandle {\ncurfew\nphp_fastcgi unix//run/php.sock\n}\n}",
+			[]string{open + "app.example.com | path /a/*, path *.php | unix//run/php.sock | Caddyfile:22"},
+		},
+		{
+			"route", "app.example.com {\nroute /a/* {\nreverse_proxy app:80\n}\nroute {\ncurfew\nreverse_proxy app:80\n}\n}",
+			[]string{open + "app.example.com | path /a/* | app:80 | Caddyfile:21"},
+		},
+		{
+			"guard in a matched route", "app.example.com {\nroute /admin/* {\ncurfew\n}\nreverse_proxy app:80\nhandle /x {\ncurfew\nreverse_proxy app:80\n}\n}",
+			[]string{open + "app.example.com |  | app:80 | Caddyfile:22"},
+		},
+		{
+			"named route", "&(app) {\nreverse_proxy app:80\n}\napp.example.com {\nhandle /a/* {\ninvoke app\n}\nhandle {\ncurfew\ninvoke app\n}\n}",
+			[]string{open + "app.example.com | path /a/* | app:80 | Caddyfile:24"},
+		},
+		{
+			"guard in a named route", "&(app) {\nroute {\ncurfew\nreverse_proxy app:80\n}\n}\napp.example.com {\nhandle /a/* {\ninvoke app\n}\nreverse_proxy /b/* app:80\n}",
+			[]string{open + "app.example.com | path /b/* | app:80 | Caddyfile:18"},
+		},
+		{
+			"errors", "app.example.com {\ncurfew\nreverse_proxy app:80\nhandle_errors 404 {\nreverse_proxy app:80\n}\n}",
+			[]string{open + "app.example.com | handle_errors, expression {http.error.status_code} in [404] | app:80 | Caddyfile:17"},
+		},
+		{
+			"handle_response", "app.example.com {\nhandle /a/* {\nreverse_proxy auth:80 {\nhandle_response {\nreverse_proxy app:80\n}\n}\n}\nhandle {\ncurfew\nreverse_proxy app:80\n}\n}",
+			[]string{open + "app.example.com | path /a/* | app:80 | Caddyfile:25"},
+		},
+		{
+			"dynamic", "app.example.com {\nhandle /a/* {\nreverse_proxy {\ndynamic a app 80 {\nrefresh 5s\n}\n}\n}\nhandle {\ncurfew\nreverse_proxy {\ndynamic a app 80\n}\n}\n}",
+			[]string{open + "app.example.com | path /a/* | dynamic a app 80 | Caddyfile:25"},
+		},
+		{
+			"guard behind the proxy", "app.example.com {\nroute {\nreverse_proxy app:80\ncurfew\n}\n}",
+			[]string{never + "`reverse_proxy` before it answers every request | app.example.com |  |  | Caddyfile:19"},
+		},
+		{
+			"guard behind an answer", "app.example.com {\nroute /a/* {\nrespond ok\ncurfew\nreverse_proxy app:80\n}\n}",
+			[]string{never + "`respond` before it answers every request | app.example.com | path /a/* |  | Caddyfile:19"},
+		},
+		{
+			"guard behind handles", "app.example.com {\nroute {\nhandle /a/* {\nreverse_proxy app:80\n}\nhandle {\nfile_server\n}\ncurfew\n}\n}",
+			[]string{never + "`file_server` before it answers every request | app.example.com |  |  | Caddyfile:24"},
+		},
+		{"guard behind some answers", "app.example.com {\nroute {\nrespond /health ok\nfile_server {\npass_thru\n}\ncurfew\nreverse_proxy app:80\n}\n}", nil},
+		{"guard behind forward_auth", "app.example.com {\nroute {\nforward_auth auth:80 {\nuri /x\n}\ncurfew\nreverse_proxy app:80\n}\n}", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err, warnings := loadLogged(t, "", c.sites)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, w := range warnings {
+				got = append(got, w.String())
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+			err, _ = loadLogged(t, "strict_sites", strings.ReplaceAll(c.sites, "\n", " \n"))
+			if (err != nil) != (len(c.want) > 0) {
+				t.Fatalf("strict_sites: %v", err)
+			}
+			for _, w := range warnings {
+				for _, part := range []string{"strict_sites: ", w.Msg, w.Host, w.Matcher, w.Upstream, "Caddyfile:"} {
+					if !strings.Contains(err.Error(), part) {
+						t.Errorf("strict_sites: %q is not in %v", part, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// load validates a site behind the global options, as `caddy validate` does.
+func load(t *testing.T, options, site string) error {
+	t.Helper()
+	err, _ := loadLogged(t, options, "http://127.0.0.1:9 {\n"+site+"}\n")
+	return err
+}
+
+// warning is a line of the log about a hole.
+type warning struct{ Level, Msg, Host, Matcher, Upstream, Guard string }
+
+func (w *warning) String() string {
+	return w.Msg[:strings.Index(w.Msg, ":")] + " | " + w.Host + " | " + w.Matcher + " | " + w.Upstream + " | " + w.Guard
+}
+
+func loadLogged(t *testing.T, options, sites string) (error, []warning) {
+	t.Helper()
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	dir, err := os.MkdirTemp("", "") // the test's name may have braces
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	log := filepath.Join(dir, "log")
+	text := fmt.Sprintf("{\nadmin off\nauto_https off\nlog {\noutput file %s {\nroll_disabled\n}\nformat json\n}\ncurfew {\nissuer https://login.example.com {\naudience api\n}\n%s\n}\n}\n%s", log, options, sites)
+	adapted, err := adapt(t, caddyfile.Format([]byte(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = validate(adapted)
+	b, _ := os.ReadFile(log)
+	var all []warning
+	for line := range strings.Lines(string(b)) {
+		var w warning
+		if json.Unmarshal([]byte(line), &w) == nil && w.Level == "warn" && w.Guard != "" {
+			all = append(all, w)
+		}
+	}
+	return err, all
+}
