@@ -58,6 +58,11 @@ type Config struct {
 	// Authenticate names the caller of a request. Required; see [Bearer] and
 	// [Local]. An error is a 401, or whatever [Problem] it wraps.
 	Authenticate func(*http.Request) (Caller, error)
+	// Again asks anew which role the caller of a request has, while the request
+	// goes on and before it writes. It answers for the configuration in force,
+	// which may have replaced this one; [ErrStopping] says that there is none.
+	// Nil: Authenticate does, and must name the same caller.
+	Again func(*http.Request, Caller) (Role, error)
 	// Explain judges a token by the named policies as the guards would. Nil:
 	// explanations are not available. The token must not be logged, nor be
 	// part of the error.
@@ -120,6 +125,9 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.EachLiveRequest = func(revocation.Target, func(*revocation.Credential)) {}
 	}
 	a := &api{Config: cfg, issuers: make(map[string]*Issuer)}
+	if a.Again == nil {
+		a.Again = a.again
+	}
 	for i := range cfg.Issuers {
 		is := &cfg.Issuers[i]
 		if _, twice := a.issuers[is.URL]; twice {

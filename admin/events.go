@@ -17,8 +17,6 @@ import (
 const (
 	// commentEvery keeps intermediaries from closing a silent stream.
 	commentEvery = 15 * time.Second
-	// lookEvery is how soon a stream notices that its node has closed.
-	lookEvery = time.Second
 	// writeWithin is how long a listener may take to accept what is sent.
 	writeWithin = 30 * time.Second
 	// feedBatch is how many entries are read at once: the ledger must not be
@@ -41,7 +39,7 @@ func (a *api) events(c *call, _ *eventsInput) (*stream, *Problem) {
 	if refused != nil {
 		return nil, refused
 	}
-	f := &feed{api: a, log: l, after: from, out: c.writer, control: http.NewResponseController(c.writer)}
+	f := &feed{api: a, call: c, log: l, after: from, out: c.writer, control: http.NewResponseController(c.writer)}
 	return streamOf(func() {
 		f.begin()
 		if c.request.Method != http.MethodHead {
@@ -99,6 +97,7 @@ func beginsAfter(ctx context.Context, l ledger.Ledger, after revocation.Position
 // feed is one listener's stream.
 type feed struct {
 	*api
+	call    *call
 	log     ledger.Ledger
 	after   revocation.Position // everything up to here was sent
 	out     http.ResponseWriter
@@ -112,8 +111,8 @@ func (f *feed) begin() {
 	f.out.WriteHeader(http.StatusOK)
 }
 
-// run returns when the listener goes, the handler or the node ends, or the
-// ledger can't be read.
+// run returns when the listener goes or would not be let in any more, the
+// handler or the node ends, or the ledger can't be read.
 func (f *feed) run(ctx context.Context) {
 	// An id without data is no event, but says where to resume from: who is cut
 	// off before the first event misses none either.
@@ -124,7 +123,7 @@ func (f *feed) run(ctx context.Context) {
 	if f.send(first) != nil {
 		return
 	}
-	look := time.NewTicker(lookEvery)
+	look := time.NewTicker(judgeEvery)
 	defer look.Stop()
 	comment := time.NewTicker(commentEvery)
 	defer comment.Stop()
@@ -156,6 +155,10 @@ func (f *feed) await(ctx context.Context, changed <-chan struct{}, look, comment
 			if s := f.Node.State(); s == node.Closed || s == node.Damaged {
 				return false
 			}
+			if refused := f.stillLetIn(f.call); refused != nil {
+				f.end(refused)
+				return false
+			}
 		case <-comment:
 			if f.send([]byte(": still here\n\n")) != nil {
 				return false
@@ -174,6 +177,14 @@ var (
 func (f *feed) forward(ctx context.Context) (more bool, err error) {
 	var batch bytes.Buffer
 	entries, applied := 0, f.Node.Applied()
+	if applied.Compare(f.after) <= 0 {
+		return false, nil
+	}
+	// What was applied by then may be the end of this caller.
+	if refused := f.stillLetIn(f.call); refused != nil {
+		f.end(refused)
+		return false, refused
+	}
 	err = f.log.Read(ctx, f.after, func(e revocation.Entry) error {
 		if e.Position.Compare(applied) > 0 {
 			return errNotApplied
@@ -216,6 +227,12 @@ func (f *feed) write(batch *bytes.Buffer, e revocation.Entry) error {
 		fmt.Fprintf(batch, "event: %s\ndata: %s\n\n", name, data)
 	}
 	return nil
+}
+
+// end says why the stream ends, in a comment: it is no event.
+func (f *feed) end(why *Problem) {
+	f.call.problem = why.name()
+	_ = f.send(fmt.Appendf(nil, ": the end: %s\n\n", why.Detail))
 }
 
 func (f *feed) send(b []byte) error {

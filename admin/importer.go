@@ -6,11 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"net/http"
 	"reflect"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -98,6 +100,9 @@ type importer struct {
 	request     hash.Hash // over the lines of the chunk that hold records
 	begun       bool      // the answer has
 	broken      *Problem  // of a chunk before: the rest is not tried
+
+	mu    sync.Mutex // orders the end and the deadline of the next line
+	ended *Problem   // the caller would not be let in any more
 }
 
 func (a *api) importer(c *call, key ledger.Idempotency) *importer {
@@ -113,14 +118,18 @@ func (a *api) importer(c *call, key ledger.Idempotency) *importer {
 }
 
 func (i *importer) run() {
+	defer i.watch()()
 	for {
 		line, refused, err := i.next()
 		switch {
+		case i.ending() != nil:
+			i.breakOff(i.ending())
+			return
 		case errors.Is(err, io.EOF):
 			i.flush(true)
 			return
 		case err != nil:
-			i.breakOff()
+			i.breakOff(invalidRequest.because("the body broke off"))
 			return
 		case !i.take(line, refused):
 			return
@@ -128,29 +137,81 @@ func (i *importer) run() {
 	}
 }
 
-// breakOff ends an import whose body can't be read to its end. What of it is
-// not durable yet is not written; who may still listen is told so, because an
-// answer that just ends would read like success.
-func (i *importer) breakOff() {
+// watch judges the caller while lines come, or don't, until the returned
+// function is called.
+func (i *importer) watch() (stop func()) {
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		look := time.NewTicker(judgeEvery)
+		defer look.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-look.C:
+			}
+			if refused := i.stillLetIn(i.call); refused != nil {
+				i.end(refused)
+				// Only now: reads fail for good after it.
+				_ = i.control.SetReadDeadline(time.Unix(1, 0))
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		watching.Wait()
+	}
+}
+
+// end has the import read no further line.
+func (i *importer) end(why *Problem) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ended == nil {
+		i.ended = why
+	}
+}
+
+func (i *importer) ending() *Problem {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.ended
+}
+
+// breakOff ends an import before the end of its body. What of it is not durable
+// yet is not written; who may still listen is told so, because an answer that
+// just ends would read like success.
+func (i *importer) breakOff(p *Problem) {
 	from := i.line + 1
 	if len(i.results) > 0 {
 		from = i.results[0].Line
 	}
-	p := invalidRequest.because("the body broke off: nothing was written from line %d on", from)
+	p.Detail = fmt.Sprintf("%s: nothing was written from line %d on", p.Detail, from)
 	if !i.begun {
-		p.write(i.call.writer, i.call)
+		p.unread(i.call).write(i.call.writer, i.call)
 		return
 	}
 	i.refuse(p)
 	i.results = append(i.results, imported{Line: i.line + 1, Status: p.Status, Problem: p.of(i.call)})
 	i.answer()
+	if i.ending() != nil {
+		// An HTTP/1 server that closes a connection on which lines still come
+		// would take the last line of the answer away with it.
+		_ = i.control.SetReadDeadline(time.Now().Add(judgeEvery))
+	}
 }
 
 // next reads a line without its end. The slice is valid until the next call.
 func (i *importer) next() (line []byte, refused *Problem, err error) {
 	// In place of the server's limit for a whole request, which a long import
 	// would run into.
-	_ = i.control.SetReadDeadline(time.Now().Add(readWithin))
+	i.mu.Lock()
+	if i.ended == nil {
+		_ = i.control.SetReadDeadline(time.Now().Add(readWithin))
+	}
+	i.mu.Unlock()
 	line, err = i.lines.ReadSlice('\n')
 	for errors.Is(err, bufio.ErrBufferFull) {
 		refused = tooLarge.because("a line may have %d bytes", maxLine)
@@ -285,6 +346,10 @@ func (i *importer) commit(last bool) {
 		return
 	}
 	done, err := i.submitAlone(i.chunkKey(last))
+	var refused *Problem
+	if errors.As(err, &refused) {
+		i.end(refused)
+	}
 	if err != nil {
 		i.broken = ledgerProblem(err)
 		i.refuse(i.broken)

@@ -44,7 +44,7 @@ func (a *api) registerRevocations(to huma.API) {
 		details: "Each line is the body of a revocation, up to 64 KiB; wait has no effect. Chunks of up to 1000 lines, fewer where " +
 			"they are long, become durable together; then their outcomes are sent, one line each, in order: once the line behind the chunk, " +
 			"or the end of the body, has come. A line that is refused does not affect the others. Targets that may hit " +
-			"more than one account are refused. Read the answer while sending. With an Idempotency-Key, what broke off goes on with the same " +
+			"more than one account are refused. Read the answer while sending. Where the caller would not be let in any more, the import ends with a line that says why. With an Idempotency-Key, what broke off goes on with the same " +
 			"lines; Idempotent-Replayed: true says that the first chunk had been written before. Where another body comes under the key, nothing is " +
 			"written from the chunk on that differs: that is 422 idempotency-key-reused for the call, or for each line where the answer had begun.",
 	}, a.importLines)
@@ -127,7 +127,7 @@ func (a *api) registerAnswers(to huma.API) {
 		summary: "What is applied, as server-sent events",
 		details: "Events revocation, block, lift and step_up carry a receipt; their id is a position. What became durable together has one " +
 			"position: only the last event of it has an id, so that nobody resumes in the middle. The stream begins with an id without an event, from where to resume if nothing " +
-			"else came. A comment comes every 15 s. Last-Event-ID resumes after a position; empty, it is none.",
+			"else came. A comment comes every 15 s. Last-Event-ID resumes after a position; empty, it is none. The stream ends, with a comment that says why, once its caller would not be let in any more.",
 		refusals: []kind{invalidRequest, positionGone, ledgerUnavailable, ledgerDamaged},
 	}, a.events)
 }

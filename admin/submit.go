@@ -72,7 +72,12 @@ func (a *api) write(c *call, r revocation.Record, wait time.Duration) (*written,
 
 // submit does not stop when the client hangs up: what was begun is finished, or
 // its outcome would be unknown for no reason.
+//
+// The caller is judged once more right before: its request may have taken long.
 func (a *api) submit(c *call, records []revocation.Record, key ledger.Idempotency) (node.Written, error) {
+	if refused := a.stillLetIn(c); refused != nil {
+		return node.Written{}, refused
+	}
 	if records[0].Type != revocation.Lift && a.Crowded() {
 		return node.Written{}, errCrowded
 	}
@@ -125,7 +130,10 @@ func canonical(body []byte) string {
 
 // ledgerProblem says what a failed write means to who asked for it.
 func ledgerProblem(err error) *Problem {
+	var refused *Problem
 	switch {
+	case errors.As(err, &refused):
+		return refused
 	case errors.Is(err, errCrowded):
 		return noMemory.because("give the gateway more memory, and GOMEMLIMIT with it; what is in force stays in force").retryAfter(60)
 	case errors.Is(err, ledger.ErrKeyReused):

@@ -32,6 +32,7 @@ type Admin struct {
 
 	app      *App
 	api      http.Handler
+	bearers  func(*http.Request) (admin.Caller, error)
 	rules    map[string]policy.Issuer
 	verifier *token.Verifier
 	keySets  []*pooledKeys
@@ -82,24 +83,69 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 	if len(a.Tokens) == 0 && len(a.OIDC) == 0 {
 		return errors.New("curfew_admin needs a credential: add `token <name> <role> <secret>` or `oidc <issuer> { … }`")
 	}
-	bearers, err := a.bearers()
-	if err != nil {
+	if a.bearers, err = a.provisionTokens(); err != nil {
 		return err
 	}
 	if err := a.provisionOIDC(); err != nil {
 		return err
 	}
-	a.api, err = a.app.newAPI("", func(r *http.Request) (admin.Caller, error) {
-		caller, err := bearers(r)
-		if err == nil || a.verifier == nil || errors.Is(err, admin.ErrNoCredential) {
-			return caller, err
-		}
-		return a.verify(r)
-	})
-	return err
+	if a.api, err = a.app.newAPI("", a.authenticate, a.again); err != nil {
+		return err
+	}
+	a.app.admins = append(a.app.admins, a)
+	return nil
 }
 
-func (a *Admin) bearers() (func(*http.Request) (admin.Caller, error), error) {
+// authenticate names the caller of a request.
+func (a *Admin) authenticate(r *http.Request) (admin.Caller, error) {
+	caller, err := a.bearers(r)
+	if err == nil || a.verifier == nil || errors.Is(err, admin.ErrNoCredential) {
+		return caller, err
+	}
+	return a.verify(r)
+}
+
+// again names the role that the caller of a request has while it goes on. A
+// request may outlive its configuration. Then those that call the API by the
+// configuration in force are asked: whoever is none of them is cut off.
+func (a *Admin) again(r *http.Request, was admin.Caller) (admin.Role, error) {
+	inForce, err := a.app.inForce()
+	if err != nil {
+		return admin.NoRole, err
+	}
+	judges := inForce.admins
+	if inForce == a.app {
+		judges = []*Admin{a}
+	}
+	best, refusal := admin.NoRole, error(errCaller)
+	for _, judge := range judges {
+		now, err := judge.authenticate(r)
+		switch {
+		case err != nil:
+			refusal = err
+		case now.Name == was.Name && now.Source == was.Source:
+			best = max(best, now.Role)
+		}
+	}
+	if best == admin.NoRole {
+		return best, refusal
+	}
+	return best, nil
+}
+
+// inForce is the app that answers for requests of this one: itself until it is
+// stopped, then the one that has taken over its gateway, if any has.
+func (a *App) inForce() (*App, error) {
+	if !a.isStopping() {
+		return a, nil
+	}
+	if now := a.gateway.app.Load(); now != nil && !now.isStopping() {
+		return now, nil
+	}
+	return nil, admin.ErrStopping
+}
+
+func (a *Admin) provisionTokens() (func(*http.Request) (admin.Caller, error), error) {
 	var named []admin.NamedToken
 	for _, t := range a.Tokens {
 		n, err := t.resolve()
@@ -161,6 +207,8 @@ func (a *Admin) provisionOIDC() error {
 	if len(cfg.Issuers) == 0 {
 		return nil
 	}
+	// A call that goes on is verified again and again.
+	cfg.Cache = a.app.gateway.cache
 	a.app.alsoFetch(a.keySets)
 	var err error
 	a.verifier, err = token.NewVerifier(cfg)
@@ -241,11 +289,13 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 }
 
 // newAPI builds the admin API of this configuration for one way to authenticate.
-func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Caller, error)) (http.Handler, error) {
+func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Caller, error),
+	again func(*http.Request, admin.Caller) (admin.Role, error),
+) (http.Handler, error) {
 	g := a.gateway
 	cfg := admin.Config{
 		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings, LiveRequests: g.live.Count,
-		EachLiveRequest: g.live.Each, Authenticate: authenticate, Explain: a.explain, ExpectNodes: a.ExpectNodes,
+		EachLiveRequest: g.live.Each, Authenticate: authenticate, Again: again, Explain: a.explain, ExpectNodes: a.ExpectNodes,
 		Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: g.crowded,
 	}
 	for _, i := range a.Issuers {

@@ -81,6 +81,7 @@ type App struct {
 	verifier  *token.Verifier
 	digest    string
 	carried   identity      // what all guards together set
+	admins    []*Admin      // of this configuration
 	extra     []*pooledKeys // of the admin API's providers; their owner releases them
 
 	local        sync.Once

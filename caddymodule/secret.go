@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"curfew.dev/curfew/admin"
 )
@@ -18,10 +17,9 @@ import (
 type secret struct {
 	path string // of a file, else empty
 
-	mu      sync.Mutex
-	value   []byte
-	stat    os.FileInfo
-	checked time.Time
+	mu    sync.Mutex
+	value []byte
+	stat  os.FileInfo
 }
 
 // newSecret resolves a configured value and refuses what can't be a secret.
@@ -81,9 +79,6 @@ func (s *secret) Value() ([]byte, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.checked) < time.Second {
-		return s.value, nil
-	}
 	stat, err := os.Stat(s.path)
 	if err != nil {
 		return nil, errors.New("reading a secret file: " + err.Error())
@@ -97,6 +92,5 @@ func (s *secret) Value() ([]byte, error) {
 			return nil, fmt.Errorf("secret file %s: %w", s.path, err)
 		}
 	}
-	s.checked = time.Now()
 	return s.value, nil
 }

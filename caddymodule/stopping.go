@@ -26,6 +26,16 @@ func (s onStop) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
+// isStopping reports whether this configuration is about to stop, or has.
+func (a *App) isStopping() bool {
+	select {
+	case <-a.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
 // watchStop listens for the end of this configuration.
 func (a *App) watchStop(ctx caddy.Context) error {
 	events, err := ctx.App("events")
