@@ -240,6 +240,10 @@ func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 	now := time.Now()
 	t, _, err := a.verifier.Verify(r.Context(), raw, now)
 	if err != nil {
+		var bad *token.Error
+		if errors.As(err, &bad) {
+			a.app.log.Debug("a caller of the admin API is refused", "cause", bad.Detail, "issuer", bad.Issuer, "client", bad.Client)
+		}
 		return admin.Caller{}, errCaller
 	}
 	if a.app.gateway.node.State() != node.Ready {

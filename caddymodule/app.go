@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -185,18 +186,41 @@ func choose(option string, value *string, of []string) error {
 	return nil
 }
 
-// digestOf is the same for nodes that are configured alike: it leaves out what
-// must differ between them.
+// ofTheMachine are members of ledgers and issuers that say where this machine
+// has something: nodes may differ in them and decide alike.
+var ofTheMachine = []string{
+	"place", "dir", "urls",
+	"credentials", "system_credentials", "tls_ca", "tls_client_cert", "tls_client_key",
+}
+
+// digestOf is the same for nodes that are configured alike.
 func digestOf(a *App) string {
 	b, err := json.Marshal(a)
-	var members map[string]json.RawMessage
+	var members map[string]any
 	if err != nil || json.Unmarshal(b, &members) != nil {
 		return ""
 	}
 	delete(members, "node_name")
+	delete(members, "token_cache")
+	withoutMachine(members["ledger"])
+	withoutMachine(members["issuers"])
 	b, _ = json.Marshal(members) // it was JSON a moment ago
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:6])
+}
+
+func withoutMachine(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		maps.DeleteFunc(v, func(name string, _ any) bool { return slices.Contains(ofTheMachine, name) })
+		for _, member := range v {
+			withoutMachine(member)
+		}
+	case []any:
+		for _, item := range v {
+			withoutMachine(item)
+		}
+	}
 }
 
 func (a *App) provisionVerifier() error {

@@ -352,21 +352,32 @@ func TestRestartInACluster(t *testing.T) {
 func TestConfigDigest(t *testing.T) {
 	servers := natstest.Run(t, 1)
 	g := prepare(t)
+	_, seed := natstest.User(t)
 	digests := make(map[string]string)
 	for name, config := range map[string]string{
 		"one":             clustered(servers, ""),
 		"another node":    strings.Replace(clustered(servers, ""), "node_name edge-1", "node_name edge-2", 1),
 		"another line":    strings.Replace(clustered(servers, ""), "ledger nats", "\n\n\t\tledger nats", 1),
+		"another machine": strings.Replace(clustered(servers, ""), "node_name edge-1", "node_name edge-3\n\t\ttoken_cache 32MiB", 1),
+		"another role":    strings.Replace(clustered(servers, ""), "stream TEST", "credentials "+seed+"\n\t\t\tstream TEST", 1),
 		"another setting": clustered(servers, "expect_nodes 9"),
+		"another stream":  strings.Replace(clustered(servers, ""), "stream TEST", "stream OTHER", 1),
+		"another issuer":  strings.Replace(clustered(servers, ""), "clock_skew 1s", "clock_skew 3s", 1),
 	} {
+		if config == clustered(servers, "") && name != "one" {
+			t.Fatalf("%s is configured like the first", name)
+		}
 		g.load(config, sites)
 		for _, s := range g.nodes() {
 			digests[name] = s.ConfigDigest
 		}
 		g.stop()
 	}
-	if d := digests["one"]; d == "" || digests["another node"] != d || digests["another line"] != d || digests["another setting"] == d {
-		t.Errorf("the digests are %v", digests)
+	for name, digest := range digests {
+		alike := name == "one" || name == "another node" || name == "another line" || name == "another machine" || name == "another role"
+		if (digest == digests["one"]) != alike || digest == "" {
+			t.Errorf("%s: the digest is %q, and that of the first %q", name, digest, digests["one"])
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/node"
@@ -83,6 +84,7 @@ type Guard struct {
 	Place place `json:"place,omitempty"`
 
 	app      *App
+	log      *zap.Logger
 	covers   AnyReading
 	required policy.Requirements
 	takes    map[string][]string // audiences, by issuer
@@ -118,6 +120,7 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 }
 
 func (g *Guard) provision(ctx caddy.Context) error {
+	g.log = ctx.Logger()
 	if err := g.loadMatchers(ctx); err != nil {
 		return err
 	}
@@ -306,7 +309,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		if refusal.Reason == policy.NoCredential && g.Optional {
 			return g.bypass(w, r, v, next)
 		}
-		return g.refuse(w, r, next, v, refusal)
+		return g.refuse(w, r, next, v, refusal, err)
 	}
 	v.Requirements = &g.required
 	v.Issuer = g.app.issuers[v.Credential.Issuer]
@@ -318,7 +321,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 			v.Requirements = v.requiredWith(g)
 			d = v.Decide()
 		}
-		return g.refuse(w, r, next, v, d)
+		return g.refuse(w, r, next, v, d, nil)
 	}
 	v.guards++
 	if !g.DryRun { // a trial asks for nothing

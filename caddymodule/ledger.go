@@ -88,7 +88,7 @@ func (l *LocalLedger) check() (*store, error) {
 		kind: "local", id: dir, dir: dir, ours: dir == cli.LedgerDir(), witness: witness,
 		open: func(b beginning) (ledger.Ledger, error) {
 			return local.Open(local.Options{
-				Dir: dir, Witness: witness, OnEmpty: b.onEmpty, Skew: b.skew,
+				Dir: dir, Witness: witness, OnEmpty: b.onEmpty, Skew: b.skew, Log: processLog(),
 				// A configuration that failed must leave nothing behind.
 				Withdraw: func() bool { return !caddy.Exiting() },
 			})

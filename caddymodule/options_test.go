@@ -238,15 +238,21 @@ func TestLogUser(t *testing.T) {
 		g.load(strings.Replace(global, "on_empty", "log_user "+option+"\n\t\ton_empty", 1), guarded("scope read", "log"))
 		g.awaitReady()
 		g.get("/", g.token("alice-of-the-log"))
+		g.get("/", g.token("alice-of-the-log", tokentest.Claims{"scope": "none"}))
 		g.stop()
 		var text string
+		lines := 0
 		for line := range strings.Lines(readFile(t, logs)) {
 			if strings.Contains(line, "http.log.access") {
 				text += line
+				lines++
+				if !strings.Contains(line, want) {
+					t.Errorf("%s: no %s in %s", option, want, line)
+				}
 			}
 		}
-		if !strings.Contains(text, want) {
-			t.Errorf("%s: no %s in the log", option, want)
+		if lines != 2 {
+			t.Errorf("%s: %d lines, want one of an admission and one of a refusal", option, lines)
 		}
 		if shown := strings.Contains(text, "alice-of-the-log"); shown != (option == "sub") {
 			t.Errorf("%s: the log shows the subject: %v", option, shown)

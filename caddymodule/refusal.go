@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
@@ -21,12 +22,17 @@ import (
 const retryAfter = "1"
 
 // refuse answers the request, or with dry_run lets it pass without identity.
-// The upstream is never contacted otherwise.
-func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, v *visit, d policy.Decision) error {
-	entry := logged{decision: "refuse", policy: g.label, reason: d.Reason.String(), revocation: d.RevocationID(), cached: v.cached}
+// The upstream is never contacted otherwise. cause is what kept the request from
+// being judged, nil if it was.
+func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, v *visit, d policy.Decision, cause error) error {
+	entry := logged{decision: "refuse", dryRun: g.DryRun, policy: g.label, reason: d.Reason.String(), revocation: d.RevocationID(), cached: v.cached}
 	if v.Credential != nil {
 		entry.issuer, entry.client = v.Credential.Issuer, v.Credential.Client
 	}
+	if g.DryRun {
+		entry.decision = "would_refuse"
+	}
+	g.explain(&entry, cause)
 	if g.DryRun {
 		g.outcomes.wouldRefuse[d.Reason].Inc()
 		// Whom a guard before this one admitted, it still does.
@@ -36,13 +42,37 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		if g.Authorization == "strip" {
 			r.Header.Del("Authorization")
 		}
-		entry.decision, entry.dryRun = "would_refuse", true
 		logDecision(r, &entry)
 		return next.ServeHTTP(w, r)
 	}
 	g.outcomes.refuse[d.Reason].Inc()
+	if v.token != nil {
+		g.app.setUser(r, factsOf(v.token))
+	}
 	logDecision(r, &entry)
 	return g.answer(w, r, d)
+}
+
+// explain logs, at debug, what a stranger is not told. It writes neither a token
+// nor a subject.
+func (g *Guard) explain(entry *logged, cause error) {
+	line := g.log.Check(zap.DebugLevel, "refused")
+	if line == nil {
+		return
+	}
+	issuer, client, why := entry.issuer, entry.client, entry.reason
+	var bad *token.Error
+	if errors.As(cause, &bad) {
+		why = bad.Detail
+		if issuer == "" {
+			issuer, client = bad.Issuer, bad.Client
+		}
+	} else if cause != nil {
+		why = cause.Error()
+	}
+	line.Write(zap.String("decision", entry.decision), zap.String("reason", entry.reason), zap.String("cause", why),
+		zap.String("issuer", issuer), zap.String("client", client), zap.String("policy", entry.policy),
+		zap.String("revocation_id", entry.revocation), zap.Bool("dry_run", entry.dryRun))
 }
 
 // answer writes a refusal.

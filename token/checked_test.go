@@ -139,7 +139,7 @@ func TestCheckedEndsWithItsKey(t *testing.T) {
 		wantKind(t, r.verify(raw), Invalid) // and known to be signed
 		r.Rotate(tokentest.NewKey(t, "next", r.Key().Algorithm))
 		time.Sleep(10 * time.Minute)
-		if e := wantKind(t, r.verify(raw), Invalid); error(e) != errUnknownKey {
+		if e := wantKind(t, r.verify(raw), Invalid); e.Detail != errUnknownKey.(*Error).Detail {
 			t.Errorf("refused because %q", e.Detail)
 		}
 	})

@@ -1,6 +1,9 @@
 package token
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Kind says what a refusal is about, and so which answer it gets.
 type Kind uint8
@@ -33,9 +36,25 @@ func (k Kind) String() string {
 type Error struct {
 	Kind   Kind
 	Detail string
+	// Issuer is the configured one that the token names, for logs; empty where
+	// it names none.
+	Issuer string
+	// Client is the token's, for logs; empty unless the issuer signed it.
+	Client string
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s token: %s", e.Kind, e.Detail) }
 
-func invalid(detail string) *Error   { return &Error{Invalid, detail} }
-func ambiguous(detail string) *Error { return &Error{Ambiguous, detail} }
+// of is the error with whose token it is about. What err points to is shared.
+func of(err error, issuer, client string) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	about := *e
+	about.Issuer, about.Client = issuer, client
+	return &about
+}
+
+func invalid(detail string) *Error   { return &Error{Kind: Invalid, Detail: detail} }
+func ambiguous(detail string) *Error { return &Error{Kind: Ambiguous, Detail: detail} }

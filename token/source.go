@@ -18,8 +18,8 @@ type Sources []Source
 
 // The answers on public routes too, so they are made once.
 var (
-	errMissing = &Error{Missing, "there is no credential"}
-	errForeign = &Error{Missing, "a cookie is no credential for this request without a same-origin Origin or Sec-Fetch-Site"}
+	errMissing = &Error{Kind: Missing, Detail: "there is no credential"}
+	errForeign = &Error{Kind: Missing, Detail: "a cookie is no credential for this request without a same-origin Origin or Sec-Fetch-Site"}
 )
 
 // Extract returns the one token of a request and where it was. Errors are of

@@ -111,25 +111,35 @@ func (v *Verifier) verify(ctx context.Context, raw string, now time.Time) (*Toke
 	if !ok || i == nil {
 		return nil, invalid("its issuer is not configured")
 	}
+	t, client, err := i.verify(ctx, c, members, now)
+	if err != nil {
+		return nil, of(err, i.URL, client)
+	}
+	return t, nil
+}
+
+// verify checks a token of this issuer. Of one that is refused it returns the
+// client, if the issuer signed it.
+func (i *issuer) verify(ctx context.Context, c *compact, members []member, now time.Time) (t *Token, client string, err error) {
 	if !i.keys.Ready(now, i.JWKSMaxStale) {
-		return nil, &Error{NotReady, "the issuer's keys were not fetched, or too long ago"}
+		return nil, "", &Error{Kind: NotReady, Detail: "the issuer's keys were not fetched, or too long ago"}
 	}
 	if !slices.Contains(i.Algorithms, c.header.alg) {
-		return nil, invalid("alg is not enabled for the issuer")
+		return nil, "", invalid("alg is not enabled for the issuer")
 	}
 	claims, err := i.dialect.read(members)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	k, err := i.signedBy(ctx, c, members)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := i.judge(c.header, claims, now); err != nil {
-		i.checked.note(raw, k, true)
-		return nil, err
+		i.checked.note(c.raw, k, true)
+		return nil, claims.party(), err
 	}
-	return newToken(i, c, claims, k), nil
+	return newToken(i, c, claims, k), "", nil
 }
 
 // issuer is a configured issuer, ready to verify. It is the [oidc.KeySet] of

@@ -57,6 +57,7 @@ func open(o Options, lock *os.File) (*Ledger, error) {
 	}
 	if begun {
 		l.begun = &beginning{head: l.Head(), before: seen}
+		o.began(seen, l.Head())
 	}
 	l.witness = newWitness(l.Head(), errors.Join(witnessErr, l.trace.err), o.Witness, l.trace.path)
 	go l.run()

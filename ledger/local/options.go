@@ -3,6 +3,7 @@ package local
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"curfew.dev/curfew/ledger"
@@ -52,6 +53,8 @@ type Options struct {
 	// nothing was written since, is removed again, so that the next opening
 	// begins anew. Nil: it stays.
 	Withdraw func() bool
+	// Log is told what Open made of an empty directory; nil: nobody is.
+	Log *slog.Logger
 	// Skew is the clock skew that the instant of a genesis record allows for.
 	Skew time.Duration
 	// Now is the clock; nil is time.Now.
@@ -72,6 +75,24 @@ func (o Options) knowing(seen ledger.Head) Options {
 		o.OnEmpty = SignOutAll
 	}
 	return o
+}
+
+// began tells what was made of an empty directory. The options are those before
+// [Options.knowing].
+func (o Options) began(seen, head ledger.Head) {
+	if o.Log == nil {
+		return
+	}
+	about := []any{"dir", o.Dir, "position", head.Position.String(), "on_empty", o.OnEmpty.String()}
+	switch {
+	case seen != (ledger.Head{}):
+		o.Log.Warn("the ledger's directory is empty, though this machine has seen a ledger of it: a new one begins, and everybody who signed in before is signed out; restore a backup before anything is written, if there is one",
+			append(about, "seen", seen.Position.String())...)
+	case o.OnEmpty == Start:
+		o.Log.Info("the ledger's directory is empty: a new one begins, and nobody is signed out", about...)
+	default:
+		o.Log.Warn("the ledger's directory is empty: a new one begins, and everybody who signed in before is signed out; on_empty start trusts who is signed in", about...)
+	}
 }
 
 // genesis is the record that begins an epoch.

@@ -131,6 +131,12 @@ func (l *Ledger) begin(create bool) error {
 	if err != nil {
 		return fmt.Errorf("beginning the ledger: %w", err)
 	}
+	if l.options.OnEmpty == local.Start {
+		l.log.Info("the stream is empty: a ledger begins in it, and nobody is signed out", "stream", l.options.Stream, "on_empty", l.options.OnEmpty.String())
+	} else {
+		l.log.Warn("the stream is empty: a ledger begins in it, and everybody who signed in before is signed out; on_empty start trusts who is signed in",
+			"stream", l.options.Stream, "on_empty", l.options.OnEmpty.String())
+	}
 	if err := l.unmark(MarkerInit); err != nil {
 		l.log.Warn("the marker of init can't be removed", "error", err)
 	}
