@@ -8,47 +8,137 @@ import (
 
 // The encoding of an entry's records: one version byte, the number of records,
 // then each as its length and its fields. A field is a tag and a value: an
-// unsigned varint for tags below tagBytes, length-prefixed bytes from there on. Fields with
-// zero values are left out and tags ascend, so each list of records has one
-// encoding. An unknown version, type or tag is an error: a record that is not
-// understood must never be skipped.
+// unsigned varint for tags below tagBytes, length-prefixed bytes from there on.
+// Fields with zero values are left out and tags ascend, so each list of records
+// has one encoding. An unknown version, type or tag is an error: a record that
+// is not understood must never be skipped.
 const codecVersion = 1
 
+// Format is the newest form of a record that this build reads and writes. It
+// grows with every field, type or value that an older build would refuse. Nodes
+// tell it to one another, and none writes what another can't read.
+const Format = 1
+
+// Tags stay what they are for ever. A new number takes the next free tag below
+// tagBytes, a new text the next one from tagNew on.
 const (
-	tagType = iota + 1
-	tagMode
-	tagAt
-	tagThrough
-	tagKeep
-	tagLiftsEpoch
-	tagLiftsSequence
-	tagLiftsItem
-	tagSensitive
-	tagTime
-	tagOriginEpoch
-	tagOriginSequence
-	tagOriginItem
+	tagType           = 1
+	tagMode           = 2
+	tagAt             = 3
+	tagThrough        = 4
+	tagKeep           = 5
+	tagLiftsEpoch     = 6
+	tagLiftsSequence  = 7
+	tagLiftsItem      = 8
+	tagSensitive      = 9
+	tagTime           = 10
+	tagOriginEpoch    = 11
+	tagOriginSequence = 12
+	tagOriginItem     = 13
+
+	tagBytes = 32 // from here on a value is bytes; tags of lists repeat
+
+	tagIssuer     = 33
+	tagSubject    = 34
+	tagClient     = 35
+	tagDevice     = 36
+	tagSession    = 37
+	tagTokenID    = 38
+	tagJKT        = 39
+	tagX5TS256    = 40
+	tagTenant     = 41
+	tagSignedBy   = 42
+	tagExempt     = 43
+	tagACR        = 44
+	tagAMR        = 45
+	tagSource     = 46
+	tagActor      = 47
+	tagOnBehalfOf = 48
+	tagReason     = 49
+	tagRemote     = 50
+	tagRequestID  = 51
+	tagLimit      = 52
+
+	tagNew = 64
 )
 
-// Tags from tagBytes on are followed by length-prefixed bytes; those of lists
-// repeat. Each member of a target has one, from tagTarget on.
-const (
-	tagBytes  = 32
-	tagTarget = 33
-)
+// field is one field of a record and its tag. It has one of the three accessors.
+type field struct {
+	tag    byte
+	number *number
+	text   func(*Record) *string
+	list   func(*Record) *[]string
+}
 
-const (
-	tagExempt byte = iota + tagTarget + byte(len(memberNames))
-	tagACR
-	tagAMR
-	tagSource
-	tagActor
-	tagOnBehalfOf
-	tagReason
-	tagRemote
-	tagRequestID
-	tagLimit
-)
+type number struct {
+	limit uint64
+	get   func(*Record) uint64
+	set   func(*Record, uint64)
+}
+
+// fields are all there are, in the order in which they are written.
+var fields = [...]field{
+	{tag: tagType, number: &number{math.MaxUint8, func(r *Record) uint64 { return uint64(r.Type) }, func(r *Record, n uint64) { r.Type = Type(n) }}},
+	{tag: tagMode, number: &number{math.MaxUint8, func(r *Record) uint64 { return uint64(r.Mode) }, func(r *Record, n uint64) { r.Mode = Mode(n) }}},
+	{tag: tagAt, number: signed(func(r *Record) *int64 { return &r.At })},
+	{tag: tagThrough, number: signed(func(r *Record) *int64 { return &r.Through })},
+	{tag: tagKeep, number: signed(func(r *Record) *int64 { return &r.Keep })},
+	{tag: tagLiftsEpoch, number: unsigned(func(r *Record) *uint64 { return &r.Lifts.Epoch })},
+	{tag: tagLiftsSequence, number: unsigned(func(r *Record) *uint64 { return &r.Lifts.Sequence })},
+	{tag: tagLiftsItem, number: item(func(r *Record) *uint16 { return &r.Lifts.Item })},
+	{tag: tagSensitive, number: &number{1, sensitive, func(r *Record, _ uint64) { r.Sensitive = true }}},
+	{tag: tagTime, number: signed(func(r *Record) *int64 { return &r.Time })},
+	{tag: tagOriginEpoch, number: unsigned(func(r *Record) *uint64 { return &r.Origin.Epoch })},
+	{tag: tagOriginSequence, number: unsigned(func(r *Record) *uint64 { return &r.Origin.Sequence })},
+	{tag: tagOriginItem, number: item(func(r *Record) *uint16 { return &r.Origin.Item })},
+	{tag: tagIssuer, text: func(r *Record) *string { return &r.Target.Issuer }},
+	{tag: tagSubject, text: func(r *Record) *string { return &r.Target.Subject }},
+	{tag: tagClient, text: func(r *Record) *string { return &r.Target.Client }},
+	{tag: tagDevice, text: func(r *Record) *string { return &r.Target.Device }},
+	{tag: tagSession, text: func(r *Record) *string { return &r.Target.Session }},
+	{tag: tagTokenID, text: func(r *Record) *string { return &r.Target.TokenID }},
+	{tag: tagJKT, text: func(r *Record) *string { return &r.Target.JKT }},
+	{tag: tagX5TS256, text: func(r *Record) *string { return &r.Target.X5TS256 }},
+	{tag: tagTenant, text: func(r *Record) *string { return &r.Target.Tenant }},
+	{tag: tagSignedBy, text: func(r *Record) *string { return &r.Target.SignedBy }},
+	{tag: tagExempt, list: func(r *Record) *[]string { return &r.ExemptClients }},
+	{tag: tagACR, list: func(r *Record) *[]string { return &r.ACR }},
+	{tag: tagAMR, list: func(r *Record) *[]string { return &r.AMR }},
+	{tag: tagSource, text: func(r *Record) *string { return &r.Source }},
+	{tag: tagActor, text: func(r *Record) *string { return &r.Actor }},
+	{tag: tagOnBehalfOf, text: func(r *Record) *string { return &r.OnBehalfOf }},
+	{tag: tagReason, text: func(r *Record) *string { return &r.Reason }},
+	{tag: tagRemote, text: func(r *Record) *string { return &r.Remote }},
+	{tag: tagRequestID, text: func(r *Record) *string { return &r.RequestID }},
+	{tag: tagLimit, list: func(r *Record) *[]string { return &r.Limits }},
+}
+
+func signed(of func(*Record) *int64) *number {
+	return &number{math.MaxInt64, func(r *Record) uint64 { return uint64(*of(r)) }, func(r *Record, n uint64) { *of(r) = int64(n) }}
+}
+
+func unsigned(of func(*Record) *uint64) *number {
+	return &number{math.MaxUint64, func(r *Record) uint64 { return *of(r) }, func(r *Record, n uint64) { *of(r) = n }}
+}
+
+func item(of func(*Record) *uint16) *number {
+	return &number{math.MaxUint16, func(r *Record) uint64 { return uint64(*of(r)) }, func(r *Record, n uint64) { *of(r) = uint16(n) }}
+}
+
+func sensitive(r *Record) uint64 {
+	if r.Sensitive {
+		return 1
+	}
+	return 0
+}
+
+// fieldOf finds a field by its tag; nil: there is none.
+var fieldOf = func() (all [math.MaxUint8 + 1]*field) {
+	for i := range fields {
+		all[fields[i].tag] = &fields[i]
+	}
+	return all
+}()
 
 // MaxRecords is how many records one entry may carry.
 const MaxRecords = 1 << 16
@@ -67,53 +157,29 @@ func AppendRecords(b []byte, records []Record) []byte {
 }
 
 func appendRecord(b []byte, r *Record) []byte {
-	number := func(tag byte, n uint64) {
-		if n != 0 {
-			b = append(b, tag)
-			b = binary.AppendUvarint(b, n)
+	for i := range fields {
+		switch f := &fields[i]; {
+		case f.number != nil:
+			if n := f.number.get(r); n != 0 {
+				b = binary.AppendUvarint(append(b, f.tag), n)
+			}
+		case f.text != nil:
+			b = appendText(b, f.tag, *f.text(r))
+		default:
+			for _, s := range *f.list(r) {
+				b = appendText(b, f.tag, s)
+			}
 		}
 	}
-	text := func(tag byte, s string) {
-		if s != "" {
-			b = append(b, tag)
-			b = binary.AppendUvarint(b, uint64(len(s)))
-			b = append(b, s...)
-		}
-	}
-	list := func(tag byte, l []string) {
-		for _, s := range l {
-			text(tag, s)
-		}
-	}
-	number(tagType, uint64(r.Type))
-	number(tagMode, uint64(r.Mode))
-	number(tagAt, uint64(r.At))
-	number(tagThrough, uint64(r.Through))
-	number(tagKeep, uint64(r.Keep))
-	number(tagLiftsEpoch, r.Lifts.Epoch)
-	number(tagLiftsSequence, r.Lifts.Sequence)
-	number(tagLiftsItem, uint64(r.Lifts.Item))
-	if r.Sensitive {
-		number(tagSensitive, 1)
-	}
-	number(tagTime, uint64(r.Time))
-	number(tagOriginEpoch, r.Origin.Epoch)
-	number(tagOriginSequence, r.Origin.Sequence)
-	number(tagOriginItem, uint64(r.Origin.Item))
-	for i, m := range r.Target.members() {
-		text(tagTarget+byte(i), m.Value)
-	}
-	list(tagExempt, r.ExemptClients)
-	list(tagACR, r.ACR)
-	list(tagAMR, r.AMR)
-	text(tagSource, r.Source)
-	text(tagActor, r.Actor)
-	text(tagOnBehalfOf, r.OnBehalfOf)
-	text(tagReason, r.Reason)
-	text(tagRemote, r.Remote)
-	text(tagRequestID, r.RequestID)
-	list(tagLimit, r.Limits)
 	return b
+}
+
+func appendText(b []byte, tag byte, s string) []byte {
+	if s == "" {
+		return b
+	}
+	b = binary.AppendUvarint(append(b, tag), uint64(len(s)))
+	return append(b, s...)
 }
 
 // DecodeRecords reads what [AppendRecords] wrote and validates each record.
@@ -135,9 +201,7 @@ func DecodeRecords(b []byte) ([]Record, error) {
 	for i := range records {
 		// One string holds all texts of a record: a copy for each would be most
 		// of what decoding costs.
-		f := fields{decoder[string]{b: string(d.bytes())}}
-		f.record(&records[i])
-		if f.bad || d.bad {
+		if !decodeRecord(&decoder[string]{b: string(d.bytes())}, &records[i]) || d.bad {
 			return nil, fmt.Errorf("%w: record %d is malformed", ErrRecord, i)
 		}
 	}
@@ -192,110 +256,36 @@ func (d *decoder[T]) bytes() (v T) {
 
 func (d *decoder[T]) fail() { d.bad, d.at = true, len(d.b) }
 
-// fields are those of one record.
-type fields struct{ decoder[string] }
-
-func (f *fields) record(r *Record) {
+// decodeRecord reads the fields of one record and reports whether it is well
+// formed.
+func decodeRecord(d *decoder[string], r *Record) bool {
 	last := byte(0)
-	for f.left() > 0 {
-		tag := f.b[f.at]
-		f.at++
-		repeats := tag == tagExempt || tag == tagACR || tag == tagAMR || tag == tagLimit
-		if tag < last || tag == last && !repeats {
-			f.bad = true
-			return
+	for d.left() > 0 {
+		tag := d.b[d.at]
+		d.at++
+		f := fieldOf[tag]
+		if f == nil || tag < last || tag == last && f.list == nil {
+			return false
 		}
 		last = tag
-		if tag < tagBytes {
-			f.number(r, tag, f.uvarint())
-		} else {
-			f.text(r, tag, f.bytes())
+		if f.number != nil {
+			n := d.uvarint()
+			if n == 0 || n > f.number.limit {
+				return false
+			}
+			f.number.set(r, n)
+			continue
 		}
-		if f.bad {
-			return
+		s := d.bytes()
+		switch {
+		case s == "":
+			return false
+		case f.text != nil:
+			*f.text(r) = s
+		default:
+			list := f.list(r)
+			*list = append(*list, s)
 		}
 	}
-}
-
-func (f *fields) number(r *Record, tag byte, n uint64) {
-	limit := uint64(math.MaxInt64)
-	switch tag {
-	case tagType, tagMode:
-		limit = math.MaxUint8
-	case tagLiftsItem, tagOriginItem:
-		limit = math.MaxUint16
-	case tagLiftsEpoch, tagLiftsSequence, tagOriginEpoch, tagOriginSequence:
-		limit = math.MaxUint64
-	case tagSensitive:
-		limit = 1
-	}
-	if n == 0 || n > limit {
-		f.bad = true
-		return
-	}
-	switch tag {
-	case tagType:
-		r.Type = Type(n)
-	case tagMode:
-		r.Mode = Mode(n)
-	case tagAt:
-		r.At = int64(n)
-	case tagThrough:
-		r.Through = int64(n)
-	case tagKeep:
-		r.Keep = int64(n)
-	case tagLiftsEpoch:
-		r.Lifts.Epoch = n
-	case tagLiftsSequence:
-		r.Lifts.Sequence = n
-	case tagLiftsItem:
-		r.Lifts.Item = uint16(n)
-	case tagSensitive:
-		r.Sensitive = true
-	case tagTime:
-		r.Time = int64(n)
-	case tagOriginEpoch:
-		r.Origin.Epoch = n
-	case tagOriginSequence:
-		r.Origin.Sequence = n
-	case tagOriginItem:
-		r.Origin.Item = uint16(n)
-	default:
-		f.bad = true
-	}
-}
-
-func (f *fields) text(r *Record, tag byte, s string) {
-	if s == "" {
-		f.bad = true
-		return
-	}
-	if tag >= tagTarget && tag < tagExempt {
-		*r.Target.values()[tag-tagTarget] = s
-		return
-	}
-	switch tag {
-	case tagExempt:
-		r.ExemptClients = append(r.ExemptClients, s)
-	case tagACR:
-		r.ACR = append(r.ACR, s)
-	case tagAMR:
-		r.AMR = append(r.AMR, s)
-	case tagSource:
-		r.Source = s
-	case tagActor:
-		r.Actor = s
-	case tagOnBehalfOf:
-		r.OnBehalfOf = s
-	case tagReason:
-		r.Reason = s
-	case tagRemote:
-		r.Remote = s
-	case tagRequestID:
-		r.RequestID = s
-	case tagLimit:
-		r.Limits = append(r.Limits, s)
-	default:
-		f.bad = true
-	}
+	return true
 }

@@ -121,12 +121,12 @@ func TestDecodeRefuses(t *testing.T) {
 		"more after it":           append(bytes.Clone(block), 0),
 		"record cut off":          {1, 1, 9, 1, 3},
 		"unknown type":            {1, 1, 2, tagType, 9},
-		"no type":                 {1, 1, 3, tagTarget, 1, 'i'},
+		"no type":                 {1, 1, 3, tagIssuer, 1, 'i'},
 		"unknown number tag":      {1, 1, 4, tagType, byte(Lift), 31, 1},
 		"unknown bytes tag":       {1, 1, 6, tagType, byte(Lift), tagLiftsSequence, 1, 99, 0},
 		"tag 0":                   {1, 1, 2, 0, 1},
-		"zero value":              {1, 1, 6, tagType, byte(Block), tagAt, 0, tagTarget, 0},
-		"empty bytes":             {1, 1, 4, tagType, byte(Block), tagTarget, 0},
+		"zero value":              {1, 1, 6, tagType, byte(Block), tagAt, 0, tagIssuer, 0},
+		"empty bytes":             {1, 1, 4, tagType, byte(Block), tagIssuer, 0},
 		"tags descend":            {1, 1, 6, tagType, byte(Lift), tagLiftsSequence, 1, tagLiftsEpoch, 1},
 		"tag repeats":             {1, 1, 6, tagType, byte(Lift), tagLiftsEpoch, 1, tagLiftsEpoch, 1},
 		"padded count":            {1, 0x81, 0x00, 4, tagType, byte(Lift), tagLiftsEpoch, 1},
@@ -134,7 +134,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"number too large":        {1, 1, 6, tagType, byte(Lift), tagLiftsItem, 0x80, 0x80, 0x04},
 		"sensitive is not 1":      {1, 1, 4, tagType, byte(Genesis), tagSensitive, 2},
 		"origin's item too large": {1, 1, 6, tagType, byte(Genesis), tagOriginItem, 0x80, 0x80, 0x04},
-		"length beyond the end":   {1, 1, 4, tagType, byte(Block), tagTarget, 200},
+		"length beyond the end":   {1, 1, 4, tagType, byte(Block), tagIssuer, 200},
 	} {
 		records, err := DecodeRecords(b)
 		if !errors.Is(err, ErrRecord) || records != nil {
@@ -262,5 +262,41 @@ func TestValidateRecordsBoundsTheirNumber(t *testing.T) {
 	many[1].Type = TypeInvalid
 	if err := ValidateRecords(many[:2]); !errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), "record 1") {
 		t.Errorf("the second is invalid: %v", err)
+	}
+}
+
+func BenchmarkDecodeRecords(b *testing.B) {
+	encoded := AppendRecords(nil, []Record{samples()["cut"]})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := DecodeRecords(encoded); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAppendRecords(b *testing.B) {
+	records := []Record{samples()["cut"]}
+	var into []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		into = AppendRecords(into[:0], records)
+	}
+}
+
+// The tags are what disks hold: none may move, and none may be given away twice.
+func TestTagsAscend(t *testing.T) {
+	last := byte(0)
+	for _, f := range fields {
+		if f.tag <= last {
+			t.Errorf("tag %d comes after %d", f.tag, last)
+		}
+		if isNumber := f.number != nil; isNumber != (f.tag < tagBytes) {
+			t.Errorf("tag %d: numbers are below %d, texts from there on", f.tag, tagBytes)
+		}
+		if f.tag > tagLimit && f.tag < tagNew {
+			t.Errorf("tag %d: new texts begin at %d", f.tag, tagNew)
+		}
+		last = f.tag
 	}
 }
