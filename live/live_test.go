@@ -351,6 +351,38 @@ func TestDeadlinesInTurn(t *testing.T) {
 	})
 }
 
+// However many requests share a stripe of the registry, each ends when it is due.
+func TestEachDeadlineEndsItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const requests = 200
+		var g live.Registry
+		go g.Run(t.Context())
+		began := time.Now()
+		var all sync.WaitGroup
+		for i := range requests {
+			due := time.Duration(1+i) * 10 * time.Second
+			terms := live.Terms{
+				Credential: credential("alice"), Judge: &verdicts{because: map[live.Cause]string{live.Expired: "expired"}}, Expires: began.Add(due),
+			}
+			all.Go(func() {
+				w := newRecorder()
+				_ = g.Serve(w, w.request(t), terms, handler(func(_ http.ResponseWriter, r *http.Request) error {
+					select {
+					case <-r.Context().Done():
+					case <-time.After(requests * time.Minute):
+					}
+					return nil
+				}))
+				if lasted := time.Since(began); lasted < due || lasted > due+5*time.Second {
+					t.Errorf("a request that was due after %s ended after %s", due, lasted)
+				}
+			})
+		}
+		all.Wait()
+		time.Sleep(time.Minute)
+	})
+}
+
 // A handler that pays no heed is reported and not waited for.
 func TestOverdueHandlersAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,6 +3,7 @@ package live_test
 //lint:file-ignore SA1019 the client of net/http has no extended CONNECT, that of x/net/http2 has
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -82,13 +83,14 @@ func say(t *testing.T, c *websocket.Conn) {
 
 // A connection that is handed to somebody else is live until it is closed.
 func TestHijackedOutlivesItsHandler(t *testing.T) {
-	kept := make(chan net.Conn, 1)
+	kept, writer := make(chan net.Conn, 1), make(chan *bufio.ReadWriter, 1)
 	e := newEdge(t, func(w http.ResponseWriter, _ *http.Request) error {
 		c, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return err
 		}
 		kept <- c
+		writer <- rw
 		_, _ = rw.WriteString("HTTP/1.1 200 OK\r\n\r\nhello")
 		return rw.Flush()
 	})
@@ -115,6 +117,10 @@ func TestHijackedOutlivesItsHandler(t *testing.T) {
 	}
 	if _, err := c.Write([]byte("more")); err == nil {
 		t.Error("a write went through")
+	}
+	rw := <-writer
+	if _, err := rw.WriteString("more"); err == nil && rw.Flush() == nil {
+		t.Error("a write through the buffer went through")
 	}
 	_ = c.Close()
 	_ = c.Close()

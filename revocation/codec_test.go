@@ -121,6 +121,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"more after it":           append(bytes.Clone(block), 0),
 		"record cut off":          {1, 1, 9, 1, 3},
 		"unknown type":            {1, 1, 2, tagType, 9},
+		"type beyond a byte":      {1, 1, 6, tagType, 0x83, 0x02, tagIssuer, 1, 'i'},
+		"mode beyond a byte":      {1, 1, 11, tagType, byte(Cut), tagMode, 0x81, 0x02, tagThrough, 9, tagIssuer, 1, 'i', 34, 0},
 		"no type":                 {1, 1, 3, tagIssuer, 1, 'i'},
 		"unknown number tag":      {1, 1, 4, tagType, byte(Lift), 31, 1},
 		"unknown bytes tag":       {1, 1, 6, tagType, byte(Lift), tagLiftsSequence, 1, 99, 0},
@@ -226,6 +228,8 @@ func TestValidate(t *testing.T) {
 		"restated genesis":           {Record{Type: Genesis, Through: 1, Origin: Ref{Position{1, 1}, 0}}, true},
 		"restated lift":              {Record{Type: Lift, Lifts: Ref{Item: 1}, Origin: Ref{Position{1, 1}, 0}}, true},
 		"subject not UTF-8":          {cut(func(r *Record) { r.Target.Subject = "\xff" }), false},
+		"subject as long as may be":  {cut(func(r *Record) { r.Target.Subject = strings.Repeat("a", MaxSubject) }), true},
+		"client as long as may be":   {cut(func(r *Record) { r.Target.Client = strings.Repeat("a", MaxID) }), true},
 		"subject too long":           {cut(func(r *Record) { r.Target.Subject = strings.Repeat("a", MaxSubject+1) }), false},
 	} {
 		err := tt.record.Validate()

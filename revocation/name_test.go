@@ -219,3 +219,17 @@ func TestThroughOf(t *testing.T) {
 		}
 	}
 }
+
+// A credential that is changed and sealed again is matched by what it says now.
+func TestSealingAgainForgetsWhatWasThere(t *testing.T) {
+	c := Credential{Issuer: "i", Subject: "a", Session: "s"}
+	c.Seal()
+	c.Session = ""
+	c.Seal()
+	if (Target{Issuer: "i", Session: "s"}).Matcher()(&c) {
+		t.Error("it is still matched by a session that it no longer has")
+	}
+	if !(Target{Issuer: "i", Subject: "a"}).Matcher()(&c) {
+		t.Error("it is not matched by its subject")
+	}
+}
