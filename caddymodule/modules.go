@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -86,6 +87,7 @@ func describe(sets caddyhttp.MatcherSets) string {
 				all = append(all, text)
 			}
 		}
+		slices.Sort(all) // they come out of a map
 		if len(all) > 0 {
 			alternatives = append(alternatives, strings.Join(all, " "))
 		}

@@ -67,7 +67,7 @@ func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
 	if err != nil || matched || m.nested {
 		return matched, err
 	}
-	if r.URL.Opaque != "" || len(r.URL.Path) > maxReadable && ambiguous(r.URL) {
+	if len(r.URL.Path) > maxReadable && ambiguous(r.URL) {
 		return true, nil
 	}
 	if r.URL.RawPath != "" {

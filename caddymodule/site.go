@@ -36,7 +36,7 @@ func (a *App) survey(ctx caddy.Context) error {
 	s := survey{guarded: make(map[string]*Guard)}
 	servers := ctx.Modules()[i].(*caddyhttp.App).Servers
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		s.look(servers[name])
+		s.look(name, servers[name])
 	}
 	if err := errors.Join(s.unreadable...); err != nil {
 		return err
@@ -64,10 +64,11 @@ func surveyed(ctx caddy.Context) bool {
 // survey is what was found.
 type survey struct {
 	unreadable []error
-	guarded    map[string]*Guard // a guard before each upstream
+	guarded    map[string]*Guard // by upstream: a guard in front of it
 	ways       []way
 	holes      []hole
 
+	name   string
 	server *caddyhttp.Server // that is being looked at
 	guards int               // it has
 	named  []string          // routes that are being looked at
@@ -76,8 +77,8 @@ type survey struct {
 // way is a route that leads to an upstream.
 type way struct {
 	spot
-	upstream string
-	guarded  bool
+	upstream
+	guarded bool
 }
 
 // spot is a place in a server.
@@ -98,6 +99,7 @@ type hole struct {
 type flow struct {
 	spot
 	guards []*Guard // met on every way here
+	some   *Guard   // met on one
 	bound  bool     // the way was chosen by the path
 	ended  string   // the handler that has answered all of them
 	// What handlers have set, by placeholder: why it depends on the path, empty
@@ -105,8 +107,8 @@ type flow struct {
 	values map[string]string
 }
 
-func (s *survey) look(server *caddyhttp.Server) {
-	s.server, s.guards = server, 0
+func (s *survey) look(name string, server *caddyhttp.Server) {
+	s.name, s.server, s.guards = name, server, 0
 	first := len(s.ways)
 	s.routes(server.Routes, flow{spot: spot{hosts: server.Listen}})
 	if server.Errors != nil {
@@ -135,12 +137,10 @@ func (s *survey) routes(list caddyhttp.RouteList, f flow) flow {
 		out.spot, out.bound = f.spot, f.bound
 		g = group{byPath: g.byPath || f.looksAtPath(sets), goesOn: g.goesOn || out.ended == ""}
 		groups[r.Group] = g
-		switch {
-		case f.ended != "":
-		case len(sets) == 0 && (!inGroup || !g.goesOn):
+		if len(sets) == 0 && (!inGroup || !g.goesOn) {
 			f = out
-		case out.ended == "":
-			f.values = union(f.values, out.values)
+		} else {
+			f = f.or(out)
 		}
 	}
 	return f
@@ -151,6 +151,29 @@ func (s *survey) routes(list caddyhttp.RouteList, f flow) flow {
 type group struct {
 	byPath bool // one of them is chosen by the path
 	goesOn bool // requests come through one of them
+}
+
+// or is what is true of requests that came by either of two ways from one place.
+func (f *flow) or(other flow) flow {
+	switch {
+	case other.ended != "":
+		return *f
+	case f.ended != "":
+		return other
+	}
+	both := *f
+	if both.some == nil {
+		both.some = other.some
+	}
+	both.guards = nil
+	for i := range min(len(f.guards), len(other.guards)) {
+		if f.guards[i] != other.guards[i] {
+			break
+		}
+		both.guards = f.guards[:i+1]
+	}
+	both.values = union(f.values, other.values)
+	return both
 }
 
 // in is the flow into a route with these matchers.
@@ -187,6 +210,9 @@ func (s *survey) handler(h any, f flow) flow {
 	switch h := h.(type) {
 	case *Guard:
 		s.guards++
+		if h.Place == "" {
+			h.Place = place("server " + s.name) // JSON has no lines
+		}
 		if f.ended != "" {
 			s.holes = append(s.holes, hole{spot: f.spot, guard: h.Place, message: "a guard never runs, because " + f.ended +
 				" before it answers every request: put `curfew` first"})
@@ -195,10 +221,13 @@ func (s *survey) handler(h any, f flow) flow {
 			s.unreadable = append(s.unreadable, h.Place.name(err))
 		}
 		f.guards = append(slices.Clip(f.guards), h)
+		if f.some == nil {
+			f.some = h
+		}
 	case *caddyhttp.Subroute:
 		f = s.routes(h.Routes, f)
 		if h.Errors != nil {
-			s.routes(h.Errors.Routes, before)
+			f = f.or(s.routes(h.Errors.Routes, before)) // what comes out of them goes on
 		}
 	case *caddyhttp.Invoke:
 		route := s.server.NamedRoutes[h.Name]
@@ -241,45 +270,51 @@ func (s *survey) proxy(h *reverseproxy.Handler, f flow) flow {
 	if f.ended != "" {
 		return f
 	}
-	for _, upstream := range upstreamsOf(h) {
-		s.ways = append(s.ways, way{f.spot, upstream, len(f.guards) > 0})
-		if len(f.guards) > 0 && s.guarded[upstream] == nil {
-			s.guarded[upstream] = f.guards[0]
+	for _, u := range upstreamsOf(h) {
+		s.ways = append(s.ways, way{f.spot, u, len(f.guards) > 0})
+		if s.guarded[u.id] == nil {
+			s.guarded[u.id] = f.some
 		}
 	}
-	answers := true
+	ended := f
+	ended.end("`reverse_proxy`")
 	for _, response := range h.HandleResponse {
-		answers = answers && len(response.Routes) == 0
-		s.routes(response.Routes, f)
+		if len(response.Routes) > 0 {
+			ended = ended.or(s.routes(response.Routes, f)) // what comes out of them goes on
+		}
 	}
-	if answers {
-		f.end("`reverse_proxy`")
-	}
-	return f
+	return ended
 }
 
-// upstreamsOf names the upstreams of a proxy such that the same one has the same
-// name everywhere. Of sources of upstreams that can't be compared all are one.
-func upstreamsOf(h *reverseproxy.Handler) []string {
-	var all []string
+// upstreamsOf are the upstreams of a proxy.
+func upstreamsOf(h *reverseproxy.Handler) []upstream {
+	var all []upstream
 	for _, u := range h.Upstreams {
-		all = append(all, dialled(u.Dial))
+		all = append(all, upstream{u.Dial, dialled(u.Dial)})
 	}
 	var source any = h.DynamicUpstreams
 	if h.DynamicUpstreamsRaw != nil {
 		source, _ = moduleOf("http.reverse_proxy.upstreams", "source", h.DynamicUpstreamsRaw)
 	}
+	name := ""
 	switch source := source.(type) {
-	case nil:
 	case *reverseproxy.AUpstreams:
-		all = append(all, "dynamic a "+source.Name+" "+source.Port)
+		name = strings.TrimSpace("dynamic a " + source.Name + " " + source.Port)
 	case *reverseproxy.SRVUpstreams:
-		all = append(all, "dynamic srv "+source.Service+" "+source.Proto+" "+source.Name)
+		name = "dynamic srv " + strings.Join(strings.Fields(source.Service+" "+source.Proto+" "+source.Name), " ")
 	case caddy.Module:
-		all = append(all, "dynamic "+source.CaddyModule().ID.Name())
+		name = "dynamic " + source.CaddyModule().ID.Name()
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	if name != "" {
+		all = append(all, upstream{name, name})
+	}
+	return all
+}
+
+// upstream is what a proxy sends requests to.
+type upstream struct {
+	shown string // as the configuration has it
+	id    string // the same for each spelling, and for all sources that can't be compared
 }
 
 // dialled is an address in one of its spellings.
@@ -448,8 +483,8 @@ func union(a, b map[string]string) map[string]string {
 // report warns of holes, or refuses them.
 func (s *survey) report(a *App) error {
 	for _, w := range s.ways {
-		if g := s.guarded[w.upstream]; g != nil && !w.guarded {
-			s.holes = append(s.holes, hole{spot: w.spot, upstream: w.upstream, guard: g.Place, message: "a route reaches a guarded upstream without a guard: " +
+		if g := s.guarded[w.id]; g != nil && !w.guarded {
+			s.holes = append(s.holes, hole{spot: w.spot, upstream: w.shown, guard: g.Place, message: "a route reaches a guarded upstream without a guard: " +
 				"put `curfew` before it, at the top of the site, or give it an upstream of its own"})
 		}
 	}

@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,7 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // attackLines are ways to write /expr/x that Caddy's placeholders show as they
@@ -86,6 +89,115 @@ func TestAMatcherThatReadsThePathByAPlaceholderGetsEveryReading(t *testing.T) {
 	}
 }
 
+// P3 for guards that read the path by placeholders.
+func TestP3StrictestReadingDecidesByPlaceholders(t *testing.T) {
+	by := strings.NewReplacer(
+		"@guarded not path /public /public/*", "@guarded expression `!{path}.lowerAscii().startsWith('/public/') && {path}.lowerAscii() != '/public'`",
+		"@billing path /billing /billing/*", "@billing vars_regexp {uri} (?i)^/billing([/?]|$)")
+	g := start(t, global, by.Replace(sites))
+	targets := strangeTargets(t, howMany(400, 20000))
+	g.walk("", targets, func(target string, status int, reached bool) {
+		if credential, _ := needs(target); credential && reached {
+			t.Errorf("%q reached the upstream without a credential (%d)", target, status)
+		}
+	})
+	g.walk(g.token("alice"), targets, func(target string, status int, reached bool) {
+		if _, stepUp := needs(target); stepUp && reached {
+			t.Errorf("%q reached the upstream without a step-up (%d)", target, status)
+		}
+	})
+	open := []string{"/public", "/public/", "/public/x", "/public/a/b.c", "/public/a%20b", "/public/a%2fb", "/public//x", "/public/x?y=/../z"}
+	g.walk("", open, func(target string, status int, reached bool) {
+		if !reached {
+			t.Errorf("%q was refused with %d", target, status)
+		}
+	})
+}
+
+// strangeMatcher is a matcher of somebody else, that looks at the path wherever
+// a request shows it.
+type strangeMatcher struct {
+	At string `json:"at"`
+}
+
+func (strangeMatcher) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.matchers.curfew_test_strange", New: func() caddy.Module { return new(strangeMatcher) }}
+}
+
+func (m strangeMatcher) MatchWithError(r *http.Request) (bool, error) {
+	const wanted = "/expr/x"
+	switch m.At {
+	case "uri":
+		return strings.HasPrefix(r.RequestURI, wanted), nil
+	case "escaped":
+		return strings.HasPrefix(r.URL.EscapedPath(), wanted), nil
+	case "original":
+		return r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request).URL.Path == wanted, nil
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	return repl.ReplaceAll(m.At, "") == wanted, nil
+}
+
+// strangeHandler is a handler of somebody else, with routes in it.
+type strangeHandler struct {
+	Routes caddyhttp.RouteList `json:"routes"`
+}
+
+func (strangeHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.curfew_test_strange", New: func() caddy.Module { return new(strangeHandler) }}
+}
+
+func (h *strangeHandler) Provision(ctx caddy.Context) error { return h.Routes.Provision(ctx) }
+
+func (h *strangeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return h.Routes.Compile(next).ServeHTTP(w, r)
+}
+
+func init() {
+	caddy.RegisterModule(strangeMatcher{})
+	caddy.RegisterModule(new(strangeHandler))
+}
+
+// A matcher of another module is given each reading wherever a request shows
+// its path.
+func TestAMatcherOfAnotherModuleGetsEveryReading(t *testing.T) {
+	g := prepare(t)
+	config, err := g.config(global, strings.Replace(sites, "@guarded not path /public /public/*", "@guarded path /expr/x", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"uri", "escaped", "original", "{http.request.uri.path}", "{http.request.uri}"} {
+		changed := strings.Replace(string(config), `{"path":["/expr/x"]}`, `{"curfew_test_strange":{"at":"`+at+`"}}`, 1)
+		if changed == string(config) {
+			t.Fatalf("the guard is not in %s", config)
+		}
+		g.loadJSON(changed)
+		g.awaitReady()
+		g.walk("", attackLines, func(target string, status int, reached bool) {
+			if reached {
+				t.Errorf("%s: %q reached the upstream (%d)", at, target, status)
+			}
+		})
+	}
+}
+
+// A guard in routes that nobody can look into may read nothing that a handler
+// could have made of the path.
+func TestAGuardInAHandlerOfAnotherModuleReadsNoVariables(t *testing.T) {
+	g := prepare(t)
+	for matcher, refused := range map[string]bool{`"vars":{"area":["admin"]}`: true, `"vars":{"{http.request.uri.path}":["/admin"]}`: false} {
+		config, err := g.config(global, sites)
+		if err != nil {
+			t.Fatal(err)
+		}
+		guard := `{"handler":"vars","area":"public"},{"handler":"curfew_test_strange","routes":[{"handle":[{"handler":"curfew","match":[{` + matcher + `}]}]}]},{"handler":"curfew"`
+		changed := strings.Replace(string(config), `{"handler":"curfew"`, guard, 1)
+		if err := validate([]byte(changed)); (err != nil) != refused || refused && !strings.Contains(err.Error(), "{http.vars.area}") {
+			t.Errorf("%s: %v", matcher, err)
+		}
+	}
+}
+
 // A guard asks about every reading whether or not its JSON says so.
 func TestAGuardInJSONGetsEveryReading(t *testing.T) {
 	g := prepare(t)
@@ -151,6 +263,7 @@ func TestAMatcherThatCannotBeAskedAgainIsRefused(t *testing.T) {
 		{"request_header /admin/* -X-Public", "not header X-Public *", computes},
 		{"request_header Cookie area={path}", "expression {cookie.area} == '/admin'", computes},
 		{"request_header Host {path.0}", "host admin", computes},
+		{"forward_auth auth:80 {\n\t\turi /x\n\t\tcopy_headers X-Area\n\t}", "header X-Area admin", "{http.request.header.X-Area}"},
 		{"handle /admin/* {\n\t\tvars area admin\n\t}\n\thandle {\n\t\tvars area public\n\t}", "vars area admin", computes},
 		{"handle /admin/* {\n\t\trespond no\n\t}\n\thandle {\n\t\tvars area public\n\t}", "vars area public", computes},
 	} {
@@ -220,7 +333,7 @@ func TestHolesThatTheConfigurationShowsAreWarnedOf(t *testing.T) {
 		{"other port without a guard", "app.example.com {\ncurfew\nreverse_proxy app:80\n}\n:8081 {\nreverse_proxy app:80\n}", nil},
 		{
 			"spellings", "app.example.com {\nhandle /a/* {\nreverse_proxy LOCALHOST:9000\n}\nhandle {\ncurfew\nreverse_proxy http://127.0.0.1:9000 http://other:80\n}\n}",
-			[]string{open + "app.example.com | path /a/* | localhost:9000 | Caddyfile:21"},
+			[]string{open + "app.example.com | path /a/* | LOCALHOST:9000 | Caddyfile:21"},
 		},
 		{
 			"php", "app.example.com {\nroot /srv\nhandle /a/* {\nphp_fastcgi unix//run/php.sock\n}\nhandle {\ncurfew\nphp_fastcgi unix//run/php.sock\n}\n}",
@@ -231,8 +344,8 @@ func TestHolesThatTheConfigurationShowsAreWarnedOf(t *testing.T) {
 			[]string{open + "app.example.com | path /a/* | app:80 | Caddyfile:21"},
 		},
 		{
-			"guard in a matched route", "app.example.com {\nroute /admin/* {\ncurfew\n}\nreverse_proxy app:80\nhandle /x {\ncurfew\nreverse_proxy app:80\n}\n}",
-			[]string{open + "app.example.com |  | app:80 | Caddyfile:22"},
+			"guard in a matched route", "app.example.com {\nroute /admin/* {\ncurfew\n}\nreverse_proxy app:80\n}",
+			[]string{open + "app.example.com |  | app:80 | Caddyfile:18"},
 		},
 		{
 			"named route", "&(app) {\nreverse_proxy app:80\n}\napp.example.com {\nhandle /a/* {\ninvoke app\n}\nhandle {\ncurfew\ninvoke app\n}\n}",
@@ -293,6 +406,31 @@ func TestHolesThatTheConfigurationShowsAreWarnedOf(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// JSON configurations have no lines, and routes that the Caddyfile can't write.
+func TestHolesInJSONAreErrorsWithStrictSites(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	const (
+		proxy = `{"handler":"reverse_proxy","upstreams":[{"dial":"app:80"}]}`
+		guard = `{"handler":"curfew"}`
+	)
+	for _, c := range []struct{ name, routes, want string }{
+		{"matchers of the route", `{"match":[{"path":["/admin/*"]}],"handle":[` + guard + `]},{"handle":[` + proxy + `]}`, "host :8080, upstream app:80; the guard is at server a"},
+		{"one of two", `{"match":[{"path":["/admin/*"]}],"handle":[` + guard + `,` + proxy + `]},{"handle":[` + proxy + `]}`, "host :8080, upstream app:80; the guard is at server a"},
+		{"behind errors that were handled", `{"match":[{"path":["/a"]}],"handle":[{"handler":"subroute","routes":[{"handle":[{"handler":"error"}]}],"errors":{"routes":[{"handle":[{"handler":"vars"}]}]}},` +
+			proxy + `]},{"handle":[` + guard + `,` + proxy + `]}`, "matcher path /a, upstream app:80; the guard is at server a"},
+		{"behind an answer", `{"handle":[{"handler":"static_response"},` + guard + `]}`, "a guard never runs"},
+		{"behind a terminal route", `{"handle":[{"handler":"vars"}],"terminal":true},{"handle":[` + guard + `]}`, "a guard never runs"},
+		{"no hole", `{"handle":[` + guard + `]},{"match":[{"path":["/a"]}],"handle":[` + proxy + `]},{"handle":[` + proxy + `]}`, ""},
+	} {
+		config := `{"admin":{"disabled":true},"apps":{"curfew":{"strict_sites":true,"issuers":[{"url":"https://login.example.com","audiences":["api"]}]},"http":{"servers":{` +
+			`"a":{"listen":[":8080"],"routes":[` + c.routes + `]},"b":{"listen":[":8081"],"routes":[{"handle":[` + proxy + `]}]}}}}}`
+		err := validate([]byte(config))
+		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
 	}
 }
 

@@ -284,6 +284,8 @@ func TestP3RequestLines(t *testing.T) {
 		{"CONNECT", "/secret"},
 		{"GET", "secret"},
 		{"GET", "?/public/x"},
+		{"GET", "x:secret"},
+		{"GET", "http:public/x"},
 		{"GET", "public/x"},
 	} {
 		before := g.upstream.count()
