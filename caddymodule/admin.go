@@ -197,7 +197,7 @@ func (a *Admin) provisionOIDC() error {
 		if err := settings.Validate(); err != nil {
 			return fmt.Errorf("oidc: %w", err)
 		}
-		keys, err := acquireKeySet(o.Issuer, a.app.gateway.metrics)
+		keys, err := acquireKeySet(known, a.app.gateway.metrics)
 		if err != nil {
 			return fmt.Errorf("oidc %s: %w", o.Issuer, err)
 		}

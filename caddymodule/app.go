@@ -106,6 +106,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, i := range a.Issuers { // nodes that differ in this alone are configured alike
+		i.at, i.Place = i.Place, ""
+	}
 	a.digest = digestOf(a)
 	if a.gateway, err = acquireGateway(store, a.NodeName); err != nil {
 		return err
@@ -233,7 +236,7 @@ func (a *App) provisionVerifier() error {
 			return fmt.Errorf("issuer %s is configured twice: merge the two blocks", i.URL)
 		}
 		a.issuers[i.URL] = i.rules()
-		keys, err := acquireKeySet(i.URL, a.gateway.metrics)
+		keys, err := acquireKeySet(i, a.gateway.metrics)
 		if err != nil {
 			return fmt.Errorf("issuer %s: %w", i.URL, err)
 		}
@@ -269,9 +272,11 @@ func (a *App) alsoFetch(keys []*pooledKeys) { a.extra = append(a.extra, keys...)
 
 // Start opens the ledger, unless an earlier configuration did, and fetches keys.
 func (a *App) Start() error {
+	a.setFetchTimeouts()
 	for _, keys := range slices.Concat(a.keySets, a.extra) {
 		keys.start()
 	}
+	a.awaitNewKeys()
 	a.gateway.use(a)
 	return a.gateway.start(a)
 }

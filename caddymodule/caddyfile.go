@@ -147,6 +147,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		max_token_lifetime <duration>
 //		require_auth_time
 //		jwks_max_stale <duration>
+//		discovery <url>
+//		jwks <url> | <file>
+//		fetch_timeout <duration>
+//		tls_ca <file>
 //	}
 func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 	i := new(Issuer)
@@ -170,6 +174,10 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 		"max_token_lifetime": duration(&i.MaxTokenLifetime),
 		"require_auth_time":  flag(&i.RequireAuthTime),
 		"jwks_max_stale":     duration(&i.JWKSMaxStale),
+		"discovery":          word(&i.Discovery),
+		"jwks":               i.parseFile(&i.JWKS),
+		"fetch_timeout":      duration(&i.FetchTimeout),
+		"tls_ca":             i.parseFile(&i.TLSCA),
 	}.read(d, "audience", "client", "accept", "exempt_client")
 	if err != nil {
 		return err
@@ -177,6 +185,20 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 	// Provision will say the same, but here the line is known.
 	check := *i
 	return located(d, check.provision())
+}
+
+// parseFile reads what may be the path of a file. A URL and a path don't both
+// need a place: a URL is checked at once.
+func (i *Issuer) parseFile(into *string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if err := word(into)(d); err != nil {
+			return err
+		}
+		if into == &i.TLSCA || i.source().IsFile() {
+			i.Place = placeOf(d)
+		}
+		return nil
+	}
 }
 
 // located adds the place in the file to an error.

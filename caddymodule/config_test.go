@@ -113,6 +113,7 @@ func TestRefusedAtLoad(t *testing.T) {
 		{"no audience", "issuer https://login.example.com", "", "audience"},
 		{"empty audience", "issuer https://login.example.com {\n audience \"\"\n}", "", "empty"},
 		{"plain http", "issuer http://login.example.com {\n audience api\n}", "", "https"},
+		{"tenant", "issuer https://login.example.com/{tenantid}/v2.0 {\n audience api\n}", "", "name the issuer of each tenant"},
 		{"symmetric", "issuer https://login.example.com {\n audience api\n algorithms HS256\n}", "", "asymmetric"},
 		{"none", "issuer https://login.example.com {\n audience api\n algorithms none\n}", "", "asymmetric"},
 		{"issuer twice", issuer + issuer, "", "twice"},

@@ -24,7 +24,7 @@ import (
 // before the old ones stop.
 var (
 	gateways = caddy.NewUsagePool() // by ledger
-	keySets  = caddy.NewUsagePool() // by issuer
+	keySets  = caddy.NewUsagePool() // by issuer and where its keys are
 )
 
 const defaultTokenCache = 64 << 20
@@ -79,6 +79,7 @@ func releaseGateway(g *gateway) error {
 // use makes an app's configuration the one in force.
 func (g *gateway) use(a *App) {
 	g.app.Store(a)
+	a.setFetchTimeouts()
 	g.cache.Resize(a.TokenCache)
 	g.node.Configure(a.settings())
 }
@@ -132,47 +133,5 @@ func (g *gateway) Destruct() error {
 	if g.stop != nil {
 		g.stop()
 	}
-	return err
-}
-
-// pooledKeys is an issuer's key set with what keeps it fresh.
-type pooledKeys struct {
-	*token.KeySet
-	begin sync.Once
-	stop  context.CancelFunc
-	done  sync.WaitGroup
-}
-
-// start begins to fetch, once.
-func (k *pooledKeys) start() {
-	k.begin.Do(func() {
-		ctx, stop := context.WithCancel(context.Background())
-		k.stop = stop
-		k.done.Go(func() { k.Run(ctx) })
-	})
-}
-
-// Destruct is called when no configuration has the issuer any more.
-func (k *pooledKeys) Destruct() error {
-	k.begin.Do(func() {})
-	if k.stop != nil {
-		k.stop()
-	}
-	k.done.Wait()
-	return nil
-}
-
-func acquireKeySet(issuer string, m *metrics) (*pooledKeys, error) {
-	k, _, err := keySets.LoadOrNew(issuer, func() (caddy.Destructor, error) {
-		return &pooledKeys{KeySet: token.NewKeySet(issuer, token.KeySetOptions{Observer: m.keys(issuer)})}, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return k.(*pooledKeys), nil
-}
-
-func releaseKeySet(k *pooledKeys) error {
-	_, err := keySets.Delete(k.Issuer())
 	return err
 }

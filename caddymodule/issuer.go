@@ -54,6 +54,26 @@ type Issuer struct {
 
 	// How long keys serve after the last successful fetch. Default: 24h.
 	JWKSMaxStale caddy.Duration `json:"jwks_max_stale,omitempty"`
+
+	// The URL of the discovery document. Default: the issuer's
+	// `/.well-known/openid-configuration`. Plain http only on loopback.
+	Discovery string `json:"discovery,omitempty"`
+
+	// The URL of the key set, or the path of a file with it, in which placeholders
+	// work; no discovery document is read then. A file is read again when it has
+	// changed.
+	JWKS string `json:"jwks,omitempty"`
+
+	// How long each fetch may take, 1m at most. Default: 5s.
+	FetchTimeout caddy.Duration `json:"fetch_timeout,omitempty"`
+
+	// The path of the roots, in PEM, that the certificates of the URLs must chain
+	// to. Placeholders work. Default: those of the system.
+	TLSCA string `json:"tls_ca,omitempty"`
+
+	// Where the Caddyfile names a file. Messages name it.
+	Place place `json:"place,omitempty"`
+	at    place // what Place was
 }
 
 var accepts = map[string]token.Accept{
@@ -82,6 +102,15 @@ func (i *Issuer) provision() error {
 	if skew := i.skew(); skew < 0 || skew > maxClockSkew {
 		return fmt.Errorf("clock_skew %s: want at most %s; mend the clocks instead", skew, maxClockSkew)
 	}
+	if t := time.Duration(i.FetchTimeout); t < 0 || t > token.MaxFetchTimeout {
+		return fmt.Errorf("fetch_timeout %s: want more than 0 and at most %s", t, token.MaxFetchTimeout)
+	}
+	if err := i.source().Validate(); err != nil {
+		return err
+	}
+	if i.TLSCA != "" && i.source().IsFile() {
+		return errors.New("tls_ca is for URLs, and jwks is a file: remove one of them")
+	}
 	for _, a := range i.Accept {
 		if _, known := accepts[a]; !known {
 			return fmt.Errorf("accept %q is unknown: want access_token, access_token lenient or id_token", a)
@@ -102,6 +131,11 @@ func (i *Issuer) skew() time.Duration {
 		return token.DefaultClockSkew
 	}
 	return time.Duration(*i.ClockSkew)
+}
+
+// source is where its keys are, with placeholders.
+func (i *Issuer) source() token.KeySource {
+	return token.KeySource{Discovery: i.Discovery, JWKS: i.JWKS}
 }
 
 // rules are what decisions need to know of it.

@@ -1,8 +1,10 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -10,13 +12,21 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
+// How long one fetch may take: the discovery document is one, the key set
+// another.
 const (
-	fetchTimeout = 5 * time.Second
+	DefaultFetchTimeout = 5 * time.Second
+	MaxFetchTimeout     = time.Minute
+)
+
+const (
 	maxBody      = 1 << 20
 	maxRedirects = 3
 )
@@ -63,26 +73,37 @@ func resultOf(err error) FetchResult {
 
 // fetcher asks one provider for its keys.
 type fetcher struct {
-	issuer string
-	client *http.Client
+	issuer  string
+	source  KeySource
+	timeout atomic.Int64 // of each fetch, nanoseconds
+	client  *http.Client
 }
 
-func newFetcher(issuer string, transport http.RoundTripper) *fetcher {
-	if transport == nil {
-		transport = newTransport(issuer)
+func newFetcher(issuer string, o KeySetOptions) *fetcher {
+	if o.Transport == nil {
+		o.Transport = newTransport(o.Source.asked(issuer), o.Roots)
 	}
-	return &fetcher{issuer, &http.Client{Transport: transport, CheckRedirect: stayAtOrigin}}
+	f := &fetcher{issuer: issuer, source: o.Source, client: &http.Client{Transport: o.Transport, CheckRedirect: stayAtOrigin}}
+	f.timeout.Store(int64(DefaultFetchTimeout))
+	return f
 }
 
 // fetch reads the discovery document and then the key set it names. Both are
 // read each time: a provider that moves its keys is followed, and what it no
 // longer says is no longer believed.
 func (f *fetcher) fetch(ctx context.Context) (*keyring, error) {
-	address, err := f.jwksURI(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the discovery document of %s: %w", f.issuer, err)
+	address := f.source.JWKS
+	if address == "" {
+		var err error
+		if address, err = f.jwksURI(ctx); err != nil {
+			return nil, fmt.Errorf("reading the discovery document of %s: %w", f.issuer, err)
+		}
 	}
-	body, err := f.get(ctx, address)
+	read := f.get
+	if f.source.IsFile() {
+		read = readFile
+	}
+	body, err := read(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys of %s: %w", f.issuer, err)
 	}
@@ -100,7 +121,7 @@ func (f *fetcher) fetch(ctx context.Context) (*keyring, error) {
 // jwksURI follows OpenID Connect Discovery, 4: the document's issuer has to be
 // the configured one, byte for byte.
 func (f *fetcher) jwksURI(ctx context.Context) (string, error) {
-	body, err := f.get(ctx, strings.TrimSuffix(f.issuer, "/")+"/.well-known/openid-configuration")
+	body, err := f.get(ctx, cmp.Or(f.source.Discovery, strings.TrimSuffix(f.issuer, "/")+"/.well-known/openid-configuration"))
 	if err != nil {
 		return "", err
 	}
@@ -115,8 +136,8 @@ func (f *fetcher) jwksURI(ctx context.Context) (string, error) {
 	return address, f.mayAsk(address)
 }
 
-// mayAsk allows https, and http on loopback only for an issuer that is
-// configured to be there: a remote provider can't point us at this machine.
+// mayAsk allows https, and http on loopback only where what we are configured to
+// ask is there: a remote provider can't point us at this machine.
 func (f *fetcher) mayAsk(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil {
@@ -125,8 +146,8 @@ func (f *fetcher) mayAsk(address string) error {
 	if err := requireSecure(u); err != nil {
 		return failed(FetchMalformed, "jwks_uri: %w", err)
 	}
-	if isLoopback(u.Hostname()) && !isLoopbackURL(f.issuer) {
-		return failed(FetchMalformed, "jwks_uri is on loopback, the issuer is not")
+	if isLoopback(u.Hostname()) && !isLoopbackURL(f.source.asked(f.issuer)) {
+		return failed(FetchMalformed, "jwks_uri is on loopback, and whoever names it is not")
 	}
 	return nil
 }
@@ -138,6 +159,8 @@ func isLoopbackURL(s string) bool {
 
 // get reads a body of at most 1 MiB.
 func (f *fetcher) get(ctx context.Context, address string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.timeout.Load()))
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return "", failed(FetchMalformed, "making a request: %w", err)
@@ -146,13 +169,39 @@ func (f *fetcher) get(ctx context.Context, address string) (string, error) {
 	r.Header.Set("Cache-Control", "no-cache")
 	resp, err := f.client.Do(r)
 	if err != nil {
-		return "", failed(FetchUnreachable, "%w", err)
+		return "", failed(FetchUnreachable, "%w", withoutQuery(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return "", failed(FetchRefused, "the provider answered %d", resp.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	return readAll(resp.Body)
+}
+
+// withoutQuery takes the query from the URL in an error: it may hold a secret.
+func withoutQuery(err error) error {
+	var e *url.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	address, _, cut := strings.Cut(e.URL, "?")
+	if cut {
+		address += "?…"
+	}
+	return &url.Error{Op: e.Op, URL: address, Err: e.Err}
+}
+
+func readFile(_ context.Context, path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", failed(FetchUnreachable, "%w", err)
+	}
+	defer file.Close()
+	return readAll(file)
+}
+
+func readAll(r io.Reader) (string, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
 	switch {
 	case err != nil:
 		return "", failed(FetchUnreachable, "reading the answer: %w", err)
@@ -175,14 +224,15 @@ func stayAtOrigin(r *http.Request, via []*http.Request) error {
 }
 
 // newTransport makes connections of its own: no proxy from the environment, no
-// sharing with other users of the process.
-func newTransport(issuer string) *http.Transport {
-	guard := dialGuard{loopback: isLoopbackURL(issuer)}
-	dialer := &net.Dialer{Timeout: fetchTimeout, Control: guard.control}
+// sharing with other users of the process. roots are those of the system if nil.
+func newTransport(asked string, roots *x509.CertPool) *http.Transport {
+	guard := dialGuard{loopback: isLoopbackURL(asked)}
+	// Each fetch has a shorter time of its own; these end a dial that it left.
+	dialer := &net.Dialer{Timeout: MaxFetchTimeout, Control: guard.control}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    fetchTimeout,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSHandshakeTimeout:    MaxFetchTimeout,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: 64 << 10,
 		IdleConnTimeout:        30 * time.Second,

@@ -42,7 +42,7 @@ func TestF11TLSError(t *testing.T) {
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	defer server.Close()
-	f := newFetcher(server.URL, nil)
+	f := newFetcher(server.URL, KeySetOptions{})
 	defer f.client.CloseIdleConnections()
 	_, err := f.fetch(t.Context())
 	if resultOf(err) != FetchUnreachable || !strings.Contains(err.Error(), "certificate") {
@@ -76,7 +76,7 @@ func TestRedirects(t *testing.T) {
 				clean.Rotate(key)
 				clean.ServeHTTP(w, r)
 			}))
-			f := newFetcher(i.URL, nil)
+			f := newFetcher(i.URL, KeySetOptions{})
 			defer f.client.CloseIdleConnections()
 			if _, err := f.fetch(t.Context()); c.ok != (err == nil) {
 				t.Errorf("got %v", err)
@@ -106,7 +106,7 @@ func TestDialGuard(t *testing.T) {
 }
 
 func TestNoProxyFromTheEnvironment(t *testing.T) {
-	if newTransport(issuerURL).Proxy != nil {
+	if newTransport(issuerURL, nil).Proxy != nil {
 		t.Error("the transport asks for a proxy")
 	}
 }

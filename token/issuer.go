@@ -114,6 +114,9 @@ func (i Issuer) withDefaults() Issuer {
 func validateIssuerURL(s string) error {
 	u, err := url.Parse(s)
 	switch {
+	case strings.ContainsAny(s, "{}"):
+		return fmt.Errorf("issuer %q has a placeholder, and no token's iss has: name the issuer of each tenant, "+
+			"with the tenant's id in it (in a Caddyfile, {$NAME} is an environment variable)", s)
 	case err != nil || u.Host == "" || u.Opaque != "":
 		return fmt.Errorf("issuer %q is not an absolute URL: write it as its tokens do, such as https://login.example.com", s)
 	case len(s) > revocation.MaxID:

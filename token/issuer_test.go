@@ -26,6 +26,8 @@ func TestIssuerValidate(t *testing.T) {
 		"query":               {func(i *Issuer) { i.URL += "?a=b" }, "query"},
 		"empty query":         {func(i *Issuer) { i.URL += "?" }, "query"},
 		"fragment":            {func(i *Issuer) { i.URL += "#" }, "query or fragment"},
+		"tenant":              {func(i *Issuer) { i.URL = "https://login.example.com/{tenantid}/v2.0" }, "name the issuer of each tenant"},
+		"tenant as host":      {func(i *Issuer) { i.URL = "https://{tenant}.example.com" }, "name the issuer of each tenant"},
 		"password":            {func(i *Issuer) { i.URL = "https://u:secret@x" }, "remove them"},
 		"long":                {func(i *Issuer) { i.URL += strings.Repeat("x", 2000) }, "limit"},
 		"no audience":         {func(i *Issuer) { i.Audiences = nil }, "`audience`"},

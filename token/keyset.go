@@ -1,7 +1,9 @@
 package token
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -23,6 +25,12 @@ const (
 	retryMax = 10 * time.Second
 	// minInterval is how long after a fetch tokens can't cause another one.
 	minInterval = 10 * time.Second
+	// refreshFile is how soon a file that has changed is noticed, and retryFile
+	// the pause after it could not be read.
+	refreshFile = time.Second
+	retryFile   = 5 * time.Second
+	// maxWait is how long a request waits for a fetch.
+	maxWait = 10 * time.Second
 	// maxWaiting bounds the requests that wait for a fetch; the rest are
 	// judged by the keys there are.
 	maxWaiting = 1024
@@ -45,6 +53,8 @@ type Observer interface {
 type KeySetOptions struct {
 	Transport http.RoundTripper // nil: TLS 1.2 or newer, no proxy
 	Observer  Observer          // nil: nobody listens
+	Source    KeySource
+	Roots     *x509.CertPool // nil: those of the system
 }
 
 // KeySet is the public keys of one issuer, kept fresh by [KeySet.Run]. It
@@ -78,7 +88,7 @@ type KeySet struct {
 func NewKeySet(issuer string, o KeySetOptions) *KeySet {
 	s := &KeySet{
 		issuer:   issuer,
-		fetcher:  newFetcher(issuer, o.Transport),
+		fetcher:  newFetcher(issuer, o),
 		observer: o.Observer,
 		wanted:   make(chan struct{}, 1),
 		round:    make(chan struct{}),
@@ -143,7 +153,11 @@ func (s *KeySet) stop() {
 
 // delay is the time until the next fetch, after so many failures in a row.
 func (s *KeySet) delay(failures int) time.Duration {
-	switch {
+	switch file := s.fetcher.source.IsFile(); {
+	case file && failures < 0:
+		return refreshFile
+	case file:
+		return retryFile
 	case failures < 0:
 		return between(refreshMin, refreshMax)
 	case s.success.Load() > 0:
@@ -171,8 +185,6 @@ func (s *KeySet) pause(ctx context.Context, d time.Duration) bool {
 func (s *KeySet) fetch(ctx context.Context) error {
 	s.begin()
 	defer s.end()
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
 	ring, err := s.fetcher.fetch(ctx)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return err // shut down: not the provider's failure
@@ -214,6 +226,25 @@ func (s *KeySet) end() {
 	s.round = make(chan struct{})
 }
 
+// SetFetchTimeout bounds each fetch from the next one on; 0 means 5 s.
+func (s *KeySet) SetFetchTimeout(d time.Duration) {
+	s.fetcher.timeout.Store(int64(cmp.Or(d, DefaultFetchTimeout)))
+}
+
+// Await waits until the first fetch has ended, however it went.
+func (s *KeySet) Await(ctx context.Context) {
+	s.mu.Lock()
+	round, over := s.round, s.stopped || !s.finished.IsZero()
+	s.mu.Unlock()
+	if over {
+		return
+	}
+	select {
+	case <-round:
+	case <-ctx.Done():
+	}
+}
+
 // refresh waits for the fetch that is running, or causes one. It returns false
 // at once if a fetch was spent in the last 10 s, and false if ctx ends first;
 // the fetch then goes on for the others.
@@ -223,7 +254,7 @@ func (s *KeySet) refresh(ctx context.Context) bool {
 		return false
 	}
 	defer s.leave()
-	ctx, cancel := context.WithTimeout(ctx, 2*fetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	select {
 	case <-round:

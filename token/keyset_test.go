@@ -241,12 +241,12 @@ func TestF11EndlessAnswerIsCutOff(t *testing.T) {
 			return
 		}
 	})
-	f := newFetcher(issuerURL, roundTripper(func(r *http.Request) (*http.Response, error) {
+	f := newFetcher(issuerURL, KeySetOptions{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/jwks") {
 			return &http.Response{StatusCode: 200, Body: io.NopCloser(endless{&sent})}, nil
 		}
 		return serve(server, r), nil
-	}))
+	})})
 	if _, err := f.fetch(context.Background()); resultOf(err) != FetchMalformed {
 		t.Errorf("got %v", err)
 	}
