@@ -2,29 +2,134 @@ package nats
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"time"
 
 	"curfew.dev/curfew/revocation"
 )
 
-// carrying sorts the records of a part of the log that is about to go, or of an
-// epoch that has ended: some are written again, others have expired, and a
-// horizon stands for these. It is a function of the records and an instant, so
-// that an index that is built of what is written again refuses the same.
+// carrying writes again what a log must go on saying of a part that goes: one
+// that is trimmed, or the epochs before a repair. What lives is written as it
+// is, and horizons stand for what has expired. So an index that is built of what
+// is left refuses the same as one that was there. It is a function of the log
+// and an instant.
 type carrying struct {
-	now  time.Time
+	log   func(yield func(revocation.Entry) error) error
+	write func(revocation.Record) error
+	now   time.Time
+	actor string // of the horizons
+
 	gone revocation.Horizons // what expired records leave behind
-	said revocation.Horizons // what the log goes on saying
-	// stated are the latest horizons that were written into the log before.
+	said revocation.Horizons // what the part that stays says
+	// stated are the latest horizons that the part that goes says.
 	stated map[revocation.HorizonOf]revocation.Record
+	// written are the digests of records that the log goes on having. Without
+	// them their number would double with every epoch.
+	written map[[sha256.Size]byte]struct{}
 }
 
-func newCarrying(now time.Time) *carrying {
-	return &carrying{
-		now: now, gone: make(revocation.Horizons), said: make(revocation.Horizons),
-		stated: make(map[revocation.HorizonOf]revocation.Record),
+func (c *carrying) begin() {
+	c.written = make(map[[sha256.Size]byte]struct{})
+	c.gone, c.said = make(revocation.Horizons), make(revocation.Horizons)
+	c.stated = make(map[revocation.HorizonOf]revocation.Record)
+}
+
+// trim writes what lives of the entries after one position and up to another.
+// What lived of those before was written after it. All that goes leaves its
+// horizon.
+func (c *carrying) trim(after, through revocation.Position) error {
+	c.begin()
+	lifted := make(map[revocation.Ref]bool)
+	err := c.each(func(at revocation.Position, r *revocation.Record) error {
+		if r.Type == revocation.Lift {
+			lifted[r.Lifts] = true
+		}
+		if at.Compare(through) > 0 {
+			c.stays(r)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
+	err = c.each(func(at revocation.Position, r *revocation.Record) error {
+		if at.Compare(through) > 0 || !c.lives(r) || at.Compare(after) <= 0 || over(r, lifted) {
+			return nil
+		}
+		return c.again(r)
+	})
+	if err != nil {
+		return err
+	}
+	return c.horizons()
+}
+
+// over reports whether a record means nothing any more though it can't expire.
+func over(r *revocation.Record, lifted map[revocation.Ref]bool) bool {
+	switch r.Type {
+	case revocation.Genesis:
+		return r.Through == 0
+	case revocation.Block, revocation.StepUp:
+		return lifted[r.Origin]
+	}
+	return false
+}
+
+// restate writes what lives of the epochs before one, and is not in it already.
+func (c *carrying) restate(epoch uint64) error {
+	c.begin()
+	err := c.each(func(at revocation.Position, r *revocation.Record) error {
+		if at.Epoch < epoch {
+			return nil
+		}
+		if c.stays(r); r.Origin.Epoch < epoch {
+			c.written[digest(r)] = struct{}{}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = c.each(func(at revocation.Position, r *revocation.Record) error {
+		if at.Epoch >= epoch || !c.lives(r) {
+			return nil
+		}
+		return c.again(r)
+	})
+	if err != nil {
+		return err
+	}
+	return c.horizons()
+}
+
+// again writes a record, once.
+func (c *carrying) again(r *revocation.Record) error {
+	d := digest(r)
+	if _, done := c.written[d]; done {
+		return nil
+	}
+	c.written[d] = struct{}{}
+	return c.write(*r)
+}
+
+func digest(r *revocation.Record) [sha256.Size]byte {
+	return sha256.Sum256(revocation.AppendRecords(nil, []revocation.Record{*r}))
+}
+
+// each goes through the records of the log, as they would be written again: each
+// with its origin.
+func (c *carrying) each(yield func(revocation.Position, *revocation.Record) error) error {
+	return c.log(func(e revocation.Entry) error {
+		for i := range e.Records {
+			r := e.Records[i]
+			r.Origin = r.RefAt(revocation.Ref{Position: e.Position, Item: uint16(i)})
+			if err := yield(e.Position, &r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // lives takes a record that goes, and reports whether it has to be written again
@@ -51,10 +156,10 @@ func (c *carrying) stays(r *revocation.Record) {
 	}
 }
 
-// horizons are the cuts that stand for all that has expired. Earlier horizons
-// than the latest of their issuer and mode are dropped, or their number would
-// grow with every trim.
-func (c *carrying) horizons(actor string) []revocation.Record {
+// horizons writes the cuts that stand for all that has expired. Horizons that
+// went are written again only if they are the latest of their issuer and mode:
+// otherwise their number would grow with every trim.
+func (c *carrying) horizons() error {
 	var records []revocation.Record
 	for of, r := range c.stated {
 		if r.Through >= max(c.gone[of], c.said[of]) {
@@ -67,12 +172,17 @@ func (c *carrying) horizons(actor string) []revocation.Record {
 			records = append(records, revocation.Record{
 				Type: revocation.Cut, Mode: of.Mode, Target: revocation.Target{Issuer: of.Issuer},
 				At: through * 1000, Through: through, Time: c.now.UnixMilli(),
-				Source: "trim", Actor: actor, Reason: "cuts up to here have expired",
+				Source: "trim", Actor: c.actor, Reason: "cuts up to here have expired",
 			})
 		}
 	}
 	slices.SortFunc(records, func(a, b revocation.Record) int {
 		return cmp.Or(cmp.Compare(a.Target.Issuer, b.Target.Issuer), cmp.Compare(a.Mode, b.Mode))
 	})
-	return records
+	for i := range records {
+		if err := c.again(&records[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

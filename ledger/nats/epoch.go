@@ -397,57 +397,11 @@ func (l *Ledger) restated(epoch uint64) {
 }
 
 // restate writes every record of older epochs that still matters and that the
-// new one does not have, and the horizons that expired ones leave behind.
+// new one does not have.
 func (l *Ledger) restate(epoch uint64) error {
-	have, c := make(map[revocation.Ref]string), newCarrying(l.lately())
-	err := l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
-		if e.Position.Epoch < epoch {
-			return nil
-		}
-		for i := range e.Records {
-			r := &e.Records[i]
-			if c.stays(r); !r.Origin.IsZero() {
-				have[r.Origin] = fingerprint(r)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
 	w := restater{ledger: l}
-	err = l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
-		if e.Position.Epoch >= epoch {
-			return nil
-		}
-		for i := range e.Records {
-			r := again(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
-			if have[r.Origin] == fingerprint(&r) || !c.lives(&r) {
-				continue
-			}
-			if err := w.add(r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return errors.Join(err, w.flush())
-	}
-	return w.finish(c)
-}
-
-// again is a record on its way into the log a second time.
-func again(r *revocation.Record, ref revocation.Ref) revocation.Record {
-	copied := *r
-	if copied.Origin.IsZero() {
-		copied.Origin = ref
-	}
-	return copied
-}
-
-func fingerprint(r *revocation.Record) string {
-	return string(revocation.AppendRecords(nil, []revocation.Record{*r}))
+	c := carrying{log: l.everything, write: w.add, now: l.lately(), actor: l.options.Node}
+	return errors.Join(c.restate(epoch), w.flush())
 }
 
 // restater appends records in chunks, on the bulk lane.
@@ -462,16 +416,6 @@ const restateChunk = 500
 func (w *restater) add(r revocation.Record) error {
 	if w.records = append(w.records, r); len(w.records) < restateChunk {
 		return nil
-	}
-	return w.flush()
-}
-
-// finish appends what is left, and the horizons of what is not carried on.
-func (w *restater) finish(c *carrying) error {
-	for _, r := range c.horizons(w.ledger.options.Node) {
-		if err := w.add(r); err != nil {
-			return err
-		}
 	}
 	return w.flush()
 }

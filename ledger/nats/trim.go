@@ -171,53 +171,16 @@ func (l *Ledger) lastTrim(s jetstream.Stream) (t trim, at uint64, err error) {
 }
 
 // forward writes again what lives of the entries after one position and up to
-// another. What lived before was written again after it. What has expired, then
-// or since, leaves its horizon.
+// another. What lived before was written again after it.
 func (l *Ledger) forward(after, through revocation.Position) error {
-	lifted := make(map[revocation.Ref]bool)
-	err := l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
-		for i := range e.Records {
-			if e.Records[i].Type == revocation.Lift {
-				lifted[e.Records[i].Lifts] = true
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	w, c := restater{ledger: l}, newCarrying(l.lately())
-	err = l.Read(l.ctx, revocation.Position{}, func(e revocation.Entry) error {
-		for i := range e.Records {
-			if e.Position.Compare(through) > 0 {
-				c.stays(&e.Records[i])
-				continue
-			}
-			r := again(&e.Records[i], revocation.Ref{Position: e.Position, Item: uint16(i)})
-			if !c.lives(&r) || e.Position.Compare(after) <= 0 || over(&r, lifted) {
-				continue
-			}
-			if err := w.add(r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return w.finish(c)
+	w := restater{ledger: l}
+	c := carrying{log: l.everything, write: w.add, now: l.lately(), actor: l.options.Node}
+	return errors.Join(c.trim(after, through), w.flush())
 }
 
-// over reports whether a record means nothing any more though it can't expire.
-func over(r *revocation.Record, lifted map[revocation.Ref]bool) bool {
-	switch r.Type {
-	case revocation.Genesis:
-		return r.Through == 0
-	case revocation.Block, revocation.StepUp:
-		return lifted[r.Origin]
-	}
-	return false
+// everything reads all that this node has of the log.
+func (l *Ledger) everything(yield func(revocation.Entry) error) error {
+	return l.Read(l.ctx, revocation.Position{}, yield)
 }
 
 // announce puts the trim into the stream, unless another node did since the last
