@@ -51,9 +51,14 @@ func (a *api) planCut(c *call, in *revocationRequest) (*plan, *Problem) {
 	}, nil
 }
 
-// instant is the T of a cut.
+// now is the instant of what is written about a target now.
+func (a *api) now(g *ground) time.Time {
+	return a.Node.Instant(g.target.Issuer, a.Now()).Truncate(time.Millisecond)
+}
+
+// instant is the T of a cut. One that was asked for can only move it back.
 func (a *api) instant(g *ground, mode revocation.Mode, asked string) (time.Time, *Problem) {
-	now := a.Now().Truncate(time.Millisecond)
+	now := a.now(g)
 	if asked == "" {
 		return now, nil
 	}
@@ -70,6 +75,8 @@ func (a *api) instant(g *ground, mode revocation.Mode, asked string) (time.Time,
 		return now, invalidRequest.at("/at", "lies in the future")
 	case at.Before(now.Add(-g.retention)):
 		return now, invalidRequest.at("/at", "is older than the retention of %s: everything from before it is signed out already", g.retention)
+	case at.After(now):
+		return now, nil
 	}
 	return at, nil
 }

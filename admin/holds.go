@@ -74,7 +74,7 @@ func (a *api) planStepUp(c *call, in *stepUpRequest) (*plan, *Problem) {
 	if p != nil {
 		return nil, p
 	}
-	now := a.Now().Truncate(time.Millisecond)
+	now := a.now(&g)
 	r := revocation.Record{
 		Type: revocation.StepUp, Target: g.target, At: now.UnixMilli(), Through: revocation.ThroughOf(now, g.skew),
 		ACR: in.ACR, AMR: in.AMR, Sensitive: in.Routes == "sensitive", Limits: g.limits(true),

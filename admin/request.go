@@ -44,7 +44,7 @@ type Motive struct {
 type revocationRequest struct {
 	Target        Target `json:"target"`
 	Mode          string `json:"mode,omitempty" enum:"sign_in,refresh,final" doc:"Default: final for one token or key, else sign_in"`
-	At            string `json:"at,omitempty" format:"date-time" doc:"Refuse credentials from before this instant; default: now"`
+	At            string `json:"at,omitempty" format:"date-time" doc:"Refuse credentials from before this instant, which can only be earlier than the default: now, or the newest sign-in and record that the gateway knows of, where its clock is behind"`
 	IncludeExempt bool   `json:"include_exempt,omitempty" doc:"Hit exempt clients too"`
 	Patience
 	Motive

@@ -210,6 +210,7 @@ func (a *Admin) provisionOIDC() error {
 	// A call that goes on is verified again and again.
 	cfg.Cache = a.app.gateway.cache
 	a.app.alsoFetch(a.keySets)
+	cfg.Verified = a.app.gateway.node.Verified
 	var err error
 	a.verifier, err = token.NewVerifier(cfg)
 	return err
@@ -237,7 +238,7 @@ func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 	if err != nil {
 		return admin.Caller{}, errCaller
 	}
-	now := time.Now()
+	now := a.app.gateway.now()
 	t, _, err := a.verifier.Verify(r.Context(), raw, now)
 	if err != nil {
 		var bad *token.Error
@@ -300,7 +301,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 	cfg := admin.Config{
 		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings, LiveRequests: g.live.Count,
 		EachLiveRequest: g.live.Each, Authenticate: authenticate, Again: again, Explain: a.explain, ExpectNodes: a.ExpectNodes,
-		Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: g.crowded,
+		Now: g.now, Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: g.crowded,
 	}
 	for _, i := range a.Issuers {
 		cfg.Issuers = append(cfg.Issuers, admin.Issuer{
@@ -330,7 +331,7 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 	if a.gateway.node.State() != node.Ready {
 		return refusedBefore(policy.NotReady, "the node has not read its ledger"), nil
 	}
-	now := time.Now()
+	now := a.gateway.now()
 	t, _, err := a.verifier.Verify(ctx, raw, now)
 	if err != nil {
 		return refusedBefore(refusalOf(err).Reason, err.Error()), nil

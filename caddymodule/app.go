@@ -243,7 +243,7 @@ func (a *App) provisionVerifier() error {
 		a.keySets = append(a.keySets, keys)
 		a.verifying.Issuers = append(a.verifying.Issuers, token.IssuerKeys{Issuer: i.settings(), Keys: keys.KeySet})
 	}
-	a.verifying.Cache = a.gateway.cache
+	a.verifying.Cache, a.verifying.Verified = a.gateway.cache, a.gateway.node.Verified
 	var err error
 	a.verifier, err = token.NewVerifier(a.verifying)
 	return err
@@ -326,9 +326,13 @@ func (a *App) beginning() beginning {
 // settings are what this configuration says of its node.
 func (a *App) settings() node.Settings {
 	version, _ := buildVersion()
+	skews := make(map[string]time.Duration, len(a.Issuers))
+	for _, i := range a.Issuers {
+		skews[i.URL] = i.skew()
+	}
 	return node.Settings{
 		MaxStaleness: time.Duration(a.MaxStaleness), Unbounded: a.OnStale == "allow", Expect: a.ExpectNodes,
-		Version: version, ConfigDigest: a.digest, Issuers: a.issuerStatus,
+		Version: version, ConfigDigest: a.digest, Issuers: a.issuerStatus, Skews: skews,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -29,9 +30,14 @@ var (
 
 const defaultTokenCache = 64 << 20
 
+// clock is what a gateway reads the time from. Only tests replace it, before
+// they make one.
+var clock = time.Now
+
 // gateway is the part of this process that one ledger belongs to.
 type gateway struct {
 	store     *store
+	now       func() time.Time
 	metrics   *metrics
 	cache     *token.Cache
 	sightings account.Sightings
@@ -54,13 +60,16 @@ func acquireGateway(s *store, nodeName string) (*gateway, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making the token cache: %w", err)
 		}
-		g := &gateway{store: s, cache: cache}
+		g := &gateway{store: s, cache: cache, now: clock}
+		g.sightings.Now = g.now
 		g.metrics = newMetrics(g)
 		g.live.Observer = g.metrics.live
 		g.node = node.New(node.Config{
 			Name: nodeName, Instance: newInstance(),
 			Open:     func() (ledger.Ledger, error) { return g.store.open(g.begin) },
+			Now:      g.now,
 			Live:     &g.live,
+			Newest:   &newestStore{of: s.newest()},
 			Observer: &observer{metrics: g.metrics},
 		})
 		return g, nil
@@ -106,6 +115,7 @@ func (g *gateway) start(a *App) error {
 		return err
 	}
 	g.begin = a.beginning()
+	g.begin.now, g.begin.instant = g.now, func() time.Time { return g.node.Instant("", g.now()) }
 	if err := g.node.Start(); err != nil {
 		if errors.Is(err, ledger.ErrLocked) {
 			return fmt.Errorf("%w: %s: %s", err, g.store.dir, g.store.locked)

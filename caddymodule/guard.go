@@ -293,7 +293,7 @@ const visitVar = "curfew"
 
 // ServeHTTP decides, and lets the request pass or answers it.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	started := time.Now()
+	started := g.app.gateway.now()
 	v := g.app.visitOf(r)
 	switch covered, err := g.matches(r); {
 	case err != nil:

@@ -72,7 +72,7 @@ func (a *App) ready(excludeFence bool) bool {
 	if s := a.gateway.node.State(); s != node.Ready && (s != node.Fenced || !excludeFence) {
 		return false
 	}
-	now := time.Now()
+	now := a.gateway.now()
 	for i := range a.keySets {
 		if a.hasKeys(i, now) {
 			return true
@@ -91,7 +91,7 @@ const maxWhy = 300
 
 // issuerStatus says of each issuer whether its keys are there, and if not, why.
 func (a *App) issuerStatus() []ledger.IssuerStatus {
-	now := time.Now()
+	now := a.gateway.now()
 	all := make([]ledger.IssuerStatus, len(a.keySets))
 	for i, keys := range a.keySets {
 		all[i] = ledger.IssuerStatus{Issuer: keys.Issuer(), Ready: a.hasKeys(i, now)}

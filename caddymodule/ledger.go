@@ -52,6 +52,9 @@ type beginning struct {
 	node    string // name/instance
 	onEmpty local.OnEmpty
 	skew    time.Duration
+	now     func() time.Time
+	// instant is that of a record that signs everybody out now.
+	instant func() time.Time
 }
 
 // check finds the ledger. It may look at files and touches neither network nor
@@ -88,7 +91,7 @@ func (l *LocalLedger) check() (*store, error) {
 		kind: "local", id: dir, dir: dir, ours: dir == cli.LedgerDir(), witness: witness,
 		open: func(b beginning) (ledger.Ledger, error) {
 			return local.Open(local.Options{
-				Dir: dir, Witness: witness, OnEmpty: b.onEmpty, Skew: b.skew, Log: processLog(),
+				Dir: dir, Witness: witness, OnEmpty: b.onEmpty, Skew: b.skew, Now: b.now, Log: processLog(),
 				// A configuration that failed must leave nothing behind.
 				Withdraw: func() bool { return !caddy.Exiting() },
 			})
@@ -96,6 +99,9 @@ func (l *LocalLedger) check() (*store, error) {
 		locked: "another Caddy serves from there; stop it, or give each its own ledger directory",
 	}, nil
 }
+
+// newest is where what was verified is kept over restarts.
+func (s *store) newest() local.Newest { return local.NewestOf(s.dir, s.witness) }
 
 // prepare makes the directories that are ours to make.
 func (s *store) prepare(log *slog.Logger) error {

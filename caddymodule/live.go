@@ -216,7 +216,7 @@ func (a *admission) decide(n *node.Node) policy.Decision {
 	d := c.Decide()
 	if !d.Admits() {
 		// The challenge is for now.
-		c.Now = time.Now().Unix()
+		c.Now = a.guard.app.gateway.now().Unix()
 		if present := c.Decide(); !present.Admits() {
 			return present
 		}

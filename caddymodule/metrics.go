@@ -237,6 +237,25 @@ func (o *observer) Changed(s node.State, why error) {
 	}
 }
 
+// doubts are the log lines about a clock.
+var doubts = map[node.ClockDoubt]string{
+	node.ClockBehind: "this node's clock is behind what it has verified or recorded: synchronise it (NTP). " +
+		"Until then tokens that are new are refused, and sign-outs are dated by the newest instant that is known",
+	node.LedgerAhead: "the newest instant in the ledger is more than an hour beyond this node's clock: " +
+		"one of the two clocks is, or was, wrong. No sign-out takes it over; whoever that record signs out can return when it has come",
+	node.ClaimAhead: "another node says that it verified a token that is more than an hour beyond this node's clock: " +
+		"one of the two clocks is wrong, or that node is not to be trusted. It is not believed",
+}
+
+// Doubted logs what makes a clock look wrong.
+func (o *observer) Doubted(d node.ClockDoubt, by time.Duration) {
+	if by == 0 {
+		o.log().Info("a doubt about clocks is over", zap.String("doubt", doubts[d]))
+		return
+	}
+	o.log().Error(doubts[d], zap.Duration("by", by))
+}
+
 // gauges are read from the gateway when they are scraped.
 type gauges struct{ gateway *gateway }
 
@@ -252,7 +271,7 @@ var (
 	descFresh      = prometheus.NewDesc("curfew_freshness_timestamp_seconds", "Until when this node knows every acknowledged record.", nil, nil)
 	descMaxStale   = prometheus.NewDesc("curfew_max_staleness_seconds", "How stale this node may be before it fences itself.", nil, nil)
 	descFenced     = prometheus.NewDesc("curfew_fenced", "1 while this node refuses because it can't prove that it is fresh.", nil, nil)
-	descOffset     = prometheus.NewDesc("curfew_clock_offset_seconds", "This machine's clock minus that of the ledger's servers.", nil, nil)
+	descOffset     = prometheus.NewDesc("curfew_clock_offset_seconds", "This machine's clock minus that of the ledger's servers, or minus the newest instant known where it is behind that.", nil, nil)
 	descNodes      = prometheus.NewDesc("curfew_nodes", "Nodes heard of, by state.", []string{"state"}, nil)
 	descExpected   = prometheus.NewDesc("curfew_nodes_expected", "Nodes that should be there; 0: not configured.", nil, nil)
 )
@@ -294,9 +313,9 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		gauge(descSequence, float64(head.Sequence))
 	}
 	if state == node.Ready || state == node.Fenced {
-		gauge(descFresh, float64(time.Now().Add(-n.Staleness()).UnixMilli())/1000)
+		gauge(descFresh, float64(g.gateway.now().Add(-n.Staleness()).UnixMilli())/1000)
 	}
-	if offset, known := clockOffset(n); known {
+	if offset, known := clockOffset(n, g.gateway.now()); known {
 		gauge(descOffset, offset.Seconds())
 	}
 	for _, k := range append(revocation.Kinds(), revocation.KindEveryone) {
@@ -328,7 +347,7 @@ func (r readiness) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	ch <- prometheus.MustNewConstMetric(descReady, prometheus.GaugeValue, oneIf(a.ready(false)))
-	now := time.Now()
+	now := r.gateway.now()
 	for i, keys := range a.keySets {
 		ch <- prometheus.MustNewConstMetric(descIssuerReady, prometheus.GaugeValue, oneIf(a.hasKeys(i, now)), keys.Issuer())
 	}
@@ -348,17 +367,23 @@ func byState(nodes []node.Status) map[string]float64 {
 	return of
 }
 
-// clockOffset is zero where the node's own clock is the ledger's.
-func clockOffset(n *node.Node) (offset time.Duration, known bool) {
+// clockOffset is this machine's clock minus that of the ledger's servers. Where
+// there are none, or it shows to be further behind, it is minus the newest
+// instant that the node knows; 0 where nothing speaks against the clock.
+func clockOffset(n *node.Node, now time.Time) (offset time.Duration, known bool) {
 	l, err := n.Log()
 	if err != nil {
 		return 0, false
 	}
+	behind := n.ClockBehind(now)
 	shared, ok := l.(ledger.Shared)
 	if !ok {
-		return 0, true
+		return -behind, true
 	}
 	c := shared.Connection()
+	if behind > 0 {
+		return min(c.Offset, -behind), true
+	}
 	return c.Offset, c.Measured
 }
 

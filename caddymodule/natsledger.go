@@ -215,6 +215,7 @@ func (l *NATSLedger) check(nodeName string) (*store, error) {
 		open: func(b beginning) (ledger.Ledger, error) {
 			opened := o
 			opened.Node, opened.OnEmpty, opened.Skew = b.node, b.onEmpty, b.skew
+			opened.Now, opened.Instant = b.now, b.instant
 			return nats.Open(opened)
 		},
 		locked: "another Caddy has this replica open; give each node of this machine its own node_name. " +

@@ -77,8 +77,9 @@ type child struct {
 	log *bytes.Buffer
 }
 
-// run starts this test binary as Caddy with the gateway's configuration.
-func (g *gateway) run(global, sites string) *child {
+// run starts this test binary as Caddy with the gateway's configuration, and
+// with more open files.
+func (g *gateway) run(global, sites string, files ...*os.File) *child {
 	g.t.Helper()
 	config, err := g.config(global, sites)
 	if err != nil {
@@ -90,7 +91,7 @@ func (g *gateway) run(global, sites string) *child {
 	}
 	c := &child{exec.Command(os.Args[0]), new(bytes.Buffer)}
 	c.Env = append(os.Environ(), asCaddy+"="+file)
-	c.Stderr = c.log
+	c.Stderr, c.ExtraFiles = c.log, files
 	if err := c.Start(); err != nil {
 		g.t.Fatal(err)
 	}

@@ -80,6 +80,8 @@ type Echo struct {
 type Tick struct {
 	By     string `json:"by"` // name/instance
 	Echoes []Echo `json:"echoes"`
+	// Stamp is when the log took it, by the clock of the log; zero: not known.
+	Stamp time.Time `json:"-"`
 }
 
 // Heartbeat is what a node says of itself every second.
@@ -97,6 +99,9 @@ type Heartbeat struct {
 	ConfigDigest string              `json:"config_digest,omitempty"`
 	// Issuers are those whose tokens the node takes.
 	Issuers []IssuerStatus `json:"issuers,omitempty"`
+	// Newest is the newest iat or auth_time of each issuer that the node, or one
+	// that it has heard of, has verified, in Unix seconds.
+	Newest map[string]int64 `json:"newest,omitempty"`
 	// Leaving: the node is shutting down and admits nothing any more.
 	Leaving bool `json:"leaving,omitempty"`
 }

@@ -261,7 +261,9 @@ func (e *end) Follow(ctx context.Context, after revocation.Position, f ledger.Fo
 		s.mu.Unlock()
 		time.Sleep(time.Until(l.due))
 		if l.tick != nil {
-			f.Ticked(*l.tick)
+			t := *l.tick
+			t.Stamp = l.due
+			f.Ticked(t)
 		} else {
 			f.Applied(l.entry, l.writer)
 		}
@@ -403,6 +405,7 @@ type boat struct {
 	settings node.Settings
 	now      func() time.Time
 	live     *live.Registry
+	keeps    *kept // what it verified, and its doubts; nil: nothing
 	opened   func(*end) error
 }
 
@@ -429,7 +432,7 @@ func (b *boat) start(t fataler) {
 	instance := fmt.Sprint(b.starts)
 	at := new(atomic.Pointer[end])
 	b.at = at
-	b.Node = node.New(node.Config{
+	cfg := node.Config{
 		Name: b.name, Instance: instance, Now: b.now, Live: b.live, Observer: b,
 		Open: func() (ledger.Ledger, error) {
 			e := b.sea.open(b.name, instance)
@@ -442,7 +445,11 @@ func (b *boat) start(t fataler) {
 			at.Store(e)
 			return e, nil
 		},
-	})
+	}
+	if b.keeps != nil {
+		cfg.Newest, cfg.Observer = b.keeps, b.keeps
+	}
+	b.Node = node.New(cfg)
 	b.Configure(b.settings)
 	if err := b.Start(); err != nil {
 		t.Fatal(err)
@@ -451,10 +458,11 @@ func (b *boat) start(t fataler) {
 
 func (b *boat) end() *end { return b.at.Load() }
 
-func (b *boat) Appended(time.Duration, error)  {}
-func (b *boat) Enforced(string, time.Duration) {}
-func (b *boat) Changed(node.State, error)      {}
-func (b *boat) down(is bool)                   { b.end().set(func(e *end) { e.down = is }) }
+func (b *boat) Appended(time.Duration, error)          {}
+func (b *boat) Enforced(string, time.Duration)         {}
+func (b *boat) Changed(node.State, error)              {}
+func (b *boat) Doubted(node.ClockDoubt, time.Duration) {}
+func (b *boat) down(is bool)                           { b.end().set(func(e *end) { e.down = is }) }
 func (b *boat) submit(t fataler, sub string) node.Written {
 	t.Helper()
 	w, err := b.Submit(context.Background(), []revocation.Record{cutOf(sub)}, ledger.Idempotency{})

@@ -79,6 +79,7 @@ func (f *follower) hurry() {
 func (f *follower) Applied(e revocation.Entry, writer string) {
 	n := f.node
 	n.index.Apply(e)
+	n.newest.note(&e)
 	now := n.cfg.Now()
 	var of *roster
 	if f.isSettled() {
@@ -105,6 +106,7 @@ func (f *follower) passed(j *cutJob) {
 func (f *follower) Ticked(t ledger.Tick) {
 	n := f.node
 	now := n.cfg.Now()
+	n.newest.stamped(t.Stamp)
 	n.peers.ticked(&t, n.ID(), now)
 	for _, e := range t.Echoes {
 		if e.Node == n.ID() {
@@ -162,6 +164,7 @@ func (f *follower) Heard(h ledger.Heartbeat) {
 			h.MaxStaleness = DefaultMaxStaleness
 		}
 		f.node.peers.heard(&h, now)
+		f.node.claimed(h.Newest, now)
 		f.lookRound(now)
 		f.listen(&h, now)
 		return

@@ -148,7 +148,7 @@ func (f *follower) heartbeat(now time.Time) ledger.Heartbeat {
 	said := ledger.Heartbeat{
 		Node: n.ID(), Nonce: promised.nonce, MaxStaleness: promised.limit, Unbounded: promised.unbounded,
 		Position: f.enforced.passed(), State: state.String(), Staleness: n.Staleness(), Version: s.Version, ConfigDigest: s.ConfigDigest,
-		Issuers: s.issuers(), Leaving: state == Closed,
+		Issuers: s.issuers(), Newest: n.newest.known(), Leaving: state == Closed,
 	}
 	if why := n.Why(); why != nil {
 		said.Why = why.Error()

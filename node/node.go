@@ -27,16 +27,20 @@ type Config struct {
 	// Live are the requests that end when they are revoked, and all of them
 	// when the node stops being ready. Nil: there are none.
 	Live *live.Registry
+	// Newest keeps the newest instants of verified tokens over restarts; nil:
+	// they are forgotten.
+	Newest NewestStore
 	// Observer is told what happens; nil: nobody is.
 	Observer Observer
 }
 
 // Node is a replica of the index with its ledger. Make one with [New].
 type Node struct {
-	cfg   Config
-	state atomic.Uint32
-	fresh freshness
-	index revocation.Index
+	cfg    Config
+	state  atomic.Uint32
+	fresh  freshness
+	index  revocation.Index
+	newest newest
 
 	log      atomic.Pointer[openLog]
 	follower atomic.Pointer[follower] // of a shared ledger that is open
@@ -81,6 +85,7 @@ func New(cfg Config) *Node {
 func (n *Node) Start() error {
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
+	n.loadNewest() // a ledger that begins now signs out what was verified before
 	l, err := n.cfg.Open()
 	switch {
 	case errors.Is(err, ledger.ErrUninitialised):
@@ -94,6 +99,7 @@ func (n *Node) Start() error {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	n.done.Go(func() { n.run(ctx, l) })
+	n.done.Go(func() { n.keepNewest(ctx) })
 	return nil
 }
 
@@ -108,6 +114,7 @@ func (n *Node) run(ctx context.Context, l ledger.Ledger) {
 			}
 		}
 		n.log.Store(&openLog{l})
+		n.loadNewest() // whoever had the ledger before has saved it by now
 		shared, ok := l.(ledger.Shared)
 		if !ok {
 			n.runLocal(ctx, l)

@@ -260,8 +260,9 @@ func (o *listening) Appended(_ time.Duration, err error) {
 		o.failed = append(o.failed, err)
 	}
 }
-func (*listening) Enforced(string, time.Duration) {}
-func (*listening) Changed(node.State, error)      {}
+func (*listening) Enforced(string, time.Duration)         {}
+func (*listening) Changed(node.State, error)              {}
+func (*listening) Doubted(node.ClockDoubt, time.Duration) {}
 
 // A key that a caller used twice is no failure of the ledger.
 func TestAReusedKeyIsTheCallersMistake(t *testing.T) {

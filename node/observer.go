@@ -11,10 +11,13 @@ type Observer interface {
 	Enforced(source string, took time.Duration)
 	// Changed: the node is in another state, and why.
 	Changed(s State, why error)
+	// Doubted: something makes a clock look wrong, by so much; by 0: no longer.
+	Doubted(d ClockDoubt, by time.Duration)
 }
 
 type nobody struct{}
 
-func (nobody) Appended(time.Duration, error)  {}
-func (nobody) Enforced(string, time.Duration) {}
-func (nobody) Changed(State, error)           {}
+func (nobody) Appended(time.Duration, error)     {}
+func (nobody) Enforced(string, time.Duration)    {}
+func (nobody) Changed(State, error)              {}
+func (nobody) Doubted(ClockDoubt, time.Duration) {}

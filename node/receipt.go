@@ -87,7 +87,7 @@ func receipt(r *revocation.Record, ref revocation.Ref) Receipt {
 		out.Mode = r.Mode.String()
 	case r.Type == revocation.Genesis && r.Through != 0:
 		// It signs out everyone, of every issuer, from before it.
-		out.Mode, out.At = revocation.SignIn.String(), milliseconds(r.Time)
+		out.Mode, out.At = revocation.SignIn.String(), milliseconds(max(r.At, r.Time))
 	}
 	if r.Type == revocation.StepUp {
 		out.Routes = "all"

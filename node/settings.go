@@ -22,6 +22,9 @@ type Settings struct {
 	Expect int
 	// Version and ConfigDigest are what other nodes are told of this one.
 	Version, ConfigDigest string
+	// Skews are the clock skews of the issuers that are configured. Of others,
+	// nothing that nodes say is taken.
+	Skews map[string]time.Duration
 	// Issuers says whether the keys of each issuer are there; nil: nobody asks.
 	Issuers func() []ledger.IssuerStatus
 }

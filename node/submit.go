@@ -110,6 +110,7 @@ func checkClock(c ledger.Connection) error {
 // live requests that it refuses.
 func (n *Node) enforce(e revocation.Entry) {
 	n.index.Apply(e)
+	n.newest.note(&e)
 	if State(n.state.Load()) != Ready {
 		return // nothing is live before, and all was cut after
 	}

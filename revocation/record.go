@@ -217,6 +217,15 @@ func (r *Record) RefAt(at Ref) Ref {
 	return r.Origin
 }
 
+// Newest is the newest instant in the record, in Unix milliseconds: its writer
+// knew that it had come.
+func (r *Record) Newest() int64 { return max(r.At, r.Time) }
+
+// MostAhead is how far beyond a writer's clock an instant that others have
+// written may be, for a new cut to take it over. What is further comes from a
+// clock that is wrong, and would lock people out for as long.
+const MostAhead = time.Hour
+
 // ErrRecord is wrapped by every error about a record or its encoding.
 var ErrRecord = errors.New("invalid record")
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/revocation"
@@ -45,7 +46,7 @@ func Adopt(o Options) (Report, error) {
 		epoch:    prefix.newestEpoch(o, trace) + 1,
 		succeeds: seen,
 		salvage:  prefix.copyTo,
-		genesis:  o.genesis(),
+		genesis:  o.genesis(prefix.recorded),
 		aside:    aside,
 	}.run()
 	if err != nil {
@@ -81,6 +82,7 @@ type prefix struct {
 	meta     int // which of the readable meta pages leads to the most
 	head     ledger.Head
 	identity identity
+	recorded time.Time // the newest instant in it
 }
 
 // findPrefix looks for the longest one. A log that can't be opened at all has
@@ -89,7 +91,12 @@ func findPrefix(path string) (best prefix) {
 	best = prefix{path: path, meta: -1}
 	for meta := range 2 {
 		p := prefix{path: path, meta: meta}
-		p.head, _ = p.each(func(e entry, _ []revocation.Record) error { // where it ends is the question
+		p.head, _ = p.each(func(e entry, records []revocation.Record) error { // where it ends is the question
+			for i := range records {
+				if at := time.UnixMilli(records[i].Newest()); at.After(p.recorded) {
+					p.recorded = at
+				}
+			}
 			if p.identity == (identity{}) {
 				p.identity = e.Chain
 			}

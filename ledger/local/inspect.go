@@ -31,6 +31,7 @@ const (
 	ProblemBehind      = "log_behind_position"
 	ProblemWitness     = "witness_unreadable"
 	ProblemOlder       = "log_behind_witness"
+	ProblemNewest      = "newest_unreadable"
 )
 
 // mends by code.
@@ -43,6 +44,7 @@ var mends = map[string]string{
 	ProblemLog:         "upgrade where a newer Curfew wrote it; else restore the newest copy, or run `caddy curfew adopt`: it signs everybody out and goes on with what can be verified",
 	ProblemBehind:      "find the newer ledger.db, or run `caddy curfew adopt`: it signs everybody out and goes on with what is there",
 	ProblemWitness:     "check the witness file and its permissions; remove it where it is damaged and the ledger is the right one",
+	ProblemNewest:      "nothing: it is written anew. Until then a clock that is behind may not be noticed, so see that it is right",
 	ProblemOlder:       "bring back the ledger that this machine had, or run `caddy curfew adopt`: it signs everybody out and goes on with what is there",
 }
 
@@ -111,6 +113,9 @@ func inspect(dir, witness string) Report {
 		r.problem(ProblemPosition, err)
 	}
 	r.reached(position.Position)
+	if _, err := NewestOf(dir, witness).Load(); err != nil {
+		r.problem(ProblemNewest, err)
+	}
 	r.log(filepath.Join(dir, fileLog), position, seen, witness)
 	return r
 }
@@ -196,7 +201,7 @@ func sizes(dir string) map[string]int64 {
 	bytes := map[string]int64{}
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		ours := strings.HasPrefix(e.Name(), fileLog) || strings.HasPrefix(e.Name(), filePosition)
+		ours := strings.HasPrefix(e.Name(), fileLog) || strings.HasPrefix(e.Name(), filePosition) || strings.HasPrefix(e.Name(), fileNewest)
 		if info, err := e.Info(); ours && err == nil {
 			bytes[e.Name()] = info.Size()
 		}

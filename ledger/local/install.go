@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -60,7 +61,7 @@ func begin(o Options, seen ledger.Head, witnessErr error) (begun bool, err error
 		// Something was here, and nobody can say up to which epoch.
 		return false, damaged("%s is empty and the witness can't tell what was in it: %w", o.Dir, witnessErr)
 	}
-	err = installation{dir: o.Dir, epoch: seen.Position.Epoch + 1, succeeds: seen, genesis: o.genesis()}.run()
+	err = installation{dir: o.Dir, epoch: seen.Position.Epoch + 1, succeeds: seen, genesis: o.genesis(time.Time{})}.run()
 	return err == nil, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -20,7 +21,7 @@ func TestInterruptedBegin(t *testing.T) {
 	for done := range steps + 1 {
 		t.Run(fmt.Sprint("after step ", done), func(t *testing.T) {
 			o := Options{Dir: t.TempDir()}
-			runSteps(t, installation{dir: o.Dir, epoch: 1, genesis: o.genesis()}, done)
+			runSteps(t, installation{dir: o.Dir, epoch: 1, genesis: o.genesis(time.Time{})}, done)
 			opens(t, o, revocation.Position{Epoch: 1, Sequence: 1})
 		})
 	}
@@ -28,7 +29,7 @@ func TestInterruptedBegin(t *testing.T) {
 		for _, size := range []int64{0, 100, 4096, 9000, 16384} {
 			t.Run(fmt.Sprintf("%s torn at %d", name, size), func(t *testing.T) {
 				o := Options{Dir: t.TempDir()}
-				runSteps(t, installation{dir: o.Dir, epoch: 1, genesis: o.genesis()}, 1)
+				runSteps(t, installation{dir: o.Dir, epoch: 1, genesis: o.genesis(time.Time{})}, 1)
 				if err := os.Truncate(filepath.Join(o.Dir, name+staged), size); err != nil {
 					t.Fatal(err)
 				}
@@ -57,7 +58,7 @@ func TestInterruptedAdopt(t *testing.T) {
 			}
 			prefix := findPrefix(filepath.Join(o.Dir, fileLog))
 			runSteps(t, installation{
-				dir: o.Dir, epoch: 2, succeeds: seen, salvage: prefix.copyTo, genesis: o.genesis(), aside: ".damaged-then",
+				dir: o.Dir, epoch: 2, succeeds: seen, salvage: prefix.copyTo, genesis: o.genesis(time.Time{}), aside: ".damaged-then",
 			}, done)
 
 			l, err = Open(o)
@@ -91,7 +92,7 @@ func TestWitnessOfReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Dir = t.TempDir()
-	runSteps(t, installation{dir: o.Dir, epoch: 2, succeeds: seen, genesis: o.genesis()}, len(installation{}.steps()))
+	runSteps(t, installation{dir: o.Dir, epoch: 2, succeeds: seen, genesis: o.genesis(time.Time{})}, len(installation{}.steps()))
 	opens(t, o, revocation.Position{Epoch: 2, Sequence: 1})
 }
 
@@ -158,7 +159,7 @@ func TestSettleClearsNothingItCouldNotRead(t *testing.T) {
 	l := mustOpen(t, o)
 	mustAppend(t, l, 5)
 	l.Close()
-	runSteps(t, installation{dir: o.Dir, epoch: 2, genesis: o.genesis(), aside: ".damaged-then"}, 6)
+	runSteps(t, installation{dir: o.Dir, epoch: 2, genesis: o.genesis(time.Time{}), aside: ".damaged-then"}, 6)
 	inUse, err := bolt.Open(filepath.Join(o.Dir, fileLog+staged), 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -173,13 +174,13 @@ func TestSettleClearsNothingItCouldNotRead(t *testing.T) {
 // The index has no room for more epochs: it would name records wrongly.
 func TestTheLastEpoch(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
-	if err := (installation{dir: o.Dir, epoch: revocation.MaxEpoch + 1, genesis: o.genesis()}).run(); err == nil {
+	if err := (installation{dir: o.Dir, epoch: revocation.MaxEpoch + 1, genesis: o.genesis(time.Time{})}).run(); err == nil {
 		t.Error("an epoch beyond the last was begun")
 	}
 	if empty, err := isEmpty(o.Dir); !empty || err != nil {
 		t.Errorf("it left something: %v", err)
 	}
-	if err := (installation{dir: o.Dir, epoch: revocation.MaxEpoch, genesis: o.genesis()}).run(); err != nil {
+	if err := (installation{dir: o.Dir, epoch: revocation.MaxEpoch, genesis: o.genesis(time.Time{})}).run(); err != nil {
 		t.Error(err)
 	}
 }

@@ -95,15 +95,24 @@ func (o Options) began(seen, head ledger.Head) {
 	}
 }
 
-// genesis is the record that begins an epoch.
-func (o Options) genesis() revocation.Record {
+// genesis is the record that begins an epoch. Recorded is the newest instant of
+// the epochs before it, zero where there are none. What it signs out is no less
+// than what was verified here: the clock may be behind.
+func (o Options) genesis(recorded time.Time) revocation.Record {
 	now := o.now()
 	r := revocation.Record{
 		Type: revocation.Genesis, Time: now.UnixMilli(), Source: "genesis",
 		RequestID: rand.Text(), // no other ledger begins like this one
 	}
 	if o.OnEmpty != Start {
-		r.Through = revocation.ThroughOf(now, o.Skew)
+		at := now
+		if newest := NewestOf(o.Dir, o.Witness).latest(); newest.After(at) {
+			at = newest
+		}
+		if recorded.After(at) && recorded.Sub(now) <= revocation.MostAhead {
+			at = recorded
+		}
+		r.At, r.Through = at.UnixMilli(), revocation.ThroughOf(at, o.Skew)
 	}
 	return r
 }

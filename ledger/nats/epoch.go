@@ -154,7 +154,8 @@ func (l *Ledger) genesis(epoch uint64) genesis {
 	now := l.options.Now()
 	r := revocation.Record{Type: revocation.Genesis, Time: now.UnixMilli(), Source: "genesis", Actor: l.options.Node}
 	if l.options.OnEmpty != local.Start {
-		r.Through = revocation.ThroughOf(now, l.options.Skew)
+		at := l.options.Instant()
+		r.At, r.Through = at.UnixMilli(), revocation.ThroughOf(at, l.options.Skew)
 	}
 	return genesis{Epoch: epoch, Records: revocation.AppendRecords(nil, []revocation.Record{r})}
 }

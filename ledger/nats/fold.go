@@ -179,6 +179,7 @@ func (f *fold) next(m *message) (s step, err error) {
 		s, err = f.batch(m, &after)
 	case kindTick:
 		if s.tick, err = f.tick(m); err == nil {
+			s.tick.Stamp = m.stamp
 			after.Roster = merged(after.Roster, s.tick, m.stamp)
 		}
 	case kindTrim:

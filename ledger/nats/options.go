@@ -34,6 +34,8 @@ type Options struct {
 	Skew time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Instant is that of a genesis record that signs everybody out; nil: now.
+	Instant func() time.Time
 	// Log is told what an operator should know; nil: nobody is.
 	Log *slog.Logger
 }
