@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
@@ -81,8 +82,9 @@ type App struct {
 	verifying token.VerifierConfig
 	verifier  *token.Verifier
 	digest    string
-	carried   identity      // what all guards together set
-	admins    []*Admin      // of this configuration
+	carried   identity // what all guards together set
+	admins    []*Admin // of this configuration
+	entrances map[*caddyhttp.Server]*entrance
 	extra     []*pooledKeys // of the admin API's providers; their owner releases them
 
 	local        sync.Once

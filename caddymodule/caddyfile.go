@@ -284,6 +284,7 @@ func (r *Requirements) options() options {
 //		sign_in_url <url>
 //		identity_header <Header> <claim>
 //		authorization pass|strip
+//		upgrade <protocol>…
 //		connection_expiry enforce | grace <duration> | ignore
 //		max_connection_age <duration>
 //		websocket_close_code <code>
@@ -310,6 +311,7 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"sign_in_url":     word(&g.SignInURL),
 		"identity_header": g.parseIdentityHeader,
 		"authorization":   word(&g.Authorization),
+		"upgrade":         words((*[]string)(&g.Upgrade)),
 
 		"connection_expiry":    g.Connections.parseExpiry,
 		"max_connection_age":   duration(&g.MaxConnectionAge),
@@ -317,7 +319,7 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}) {
 		o[name] = parse
 	}
-	return o.read(d, "issuer", "audience", "token_from", "identity_header")
+	return o.read(d, "issuer", "audience", "token_from", "identity_header", "upgrade")
 }
 
 func (g *Guard) parseTokenFrom(d *caddyfile.Dispenser) error {

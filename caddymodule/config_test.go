@@ -128,6 +128,7 @@ func TestRefusedAtLoad(t *testing.T) {
 		{"guard without app", "-", site("curfew"), "global curfew options"},
 		{"bad acr", issuer + "policy p {\n acr \"a b\"\n}", "", "challenge"},
 		{"bad max_age", issuer + "policy p {\n max_age 1500ms\n}", "", "whole seconds"},
+		{"upgrade to no protocol", issuer, site("curfew {\n upgrade web/socket/13\n}"), "want names of protocols, such as `upgrade websocket`"},
 		{"close code of the protocol", issuer, site("curfew {\n websocket_close_code 1000\n}"), "3000 to 4999, which are for applications, at Caddyfile:11"},
 		{"reserved header", issuer, site("curfew {\n identity_header Curfew-Subject email\n}"), "reserved"},
 		{"admin without credential", issuer, site("curfew_admin"), "needs a credential"},

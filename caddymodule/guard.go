@@ -78,6 +78,13 @@ type Guard struct {
 	// What becomes of the Authorization header: `pass` (the default) or `strip`.
 	Authorization string `json:"authorization,omitempty"`
 
+	// The protocols to which requests may upgrade, over HTTP/1.1 or by extended
+	// CONNECT. Other names are taken out of the Upgrade header, also on routes of
+	// the same server that no guard covers; there, what any of its guards names
+	// passes. A guard sees nothing of what follows an upgrade: a protocol that
+	// carries requests of its own, such as h2c, goes around it. Default: websocket.
+	Upgrade protocols `json:"upgrade,omitempty"`
+
 	Connections
 
 	// Where the Caddyfile has it, for messages: filled in by the adapter.
@@ -85,6 +92,7 @@ type Guard struct {
 
 	app      *App
 	log      *zap.Logger
+	entrance *entrance
 	covers   AnyReading
 	required policy.Requirements
 	takes    map[string][]string // audiences, by issuer
@@ -116,7 +124,12 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 	if err := g.provision(ctx); err != nil {
 		return g.Place.name(err)
 	}
-	return g.app.survey(ctx)
+	if err := g.app.survey(ctx); err != nil {
+		return err
+	}
+	// The survey looks at routes as they are written, so nothing is put into
+	// them before.
+	return g.Place.name(g.cover(ctx))
 }
 
 func (g *Guard) provision(ctx caddy.Context) error {
@@ -159,6 +172,19 @@ func (g *Guard) provision(ctx caddy.Context) error {
 	return nil
 }
 
+// cover has every request to the guard's server pass its entrance.
+func (g *Guard) cover(ctx caddy.Context) error {
+	var err error
+	if g.entrance, err = g.app.entranceOf(ctx); err != nil {
+		return err
+	}
+	g.entrance.upgrades.add(g.Upgrade)
+	if g.Upgrade.has(overHTTP2) {
+		g.app.log.Warn("a guard lets requests upgrade to h2c: what is asked over such a connection passes every guard unseen")
+	}
+	return nil
+}
+
 // loadMatchers has the guard's matcher asked about every reading, whether or
 // not the configuration says so.
 func (g *Guard) loadMatchers(ctx caddy.Context) error {
@@ -176,12 +202,16 @@ func (g *Guard) setDefaults() error {
 	if len(g.TokenFrom) == 0 {
 		g.TokenFrom = []TokenSource{{In: "header"}}
 	}
+	if len(g.Upgrade) == 0 {
+		g.Upgrade = protocols{webSocket}
+	}
 	return errors.Join(
 		choose("preflight", &g.Preflight, []string{"refuse", "pass"}),
 		choose("query_token", &g.QueryToken, []string{"refuse", "ignore"}),
 		choose("refusal", &g.Refusal, []string{"respond", "handle_errors"}),
 		choose("authorization", &g.Authorization, []string{"pass", "strip"}),
 		checkSignInURL(g.SignInURL),
+		g.Upgrade.check(),
 		g.Connections.setDefaults(),
 	)
 }
@@ -293,13 +323,35 @@ const visitVar = "curfew"
 
 // ServeHTTP decides, and lets the request pass or answers it.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	switch v := caddyhttp.GetVar(r.Context(), visitVar).(type) {
+	case *visit:
+		return g.visited(w, r, v, next)
+	case *entrance:
+		return g.visited(w, r, newVisit(r), next)
+	}
+	v := newVisit(r)
+	g.entrance.enter(r)
+	return leave(r, g.visited(w, r, v, next))
+}
+
+func newVisit(r *http.Request) *visit {
+	v := new(visit)
+	caddyhttp.SetVar(r.Context(), visitVar, v)
+	return v
+}
+
+// visited serves a request that has entered.
+func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	started := g.app.gateway.now()
-	v := g.app.visitOf(r)
 	switch covered, err := g.matches(r); {
 	case err != nil:
 		return err // it might be one that the guard is for
 	case !covered:
 		return next.ServeHTTP(w, r)
+	}
+	g.Upgrade.restrict(r.Header)
+	if err := g.Upgrade.checkExtended(r); err != nil {
+		return err
 	}
 	if g.Preflight == "pass" && g.isPreflight(r) {
 		return g.bypass(w, r, v, next)
@@ -366,18 +418,6 @@ func (g *Guard) observe(cached bool, started time.Time) {
 type errNotReady struct{ state node.State }
 
 func (e errNotReady) Error() string { return "node is " + e.state.String() }
-
-// visitOf returns what is known of a request. The first guard that sees it,
-// whether it is for it or not, takes away what the client sent in our headers.
-func (a *App) visitOf(r *http.Request) *visit {
-	v, _ := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
-	if v == nil {
-		a.carried.cleanse(r)
-		v = new(visit)
-		caddyhttp.SetVar(r.Context(), visitVar, v)
-	}
-	return v
-}
 
 // judgeable finds the credential of a request and everything in the index that
 // matches it, or says what stands in the way.

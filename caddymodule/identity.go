@@ -101,21 +101,27 @@ func (id *identity) cleanse(r *http.Request) {
 	if r.Trailer != nil {
 		id.cleanseTrailers(r)
 	}
+	dropHops(r.Header, id.carries)
+}
+
+// dropHops takes names out of the headers that tell the next proxy which headers
+// are for it alone.
+func dropHops(h http.Header, drop func(name string) bool) {
 	for _, hop := range [...]string{"Connection", "Proxy-Connection"} {
-		if lines := r.Header[hop]; len(lines) > 0 {
-			id.cleanseHops(r.Header, hop, lines)
+		if lines := h[hop]; len(lines) > 0 {
+			dropHop(h, hop, lines, drop)
 		}
 	}
 }
 
-func (id *identity) cleanseHops(h http.Header, hop string, lines []string) {
-	if len(lines) == 1 && !strings.Contains(lines[0], ",") && !id.carries(lines[0]) {
+func dropHop(h http.Header, hop string, lines []string, drop func(name string) bool) {
+	if len(lines) == 1 && !strings.Contains(lines[0], ",") && !drop(strings.TrimSpace(lines[0])) {
 		return // the everyday case, without work
 	}
 	var kept []string
 	for _, line := range lines {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" && !id.carries(name) {
+			if name = strings.TrimSpace(name); name != "" && !drop(name) {
 				kept = append(kept, name)
 			}
 		}
