@@ -141,6 +141,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		algorithms <alg>…
 //		device_claim <claim>
 //		tenant_claim <claim>
+//		audience_claim <claim>
 //		exempt_client <client_id>…
 //		clock_skew <duration>
 //		retention <duration>
@@ -159,13 +160,14 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 	}
 	a.Issuers = append(a.Issuers, i)
 	err := options{
-		"audience":      words(&i.Audiences),
-		"client":        words(&i.Clients),
-		"accept":        i.parseAccept,
-		"algorithms":    words(&i.Algorithms),
-		"device_claim":  word(&i.DeviceClaim),
-		"tenant_claim":  word(&i.TenantClaim),
-		"exempt_client": words(&i.ExemptClients),
+		"audience":       words(&i.Audiences),
+		"client":         words(&i.Clients),
+		"accept":         i.parseAccept,
+		"algorithms":     words(&i.Algorithms),
+		"device_claim":   word(&i.DeviceClaim),
+		"tenant_claim":   word(&i.TenantClaim),
+		"audience_claim": word(&i.AudienceClaim),
+		"exempt_client":  words(&i.ExemptClients),
 		"clock_skew": func(d *caddyfile.Dispenser) error {
 			i.ClockSkew = new(caddy.Duration)
 			return duration(i.ClockSkew)(d)

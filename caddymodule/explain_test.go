@@ -35,3 +35,26 @@ func TestExplainNamesTheClaimThatCantBeRead(t *testing.T) {
 		t.Errorf("acr of another type: %d %s %v", a.StatusCode, a.body, a.Header)
 	}
 }
+
+// An access token as Cognito makes it has no aud, and says who it is for by its
+// client.
+func TestATokenWithoutAudIsForItsClient(t *testing.T) {
+	g := prepare(t)
+	lenient := strings.Replace(strings.Replace(global, "audience api", "audience web", 1), "client web", "accept access_token lenient", 1)
+	token := g.token("alice", tokentest.Claims{"aud": nil, "token_use": "access"})
+	g.load(lenient, sites)
+	g.awaitReady()
+	if a := g.get("/", token); a.StatusCode != 401 {
+		t.Errorf("without the option: %d %s", a.StatusCode, a.body)
+	}
+	if a := g.call(helpdesk, "POST", "/v1/explain", map[string]any{"token": token}); !strings.Contains(a.body, "no audience") {
+		t.Errorf("explain: %s", a.body)
+	}
+	g.load(strings.Replace(lenient, "accept", "audience_claim client_id\n\t\t\taccept", 1), sites)
+	if a := g.get("/", token); a.StatusCode != 200 {
+		t.Errorf("with it: %d %s", a.StatusCode, a.body)
+	}
+	if a := g.get("/", g.token("alice", tokentest.Claims{"aud": "web", "client_id": "mobile"})); a.StatusCode != 401 {
+		t.Errorf("of another client: %d %s", a.StatusCode, a.body)
+	}
+}

@@ -37,6 +37,9 @@ type Issuer struct {
 	// The claim that names the organisation.
 	TenantClaim string `json:"tenant_claim,omitempty"`
 
+	// The claim of access tokens that names their audience, in place of `aud`.
+	AudienceClaim string `json:"audience_claim,omitempty"`
+
 	// Clients that a sign-out of a whole user passes by.
 	ExemptClients []string `json:"exempt_clients,omitempty"`
 
@@ -148,7 +151,8 @@ func (i *Issuer) settings() token.Issuer {
 	s := token.Issuer{
 		URL: i.URL, Audiences: i.Audiences, Clients: i.Clients, Algorithms: i.Algorithms,
 		DeviceClaim: i.DeviceClaim, TenantClaim: i.TenantClaim, RequireAuthTime: i.RequireAuthTime,
-		ClockSkew: max(i.skew(), 1), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
+		AudienceClaim: i.AudienceClaim,
+		ClockSkew:     max(i.skew(), 1), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
 		JWKSMaxStale: time.Duration(i.JWKSMaxStale),
 	}
 	for _, a := range i.Accept {

@@ -16,6 +16,7 @@ type claims struct {
 	device, tenant, acr               string
 	kind                              string // the private claim typ of some providers
 	audiences, amr, scope             []string
+	otherAudiences                    []string // of the claim that stands for aud
 	issuedAt, expiresAt               int64
 	notBefore, authTime               int64
 	hasEvents, hasConfirmation        bool
@@ -36,12 +37,13 @@ var claimWords = []string{
 type dialect struct {
 	words          vocabulary
 	device, tenant string
+	audience       string
 	extra          []string
 }
 
 func newDialect(i Issuer, extra []string) (dialect, error) {
 	words := newVocabulary(claimWords...)
-	for _, name := range append([]string{i.DeviceClaim, i.TenantClaim}, extra...) {
+	for _, name := range append([]string{i.DeviceClaim, i.TenantClaim, i.AudienceClaim}, extra...) {
 		if words.mistaken(name) {
 			return dialect{}, fmt.Errorf("issuer %s: claim %q differs from %q only in case: use one of them",
 				i.URL, name, words[fold(name)])
@@ -50,7 +52,7 @@ func newDialect(i Issuer, extra []string) (dialect, error) {
 			words[fold(name)] = name
 		}
 	}
-	return dialect{words, i.DeviceClaim, i.TenantClaim, extra}, nil
+	return dialect{words, i.DeviceClaim, i.TenantClaim, i.AudienceClaim, extra}, nil
 }
 
 // read sorts the members of a payload into claims. An error names the claim,
@@ -84,6 +86,9 @@ func (d dialect) own(c *claims, m member) string {
 	}
 	if m.name == d.tenant && want == "" {
 		want = c.optional(m, &c.tenant)
+	}
+	if m.name == d.audience && want == "" && !m.value.empty() {
+		want = unless(readAudiences(m.value, &c.otherAudiences), anAudience)
 	}
 	return want
 }

@@ -67,8 +67,17 @@ func looksLikeIDToken(c *claims) bool {
 	return !c.marked
 }
 
+// forAudience checks that an access token is for a service behind us.
 func (i *issuer) forAudience(c *claims) error {
-	if !slices.ContainsFunc(c.audiences, func(a string) bool { return slices.Contains(i.Audiences, a) }) {
+	if i.AudienceClaim != "" {
+		c.audiences = c.otherAudiences
+	}
+	switch {
+	case len(c.audiences) == 0 && i.AudienceClaim != "":
+		return invalid("no audience: it has no " + i.AudienceClaim + ", which audience_claim names")
+	case len(c.audiences) == 0:
+		return invalid("no audience: it has no aud; if another claim says what it is for, name that with `audience_claim`")
+	case !slices.ContainsFunc(c.audiences, func(a string) bool { return slices.Contains(i.Audiences, a) }):
 		return invalid("it is for another audience")
 	}
 	return nil
@@ -85,6 +94,8 @@ func (i *issuer) forClient(c *claims) error {
 		}
 	}
 	switch {
+	case len(c.audiences) == 0:
+		return invalid("no audience: an ID token has its client in aud")
 	case !ours:
 		return invalid("the ID token is for another client")
 	case c.authorizedParty != "" && !slices.Contains(i.Clients, c.authorizedParty):

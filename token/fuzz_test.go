@@ -57,7 +57,7 @@ func FuzzParse(f *testing.F) {
 func FuzzClaims(f *testing.F) {
 	i := &issuer{Issuer: Issuer{URL: issuerURL, Audiences: []string{api}, Clients: []string{"web"}}.withDefaults()}
 	i.Accept = []Accept{AccessTokenLenient, IDToken}
-	i.DeviceClaim, i.TenantClaim = "device", "tid"
+	i.DeviceClaim, i.TenantClaim, i.AudienceClaim = "device", "tid", "resource"
 	var err error
 	if i.dialect, err = newDialect(i.Issuer, nil); err != nil {
 		f.Fatal(err)
@@ -66,6 +66,7 @@ func FuzzClaims(f *testing.F) {
 	f.Add(string(good), "at+jwt")
 	f.Add(strings.Replace(string(good), "alice", `\u0061lice`, 1), "jwt")
 	f.Add(`{"iss":"`+issuerURL+`","aud":["web"],"sub":"a","iat":1795168800,"exp":1795168801.5}`, "")
+	f.Add(`{"iss":"`+issuerURL+`","sub":"a","client_id":"web","resource":["`+api+`"],"iat":1795168800,"exp":1795168801}`, "")
 	f.Add(`{"exp":1e308,"iat":-1,"sub":null}`, "")
 	f.Add(`{"iss":"`+issuerURL+`","aud":["`+api+`"],"sub":"a","client_id":"web","iat":1.7951688E9,"exp":17951688012.5e-1,"nbf":0}`, "at+jwt")
 	f.Add(`{"iss":"`+issuerURL+`","aud":"web","sub":"a","iat":1795168800,"exp":1795168801,"sid":"","acr":1,"amr":[{}],"tid":null,"nonce":1}`, "")
@@ -86,6 +87,8 @@ func FuzzClaims(f *testing.F) {
 			t.Fatal("issued in the future")
 		case c.expiresAt-c.issuedAt > int64(DefaultMaxTokenLifetime/time.Second):
 			t.Fatal("lives too long")
+		case len(c.audiences) == 0:
+			t.Fatal("for nobody")
 		case c.hasEvents || c.hasConfirmation:
 			t.Fatal("not a bearer token")
 		}

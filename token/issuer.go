@@ -59,6 +59,9 @@ type Issuer struct {
 	// organisation; empty: the issuer has none.
 	DeviceClaim string
 	TenantClaim string
+	// AudienceClaim names the claim of access tokens that holds their audience, in
+	// place of aud; empty: aud.
+	AudienceClaim string
 	// ClockSkew is how far the issuer's clock may be from ours; 0 means 2 s.
 	ClockSkew time.Duration
 	// MaxTokenLifetime bounds exp - iat; 0 means 28 h. Revocations are kept

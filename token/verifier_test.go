@@ -425,6 +425,53 @@ func TestKindsExcludeEachOther(t *testing.T) {
 	}
 }
 
+func TestAnotherClaimThanAudNamesTheAudience(t *testing.T) {
+	// As Cognito makes them: an access token has no aud, an ID token no client_id.
+	access := change{"aud": nil, "client_id": "web", "scope": "a", "token_use": "access"}
+	id := change{"aud": "web", "client_id": nil, "jti": nil, "token_use": "id"}
+	with := func(c, d change) change {
+		c = maps.Clone(c)
+		maps.Copy(c, d)
+		return c
+	}
+	for _, c := range []struct {
+		name, claim string
+		claims      change
+		want        string // of the error
+		audiences   []string
+	}{
+		{"no aud", "client_id", access, "", []string{"web"}},
+		{"no aud, and no such option", "", access, "no audience: it has no aud", nil},
+		{"another client", "client_id", with(access, change{"client_id": "mobile"}), "it is for another audience", nil},
+		{"no client", "client_id", with(access, change{"client_id": nil}), "no audience: it has no client_id", nil},
+		{"an empty one", "client_id", with(access, change{"client_id": ""}), "no audience: it has no client_id", nil},
+		{"another claim", "resource", with(access, change{"resource": "web"}), "", []string{"web"}},
+		{"another claim with several", "resource", with(access, change{"resource": []string{"x", "web"}}), "", []string{"x", "web"}},
+		{"another claim with another", "resource", with(access, change{"resource": "x"}), "it is for another audience", nil},
+		{"another claim of a wrong type", "resource", with(access, change{"resource": 5}), "claims: resource is not ", nil},
+		{"another claim with an empty one", "resource", with(access, change{"resource": []string{"web", ""}}), "claims: resource is not ", nil},
+		{"another claim in another case", "resource", with(access, change{"Resource": "web"}), "claims: resource is written in another case", nil},
+		{"aud does not stand for it", "resource", with(access, change{"aud": "web"}), "no audience: it has no resource", nil},
+		{"aud is not looked at", "resource", with(access, change{"aud": "account", "resource": "web"}), "", []string{"web"}},
+		{"an ID token has aud", "client_id", id, "", []string{"web"}},
+		{"an ID token without aud", "client_id", with(id, change{"aud": nil}), "no audience: an ID token", nil},
+		{"an ID token of another", "client_id", with(id, change{"aud": "x"}), "not trusted", nil},
+	} {
+		f := newFixture(t, accepting(AccessTokenLenient, IDToken), func(i *Issuer) {
+			i.Audiences, i.Clients, i.AudienceClaim = []string{"web"}, []string{"web"}, c.claim
+		})
+		got, err := f.verify(sign(t, f.Key(), f.Claims(api, start), c.claims, map[string]any{"typ": nil}))
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want == "" && !slices.Equal(got.Credential.Audiences, c.audiences):
+			t.Errorf("%s: its audiences are %q", c.name, got.Credential.Audiences)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
 func TestSoleAudienceOfAnIDTokenIsItsClient(t *testing.T) {
 	f := newFixture(t, accepting(IDToken))
 	got, err := f.verify(sign(t, f.Key(), f.Claims("mobile", start), change{"client_id": nil}, map[string]any{"typ": "JWT"}))
