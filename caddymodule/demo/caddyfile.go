@@ -14,7 +14,7 @@ import (
 var caddyfile string
 
 // fillIn writes where everything is into the Caddyfile.
-func fillIn(dir directory, p places, admin string, verbose bool) string {
+func fillIn(dir directory, p places, service, admin string, verbose bool) string {
 	level := "ERROR"
 	if verbose {
 		level = "INFO"
@@ -23,7 +23,7 @@ func fillIn(dir directory, p places, admin string, verbose bool) string {
 		"{$CADDY_ADMIN}", admin,
 		"{$LOG_LEVEL}", level,
 		"{$ISSUER}", urlOf(p.issuer.Addr().String()),
-		"{$SERVICE}", p.service.Addr().String(),
+		"{$SERVICE}", service,
 		"{$APP_PORT}", portOf(p.app),
 		"{$API_PORT}", portOf(p.api),
 		"{$HEALTH_PORT}", portOf(p.health),

@@ -24,7 +24,7 @@ func TestCaddyfileAdapts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer places.close()
-	text := fillIn(directory{path: "/tmp/a demo"}, places, places.admin, false)
+	text := fillIn(directory{path: "/tmp/a demo"}, places, "http://127.0.0.1:9000", places.admin, false)
 	if strings.Contains(text, "{$C") || strings.Contains(text, "{$D") {
 		t.Errorf("something is not filled in:\n%s", text)
 	}

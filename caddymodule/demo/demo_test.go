@@ -2,6 +2,8 @@ package demo_test
 
 import (
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,6 +164,92 @@ func TestDirectoryIsKept(t *testing.T) {
 			t.Fatalf("%v: exit status %d\n%s%s", args, status, &p.stdout, &p.stderr)
 		}
 		leavesNothing(t, p.home)
+		leavesNothing(t, p.temp)
+	}
+}
+
+func TestTheDemoStandsInFrontOfAServiceOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	heard := make(chan http.Header, 100)
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		heard <- r.Header
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer service.Close()
+	dir := t.TempDir()
+	p := newProcess(t, "--dir", dir, "--upstream", service.URL+"/", "--scope", "files:read,files:write", "--acr", "mfa", "--tenant", "fabrikam")
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.stdout.await(t, `(?m)^      curl http://.*/metrics\n`)
+	for len(heard) > 0 {
+		<-heard // of the sign-ins
+	}
+	guide := p.stdout.String()
+	app := regexp.MustCompile(`gateway +(http://\S+)  in front of the service at ` + regexp.QuoteMeta(service.URL)).FindStringSubmatch(guide)
+	api := regexp.MustCompile(`admin API +(http://\S+)`).FindStringSubmatch(guide)
+	if app == nil || api == nil || !strings.Contains(guide, "The service is yours") {
+		t.Fatalf("the guide is of another service:\n%s", guide)
+	}
+	get := func(method, url, who, body string) int {
+		t.Helper()
+		header, err := os.ReadFile(filepath.Join(dir, who))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", strings.TrimSpace(strings.TrimPrefix(string(header), "Authorization:")))
+		r.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	if status := get(http.MethodGet, app[1], "alice-phone", ""); status != http.StatusTeapot {
+		t.Errorf("alice gets %d", status)
+	}
+	got := <-heard
+	for name, want := range map[string]string{
+		"Curfew-Subject": "alice", "Curfew-Scope": "openid files:read files:write", "Curfew-Acr": "mfa", "Curfew-Tenant": "fabrikam",
+	} {
+		if got.Get(name) != want {
+			t.Errorf("%s is %q, want %q", name, got.Get(name), want)
+		}
+	}
+	issuer := regexp.MustCompile(`provider +(http://\S+)`).FindStringSubmatch(guide)[1]
+	if status := get(http.MethodPost, api[1]+"/v1/revocations", "operator", `{"target":{"iss":"`+issuer+`","sub":"alice"}}`); status != http.StatusCreated {
+		t.Errorf("signing out: %d", status)
+	}
+	if status := get(http.MethodGet, app[1], "alice-phone", ""); status != http.StatusUnauthorized || len(heard) > 0 {
+		t.Errorf("signed out, alice gets %d, and the service was asked %d times", status, len(heard))
+	}
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitStatus(t, p.Wait()); code != 0 {
+		t.Errorf("exit status %d\n%s", code, &p.stderr)
+	}
+}
+
+func TestTheDemoRefusesWhatItCannotPutBehindTheGateway(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"without a path":             {"--upstream", "http://127.0.0.1:9000/files"},
+		"want http://host:port":      {"--upstream", "127.0.0.1:9000"},
+		"leave --upstream out":       {"--check", "--upstream", "http://127.0.0.1:9000"},
+		"reaches urn:curfew:pwd":     {"--acr", "phr"},
+		"a scope is visible ASCII":   {"--scope", "a b"},
+		"or https://host:port, with": {"--upstream", "ftp://127.0.0.1:9000"},
+	} {
+		p := newProcess(t, args...)
+		if status := exitStatus(t, p.Run()); status != 1 || !strings.Contains(p.stderr.String(), want) {
+			t.Errorf("%v: exit status %d, want %q in\n%s", args, status, want, &p.stderr)
+		}
 		leavesNothing(t, p.temp)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -19,6 +20,7 @@ type device struct {
 	name, user, client string
 
 	issuer  string
+	asks    asks
 	dir     directory
 	browser *http.Client
 
@@ -26,10 +28,29 @@ type device struct {
 	tokens devidp.Tokens
 }
 
-func newDevice(name, user, client, issuer string, dir directory) *device {
+// asks are what a device wants of the provider.
+type asks struct {
+	scope []string
+	acr   string // empty: what a password reaches
+}
+
+// parameters of the authorization request, and the one-time code.
+func (a asks) parameters(more url.Values) (all url.Values, code string) {
+	all = maps.Clone(more)
+	if a.acr == "" || a.acr == devidp.ACRPassword {
+		return all, ""
+	}
+	if all == nil {
+		all = make(url.Values)
+	}
+	all.Set("acr_values", a.acr)
+	return all, devidp.DefaultCode
+}
+
+func newDevice(name, user, client, issuer string, dir directory, a asks) *device {
 	browser := newClient()
 	browser.Jar, _ = cookiejar.New(nil) // never fails, says its documentation
-	return &device{name: name, user: user, client: client, issuer: issuer, dir: dir, browser: browser}
+	return &device{name: name, user: user, client: client, issuer: issuer, asks: a, dir: dir, browser: browser}
 }
 
 // signIn goes through the sign-in page. Parameters are added to the
@@ -37,9 +58,10 @@ func newDevice(name, user, client, issuer string, dir directory) *device {
 func (d *device) signIn(ctx context.Context, parameters url.Values) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	parameters, code := d.asks.parameters(parameters)
 	tokens, err := devidp.SignIn(ctx, d.browser, devidp.SignInRequest{
-		Issuer: d.issuer, ClientID: d.client, RedirectURI: redirectURI, Parameters: parameters,
-		User: d.user, Password: passwords[d.user], Device: d.name,
+		Issuer: d.issuer, ClientID: d.client, RedirectURI: redirectURI, Scope: d.asks.scope, Parameters: parameters,
+		User: d.user, Password: passwords[d.user], Code: code, Device: d.name,
 	})
 	if err != nil {
 		return fmt.Errorf("signing in on %s: %w", d.name, err)
@@ -101,7 +123,7 @@ func (d *device) enter(ctx context.Context, app string) (times int, err error) {
 		}
 		maxAge, again := maxAgeOf(a)
 		if !again {
-			return times, expectStatus(a, http.StatusOK)
+			return times, expectAdmitted(a)
 		}
 		parameters = url.Values{"max_age": {maxAge}}
 		if pause(ctx, entryPause) != nil {

@@ -32,7 +32,7 @@ func TestKeepFresh(t *testing.T) {
 	go func() { served <- provider.Serve(ctx, l) }()
 
 	dir := directory{path: t.TempDir()}
-	d := newDevice("alice-laptop", "alice", "web", issuer, dir)
+	d := newDevice("alice-laptop", "alice", "web", issuer, dir, asks{})
 	if err := d.signIn(ctx, nil); err != nil {
 		t.Fatal(err)
 	}

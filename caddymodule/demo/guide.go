@@ -21,6 +21,8 @@ var guide = template.Must(template.New("guide").Parse(guideText))
 type view struct {
 	App, API, Health, Issuer, Service, Devices, Admin string
 	Dir, Caddy, Body                                  string
+	Scope, ACR, Tenant                                string
+	Own                                               bool // the service is the reader's
 	Passwords                                         map[string]string
 }
 
@@ -55,7 +57,7 @@ func present(ctx context.Context, w io.Writer, s *stage) error {
 func viewOf(s *stage) view {
 	return view{
 		App: s.app(), API: s.api.url, Health: urlOf(s.at.health), Issuer: s.api.issuer,
-		Service: urlOf(s.at.service.Addr().String()), Devices: urlOf(s.at.devices.Addr().String()),
+		Service: s.upstream(), Own: s.own != "", Scope: strings.Join(s.people.alicePhone.asks.scope, " "), ACR: s.people.alicePhone.asks.acr, Tenant: s.tenant, Devices: urlOf(s.at.devices.Addr().String()),
 		Admin: s.at.admin, Dir: quote(s.dir.path), Caddy: quote(os.Args[0]), Body: quote(s.api.body("alice")),
 		Passwords: passwords,
 	}

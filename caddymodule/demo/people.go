@@ -20,12 +20,12 @@ type people struct {
 	alicePhone, aliceLaptop, aliceConsole, bobLaptop *device
 }
 
-func newPeople(issuer string, dir directory) people {
+func newPeople(issuer string, dir directory, a asks) people {
 	return people{
-		alicePhone:   newDevice("alice-phone", "alice", "mobile", issuer, dir),
-		aliceLaptop:  newDevice("alice-laptop", "alice", "web", issuer, dir),
-		aliceConsole: newDevice("alice-console", "alice", "game-console", issuer, dir),
-		bobLaptop:    newDevice("bob-laptop", "bob", "web", issuer, dir),
+		alicePhone:   newDevice("alice-phone", "alice", "mobile", issuer, dir, a),
+		aliceLaptop:  newDevice("alice-laptop", "alice", "web", issuer, dir, a),
+		aliceConsole: newDevice("alice-console", "alice", "game-console", issuer, dir, a),
+		bobLaptop:    newDevice("bob-laptop", "bob", "web", issuer, dir, a),
 	}
 }
 
@@ -43,13 +43,13 @@ func (p people) enter(ctx context.Context, app string) error {
 	return nil
 }
 
-func newProvider(l net.Listener) (*devidp.Provider, error) {
+func newProvider(l net.Listener, tenant string) (*devidp.Provider, error) {
 	c := devidp.Config{Issuer: urlOf(l.Addr().String())}
 	for _, id := range []string{"web", "mobile", "game-console"} {
 		c.Clients = append(c.Clients, devidp.Client{ID: id, RedirectURIs: []string{redirectURI}, Audience: audience})
 	}
 	for user, password := range passwords {
-		c.Users = append(c.Users, devidp.User{Subject: user, Password: password})
+		c.Users = append(c.Users, devidp.User{Subject: user, Password: password, Tenant: tenant})
 	}
 	return devidp.New(c)
 }

@@ -14,6 +14,8 @@ import (
 // stage is the demo while it runs: gateway, service, provider and people.
 type stage struct {
 	dir     directory
+	tenant  string // of alice and bob
+	own     string // the reader's own service behind the gateway; empty: the demo's
 	at      places
 	people  people
 	service service
@@ -30,7 +32,7 @@ type stage struct {
 // open starts everything and returns once the gateway decides requests. Nobody
 // is signed in yet.
 func open(ctx context.Context, dir directory, o options) (_ *stage, err error) {
-	s := &stage{dir: dir, client: newClient()}
+	s := &stage{dir: dir, own: o.upstream, tenant: o.tenant, client: newClient()}
 	if err := dir.moveCaddyIn(); err != nil {
 		return nil, err
 	}
@@ -47,11 +49,11 @@ func open(ctx context.Context, dir directory, o options) (_ *stage, err error) {
 	if err := s.prepare(o.verbose); err != nil {
 		return nil, err
 	}
-	provider, err := newProvider(s.at.issuer)
+	provider, err := newProvider(s.at.issuer, o.tenant)
 	if err != nil {
 		return nil, err
 	}
-	s.people = newPeople(provider.Issuer(), dir)
+	s.people = newPeople(provider.Issuer(), dir, o.asks())
 	s.running.Go(func() { _ = provider.Serve(under, s.at.issuer) })
 	s.serve(under, s.at.service, &s.service)
 	return s, s.gateway.start(ctx, s.client)
@@ -62,7 +64,7 @@ func open(ctx context.Context, dir directory, o options) (_ *stage, err error) {
 func (s *stage) prepare(verbose bool) error {
 	token := rand.Text()
 	s.api = api{url: urlOf(s.at.api), authorization: "Bearer " + token, issuer: urlOf(s.at.issuer.Addr().String()), client: s.client}
-	text := fillIn(s.dir, s.at, s.at.admin, verbose)
+	text := fillIn(s.dir, s.at, s.upstream(), s.at.admin, verbose)
 	config, err := adapt(text)
 	s.gateway = gateway{config: config, health: urlOf(s.at.health)}
 	return errors.Join(err,
@@ -70,7 +72,7 @@ func (s *stage) prepare(verbose bool) error {
 		s.dir.write("operator", "Authorization: Bearer "+token+"\n"),
 		s.dir.write("Caddyfile", text),
 		// Two processes can't have one admin endpoint.
-		s.dir.write(childCaddyfile, fillIn(s.dir, s.at, "off", verbose)),
+		s.dir.write(childCaddyfile, fillIn(s.dir, s.at, s.upstream(), "off", verbose)),
 	)
 }
 
@@ -103,6 +105,14 @@ func (s *stage) close() error {
 		return fmt.Errorf("ending the demo: %w", err)
 	}
 	return nil
+}
+
+// upstream is the service behind the gateway.
+func (s *stage) upstream() string {
+	if s.own != "" {
+		return s.own
+	}
+	return urlOf(s.at.service.Addr().String())
 }
 
 // app is the address of the service behind the gateway.
