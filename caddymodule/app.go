@@ -217,7 +217,11 @@ func digestOf(a *App) string {
 func withoutMachine(v any) {
 	switch v := v.(type) {
 	case map[string]any:
-		maps.DeleteFunc(v, func(name string, _ any) bool { return slices.Contains(ofTheMachine, name) })
+		maps.DeleteFunc(v, func(name string, value any) bool {
+			path, isText := value.(string)
+			isFile := name == "jwks" && isText && !strings.Contains(path, "://")
+			return isFile || slices.Contains(ofTheMachine, name)
+		})
 		for _, member := range v {
 			withoutMachine(member)
 		}
