@@ -208,6 +208,9 @@ func TestCallers(t *testing.T) {
 		g.as("").do("GET", path, "").want(401, "no-credential")
 	}
 	g.as("").do("DELETE", "/v1/blocks/blk_1.1.0", "").want(401, "no-credential")
+	for _, nothing := range []string{"", " \t"} {
+		g.with("Authorization", nothing).do("GET", "/v1/nodes", "").want(401, "no-credential")
+	}
 	g.with("Authorization", "bearer "+readToken).do("GET", "/v1/nodes", "").want(200)
 	if g.count() != 1 {
 		t.Error("something was written")

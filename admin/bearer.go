@@ -148,11 +148,10 @@ func (b *bearer) note(i int, err error) {
 
 func bearerToken(r *http.Request) (string, error) {
 	values := r.Header.Values("Authorization")
-	switch len(values) {
-	case 0:
+	switch {
+	case len(values) == 0, len(values) == 1 && strings.Trim(values[0], " \t") == "":
 		return "", ErrNoCredential
-	case 1:
-	default:
+	case len(values) > 1:
 		return "", errors.New("the request carries more than one credential")
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")

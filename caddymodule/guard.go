@@ -540,7 +540,7 @@ func (g *Guard) admit(r *http.Request, v *visit) {
 // 4.8). It never sends a credential with that, so what has one is none.
 func (g *Guard) isPreflight(r *http.Request) bool {
 	if r.Method != http.MethodOptions || r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" ||
-		len(r.Header["Authorization"]) > 0 || g.QueryToken == "refuse" && token.QueryToken(r) {
+		strings.Join(r.Header["Authorization"], "") != "" || g.QueryToken == "refuse" && token.QueryToken(r) {
 		return false
 	}
 	_, _, err := g.sources.Extract(r)

@@ -75,6 +75,50 @@ func TestOptional(t *testing.T) {
 	}
 }
 
+// An empty value is no credential in every place where one may be, whether the
+// guard asks for one or not.
+func TestAnEmptyPlaceHoldsNoCredential(t *testing.T) {
+	const header, cookie = "token_from header", "token_from cookie session"
+	for places, cases := range map[string]map[string][]string{
+		header: {
+			"nothing":      nil,
+			"empty header": {"Authorization:"},
+			"blank header": {"Authorization:  \t "},
+		},
+		cookie: {
+			"nothing":                   nil,
+			"empty cookie line":         {"Cookie:"},
+			"empty cookie":              {"Cookie: session="},
+			"empty cookie among others": {"Cookie: a=b; session=; c=d"},
+			"empty cookie in quotes":    {`Cookie: session=""`},
+			"name of a cookie alone":    {"Cookie: session"},
+		},
+		header + "\n\t\t" + cookie: {
+			"empty header": {"Authorization:"},
+			"empty cookie": {"Cookie: session="},
+			"both empty":   {"Authorization:", "Cookie: session="},
+		},
+	} {
+		required := strings.Replace(guarded(places, "@optional path /optional\n\tcurfew @optional {\n\t\toptional\n\t\t"+places+"\n\t}"),
+			"curfew {", "@required not path /optional\n\tcurfew @required {", 1)
+		g := start(t, global, required)
+		for name, lines := range cases {
+			if a := g.ask("GET", "/x", lines...); a.StatusCode != 401 || a.problem() != "urn:curfew:no-credential" || a.Header.Get("WWW-Authenticate") != "Bearer" {
+				t.Errorf("%s, %s, asked for: %d %s", places, name, a.StatusCode, a.body)
+			}
+			if a := g.ask("GET", "/optional", lines...); a.StatusCode != 200 {
+				t.Errorf("%s, %s, optional: %d %s", places, name, a.StatusCode, a.body)
+			} else if got := g.upstream.header("Curfew-Authenticated"); len(got) != 1 || got[0] != "false" {
+				t.Errorf("%s, %s: Curfew-Authenticated %q", places, name, got)
+			}
+			if a := g.ask("GET", "/x", append(lines[:len(lines):len(lines)], "Cookie: session=garbage", "Authorization: Bearer garbage")...); a.StatusCode == 200 {
+				t.Errorf("%s, %s, and garbage: admitted", places, name)
+			}
+		}
+		g.stop()
+	}
+}
+
 // While the issuer's keys are missing, an optional guard still can't be talked
 // into passing a credential on unjudged.
 func TestOptionalWithoutKeys(t *testing.T) {
@@ -95,6 +139,9 @@ func TestOptionalWithoutKeys(t *testing.T) {
 func TestPreflight(t *testing.T) {
 	preflight := []func(*http.Request){as("OPTIONS"), with("Origin", "https://app.example.com", "Access-Control-Request-Method", "PUT")}
 	g := start(t, global, guarded("preflight pass\n\t\ttoken_from header\n\t\ttoken_from cookie session", ""))
+	if a := g.get("/", "", append(preflight, with("Authorization", "", "Cookie", "session="))...); a.StatusCode != 200 {
+		t.Errorf("a preflight with empty places: %d %s", a.StatusCode, a.body)
+	}
 	if a := g.get("/", "", preflight...); a.StatusCode != 200 {
 		t.Errorf("a preflight: %d %s", a.StatusCode, a.body)
 	}

@@ -24,7 +24,8 @@ var (
 
 // Extract returns the one token of a request and where it was. Errors are of
 // type *[Error]: Missing; Ambiguous, where there is more than one; Invalid,
-// where the credential can't be a bearer token. The body is never read.
+// where the credential can't be a bearer token. A place with an empty value
+// holds no credential, whichever place it is. The body is never read.
 func (s Sources) Extract(r *http.Request) (raw string, from Source, err error) {
 	if len(s) == 0 {
 		raw, err = bearer(r.Header["Authorization"])
@@ -87,9 +88,10 @@ func bearer(values []string) (string, error) {
 }
 
 // cookie finds the one cookie of that name. Names are compared byte for byte,
-// as browsers do.
+// as browsers do. An empty cookie is what some services leave behind at a
+// sign-out, also in quotes (RFC 6265 section 4.1.1).
 func cookie(lines []string, name string) (raw string, err error) {
-	err = errMissing
+	found := false
 	for _, line := range lines {
 		for line != "" {
 			var pair string
@@ -98,16 +100,16 @@ func cookie(lines []string, name string) (raw string, err error) {
 			if !ok || strings.Trim(key, " \t") != name {
 				continue
 			}
-			if err == nil {
+			if found {
 				return "", ambiguous("the cookie is repeated")
 			}
-			raw, err = strings.Trim(value, " \t"), nil
+			raw, found = strings.Trim(value, " \t"), true
 		}
 	}
-	if err == nil && raw == "" {
-		return "", invalid("the cookie is empty")
+	if raw == "" || raw == `""` {
+		return "", errMissing
 	}
-	return raw, err
+	return raw, nil
 }
 
 // changesState reports whether a page of another site could do harm by making
