@@ -3,7 +3,6 @@ package account
 import (
 	"cmp"
 	"iter"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +27,6 @@ type Sightings struct {
 	accounts  map[uint64]*sighting // by hash, the fronts of their rings: a search has no others to look at
 	notes     uint64               // how many there were, ever
 	forgotten bool
-	undated   map[string]bool // issuers of tokens without auth_time
 }
 
 // Note remembers a sealed credential. It is called when a token is verified,
@@ -37,7 +35,6 @@ func (s *Sightings) Note(c *revocation.Credential) {
 	id := identityOf(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.noteUndated(c)
 	now := s.now().UnixMilli()
 	seen := s.seen[id]
 	if seen != nil {
@@ -57,16 +54,6 @@ func (s *Sightings) now() time.Time {
 		return time.Now()
 	}
 	return s.Now()
-}
-
-func (s *Sightings) noteUndated(c *revocation.Credential) {
-	if c.AuthTime != 0 || s.undated[c.Issuer] {
-		return
-	}
-	if s.undated == nil {
-		s.undated = make(map[string]bool)
-	}
-	s.undated[strings.Clone(c.Issuer)] = true
 }
 
 // begin remembers one that was not known. Once the limit is reached it forgets
@@ -108,10 +95,19 @@ func (s *Sightings) among(t revocation.Target) iter.Seq[*sighting] {
 	return ofAll.newestFirst(s.front)
 }
 
-// WithoutAuthTime reports whether a token of an issuer came without auth_time,
-// so that a sign-in can't always be told from a refresh.
-func (s *Sightings) WithoutAuthTime(issuer string) bool {
+// Have reports whether a sighting that the target matches is as asked. It looks
+// at targets with a subject only: others would have it look at everything.
+func (s *Sightings) Have(t revocation.Target, asked func(*revocation.Credential) bool) bool {
+	if _, ok := t.Hash(); !ok {
+		return false
+	}
+	match := t.Matcher()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.undated[issuer]
+	for seen := range s.among(t) {
+		if match(&seen.credential) && asked(&seen.credential) {
+			return true
+		}
+	}
+	return false
 }

@@ -59,16 +59,21 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-func TestWithoutAuthTime(t *testing.T) {
+// Only sightings of the target's subject are asked.
+func TestHave(t *testing.T) {
 	var s Sightings
 	s.Note(seen("alice", "web", "s1", ""))
-	if s.WithoutAuthTime("https://idp") {
-		t.Error("marked though every token had an auth_time")
-	}
-	c := seen("bob", "web", "s2", "")
-	c.AuthTime = 0
-	s.Note(c)
-	if !s.WithoutAuthTime("https://idp") || s.WithoutAuthTime("https://other") {
-		t.Error("the issuer is not marked, or another is")
+	s.Note(seen("alice", "console", "", ""))
+	withoutSession := func(c *revocation.Credential) bool { return c.Session == "" }
+	for target, want := range map[revocation.Target]bool{
+		{Issuer: "https://idp", Subject: "alice"}:                    true,
+		{Issuer: "https://idp", Subject: "alice", Client: "console"}: true,
+		{Issuer: "https://idp", Subject: "alice", Client: "web"}:     false,
+		{Issuer: "https://idp", Subject: "bob"}:                      false,
+		{Issuer: "https://idp"}:                                      false,
+	} {
+		if got := s.Have(target, withoutSession); got != want {
+			t.Errorf("%+v: %v", target, got)
+		}
 	}
 }

@@ -26,11 +26,17 @@ type Issuer struct {
 	// HasDevice and HasTenant say whether its tokens carry one that this
 	// gateway reads. Targets that name what no token carries are refused.
 	HasDevice, HasTenant bool
-	// RequireAuthTime says that tokens without an auth_time are refused.
+	// OnlyClients returns the clients that a token can name, where the
+	// configuration tells; nil: it can name any.
+	OnlyClients func() []string
+	// MachineClients act for themselves, whatever the subject of their tokens.
+	MachineClients []string
+	// RequireAuthTime says that tokens without an auth_time are refused, but
+	// those of machines.
 	RequireAuthTime bool
-	// NoAuthTime reports whether the gateway has admitted tokens without an
-	// auth_time; nil: it has not.
-	NoAuthTime func() bool
+	// Facts returns what the tokens of the issuer were seen to carry; nil:
+	// none was seen.
+	Facts func() account.Facts
 }
 
 // Explanation is how a token would fare, and why.

@@ -39,12 +39,12 @@ func (a *api) planCut(c *call, in *revocationRequest) (*plan, *Problem) {
 	r := revocation.Record{
 		Type: revocation.Cut, Target: g.target, Mode: mode,
 		At: at.UnixMilli(), Through: revocation.ThroughOf(at, g.skew),
-		Keep:   revocation.KeepFor(g.kind, mode, g.retention, g.lifetime),
-		Limits: g.limits(mode == revocation.SignIn),
+		Keep: revocation.KeepFor(g.kind, mode, g.retention, g.lifetime),
 	}
 	if !in.IncludeExempt {
 		r.ExemptClients = g.exempt
 	}
+	r.Limits = a.limits(&r)
 	return &plan{
 		ground: g, record: in.Motive.annotate(a.attribute(c, r)), Confirmation: in.Confirmation,
 		wait: wait, digest: subjectDigest(g.target, mode, in.At, in.IncludeExempt),

@@ -19,6 +19,7 @@ import (
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token"
 )
 
 const (
@@ -111,7 +112,9 @@ func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 			},
 			{
 				URL: otherIssuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,
-				NoAuthTime: func() bool { return true },
+				Facts: func() account.Facts {
+					return shows(token.TypeAccess, revocation.Credential{Client: "web", Session: "s", TokenID: "j", KeyID: "k"})
+				},
 			},
 		},
 		Authenticate: tokens(t),

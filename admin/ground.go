@@ -15,8 +15,8 @@ type ground struct {
 	kind                      revocation.Kind
 	skew, retention, lifetime time.Duration
 	exempt                    []string // sorted; only where the kind is user-wide
-	withoutAuthTime           bool     // its tokens may lack an auth_time
 	hasDevice, hasTenant      bool
+	onlyClients               []string // that its tokens can name; nil: any
 }
 
 // survey checks a target, the caller's role for it, and that it can be
@@ -67,7 +67,9 @@ func roleFor(k revocation.Kind) Role {
 func (g *ground) widen(is *Issuer) {
 	g.skew, g.retention, g.lifetime = max(g.skew, is.ClockSkew), max(g.retention, is.Retention), max(g.lifetime, is.MaxTokenLifetime)
 	g.hasDevice, g.hasTenant = g.hasDevice || is.HasDevice, g.hasTenant || is.HasTenant
-	g.withoutAuthTime = g.withoutAuthTime || !is.RequireAuthTime && is.NoAuthTime != nil && is.NoAuthTime()
+	if is.OnlyClients != nil {
+		g.onlyClients = is.OnlyClients()
+	}
 	if g.kind.UserWide() {
 		g.exempt = slices.Compact(slices.Sorted(slices.Values(is.ExemptClients)))
 	}
@@ -82,6 +84,10 @@ func (g *ground) enforceable() *Problem {
 	if g.target.Tenant != "" && !g.hasTenant {
 		return unenforceable.at("/target/tenant", "the tokens of this issuer carry no organisation (tenant_claim is not set); "+
 			"what would be enforceable: {iss, client_id} or {iss}")
+	}
+	if g.target.Client != "" && g.onlyClients != nil && !slices.Contains(g.onlyClients, g.target.Client) {
+		return unenforceable.at("/target/client_id", "no token of this client is accepted: only ID tokens are, and theirs are %s "+
+			"(the option client)", strings.Join(g.onlyClients, ", "))
 	}
 	return nil
 }
@@ -106,12 +112,4 @@ func (g *ground) mode(asked string) (revocation.Mode, *Problem) {
 		return 0, invalidMode.at("/mode", "one token can only be refused for good: final")
 	}
 	return m, nil
-}
-
-// limits is what a record can't do, said before and after it is written.
-func (g *ground) limits(byAuthTime bool) []string {
-	if byAuthTime && g.withoutAuthTime {
-		return []string{"no_auth_time"}
-	}
-	return nil
 }

@@ -15,7 +15,7 @@ type heldReceipt struct {
 }
 
 func (a *api) held(l *ledger.Located) heldReceipt {
-	out := heldReceipt{a.Node.ReceiptOf(&l.Record, l.Ref), "lifted"}
+	out := heldReceipt{a.receiptOf(&l.Record, l.Ref), "lifted"}
 	if a.Node.Index().InForce(l.Ref) {
 		out.State = "in_force"
 	}
@@ -77,7 +77,7 @@ func (a *api) planStepUp(c *call, in *stepUpRequest) (*plan, *Problem) {
 	now := a.now(&g)
 	r := revocation.Record{
 		Type: revocation.StepUp, Target: g.target, At: now.UnixMilli(), Through: revocation.ThroughOf(now, g.skew),
-		ACR: in.ACR, AMR: in.AMR, Sensitive: in.Routes == "sensitive", Limits: g.limits(true),
+		ACR: in.ACR, AMR: in.AMR, Sensitive: in.Routes == "sensitive",
 	}
 	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation, wait), nil
 }
@@ -85,6 +85,7 @@ func (a *api) planStepUp(c *call, in *stepUpRequest) (*plan, *Problem) {
 // planHold attributes the record. What a hold hits is what a default cut of the
 // target would hit, so a preview that names the target alone confirms it.
 func (a *api) planHold(c *call, g ground, r revocation.Record, by Confirmation, wait time.Duration) *plan {
+	r.Limits = a.limits(&r)
 	return &plan{
 		ground: g, record: a.attribute(c, r), Confirmation: by, wait: wait,
 		digest: subjectDigest(g.target, g.kind.DefaultMode(), "", false),

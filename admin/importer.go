@@ -266,14 +266,15 @@ func (i *importer) isCrowded() bool {
 }
 
 // varying is room for what is left out below: three instants, an address with a
-// zone, the id of the request, and limits.
-const varying = 3*7 + 58 + 34 + 14
+// zone and the id of the request.
+const varying = 3*7 + 58 + 34
 
 // weigh bounds what a record adds to its chunk, from above. What may differ when
 // an import is repeated doesn't count, or its lines would fall into other chunks,
 // which have idempotency keys of their own.
 func (i *importer) weigh(r revocation.Record) int {
-	r.At, r.Through, r.Time, r.Remote, r.RequestID, r.Limits = 0, 0, 0, "", "", nil
+	r.At, r.Through, r.Time, r.Remote, r.RequestID = 0, 0, 0, "", ""
+	r.Limits = conceivable(&r)
 	i.scratch = revocation.AppendRecords(i.scratch[:0], []revocation.Record{r})
 	return len(i.scratch) + varying
 }

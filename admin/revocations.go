@@ -49,5 +49,5 @@ func (a *api) revocation(c *call, in *byID) (*replyOf[node.Receipt], *Problem) {
 	if err != nil {
 		return nil, readProblem(err)
 	}
-	return &replyOf[node.Receipt]{receipt}, nil
+	return &replyOf[node.Receipt]{a.limited(receipt, &found.Record)}, nil
 }

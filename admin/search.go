@@ -16,7 +16,7 @@ type page[T any] struct {
 }
 
 func (a *api) searchRevocations(c *call, in *bodyOf[searchRequest]) (*replyOf[page[node.Receipt]], *Problem) {
-	return search(a, c, &in.Body, func(l *ledger.Located) node.Receipt { return a.Node.ReceiptOf(&l.Record, l.Ref) },
+	return search(a, c, &in.Body, func(l *ledger.Located) node.Receipt { return a.receiptOf(&l.Record, l.Ref) },
 		revocation.Cut, revocation.Genesis)
 }
 

@@ -61,13 +61,13 @@ func (a *api) write(c *call, r revocation.Record, wait time.Duration) (*written,
 	a.await(c, done.Position, wait)
 	ref := revocation.Ref{Position: done.Position}
 	if !done.Replayed {
-		return &written{a.Node.ReceiptOf(&r, ref), false}, nil
+		return &written{a.receiptOf(&r, ref), false}, nil
 	}
 	receipt, err := a.Node.Receipt(c.request.Context(), ref)
 	if err != nil {
 		return nil, ledgerProblem(err)
 	}
-	return &written{receipt, true}, nil
+	return &written{a.limited(receipt, &r), true}, nil
 }
 
 // submit does not stop when the client hangs up: what was begun is finished, or

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/admin"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
@@ -247,6 +248,7 @@ func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 		}
 		return admin.Caller{}, errCaller
 	}
+	a.app.witness(t)
 	if a.app.gateway.node.State() != node.Ready {
 		return admin.Caller{}, errCaller
 	}
@@ -308,7 +310,8 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 			URL: i.URL, ClockSkew: i.skew(), Retention: time.Duration(i.Retention),
 			MaxTokenLifetime: time.Duration(i.MaxTokenLifetime), ExemptClients: i.ExemptClients,
 			HasDevice: i.DeviceClaim != "", HasTenant: i.TenantClaim != "", RequireAuthTime: i.RequireAuthTime,
-			NoAuthTime: func() bool { return g.sightings.WithoutAuthTime(i.URL) },
+			OnlyClients: func() []string { return a.onlyClients(i) }, MachineClients: i.MachineClients,
+			Facts: func() account.Facts { return a.factsOf(i.URL) },
 		})
 	}
 	return admin.New(cfg)
@@ -332,7 +335,10 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 		return refusedBefore(policy.NotReady, "the node has not read its ledger"), nil
 	}
 	now := a.gateway.now()
-	t, _, err := a.verifier.Verify(ctx, raw, now)
+	t, cached, err := a.verifier.Verify(ctx, raw, now)
+	if err == nil && !cached {
+		a.note(t) // the guards will find it in the cache
+	}
 	if err != nil {
 		return refusedBefore(refusalOf(err).Reason, err.Error()), nil
 	}

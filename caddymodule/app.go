@@ -82,8 +82,9 @@ type App struct {
 	verifying token.VerifierConfig
 	verifier  *token.Verifier
 	digest    string
-	carried   identity // what all guards together set
-	admins    []*Admin // of this configuration
+	dialects  map[string]string // by issuer
+	carried   identity          // what all guards together set
+	admins    []*Admin          // of this configuration
 	entrances map[*caddyhttp.Server]*entrance
 	extra     []*pooledKeys // of the admin API's providers; their owner releases them
 
@@ -234,6 +235,7 @@ func withoutMachine(v any) {
 
 func (a *App) provisionVerifier() error {
 	a.issuers = make(map[string]policy.Issuer, len(a.Issuers))
+	a.dialects = make(map[string]string, len(a.Issuers))
 	for _, i := range a.Issuers {
 		if err := i.provision(); err != nil {
 			return fmt.Errorf("issuer %s: %w", i.URL, err)
@@ -241,7 +243,7 @@ func (a *App) provisionVerifier() error {
 		if _, twice := a.issuers[i.URL]; twice {
 			return fmt.Errorf("issuer %s is configured twice: merge the two blocks", i.URL)
 		}
-		a.issuers[i.URL] = i.rules()
+		a.issuers[i.URL], a.dialects[i.URL] = i.rules(), i.dialect()
 		keys, err := acquireKeySet(i, a.gateway.metrics)
 		if err != nil {
 			return fmt.Errorf("issuer %s: %w", i.URL, err)

@@ -142,6 +142,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		device_claim <claim>
 //		tenant_claim <claim>
 //		audience_claim <claim>
+//		client_claim <claim>…
+//		machine_clients <client_id>…
 //		exempt_client <client_id>…
 //		clock_skew <duration>
 //		retention <duration>
@@ -160,14 +162,16 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 	}
 	a.Issuers = append(a.Issuers, i)
 	err := options{
-		"audience":       words(&i.Audiences),
-		"client":         words(&i.Clients),
-		"accept":         i.parseAccept,
-		"algorithms":     words(&i.Algorithms),
-		"device_claim":   word(&i.DeviceClaim),
-		"tenant_claim":   word(&i.TenantClaim),
-		"audience_claim": word(&i.AudienceClaim),
-		"exempt_client":  words(&i.ExemptClients),
+		"audience":        words(&i.Audiences),
+		"client":          words(&i.Clients),
+		"accept":          i.parseAccept,
+		"algorithms":      words(&i.Algorithms),
+		"device_claim":    word(&i.DeviceClaim),
+		"tenant_claim":    word(&i.TenantClaim),
+		"audience_claim":  word(&i.AudienceClaim),
+		"exempt_client":   words(&i.ExemptClients),
+		"client_claim":    words(&i.ClientClaims),
+		"machine_clients": words(&i.MachineClients),
 		"clock_skew": func(d *caddyfile.Dispenser) error {
 			i.ClockSkew = new(caddy.Duration)
 			return duration(i.ClockSkew)(d)
@@ -180,7 +184,7 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 		"jwks":               i.parseFile(&i.JWKS),
 		"fetch_timeout":      duration(&i.FetchTimeout),
 		"tls_ca":             i.parseFile(&i.TLSCA),
-	}.read(d, "audience", "client", "accept", "exempt_client")
+	}.read(d, "audience", "client", "accept", "machine_clients", "exempt_client")
 	if err != nil {
 		return err
 	}

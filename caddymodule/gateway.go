@@ -41,6 +41,7 @@ type gateway struct {
 	metrics   *metrics
 	cache     *token.Cache
 	sightings account.Sightings
+	witness   account.Witness
 	memory    admin.Memory
 	live      live.Registry
 	node      *node.Node
@@ -70,6 +71,7 @@ func acquireGateway(s *store, nodeName string) (*gateway, error) {
 			Now:      g.now,
 			Live:     &g.live,
 			Newest:   &newestStore{of: s.newest()},
+			Facts:    g.facts,
 			Observer: &observer{metrics: g.metrics},
 		})
 		return g, nil

@@ -459,7 +459,7 @@ func (g *Guard) identify(v *visit, r *http.Request, now time.Time) error {
 		return err
 	}
 	if !cached {
-		g.app.gateway.sightings.Note(&t.Credential)
+		g.app.note(t)
 	}
 	v.token, v.from, v.cached, v.Credential = t, from, cached, &t.Credential
 	return nil

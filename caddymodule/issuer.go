@@ -40,6 +40,14 @@ type Issuer struct {
 	// The claim of access tokens that names their audience, in place of `aud`.
 	AudienceClaim string `json:"audience_claim,omitempty"`
 
+	// The claims that may hold the client; the first that a token has counts.
+	// Default: client_id, azp, which must agree where a token has both.
+	ClientClaims []string `json:"client_claims,omitempty"`
+
+	// Clients that act for themselves (client credentials), so that their tokens
+	// tell of no sign-in. A client that is the subject of its token is one anyway.
+	MachineClients []string `json:"machine_clients,omitempty"`
+
 	// Clients that a sign-out of a whole user passes by.
 	ExemptClients []string `json:"exempt_clients,omitempty"`
 
@@ -52,7 +60,8 @@ type Issuer struct {
 	// How long a token may live. Default: 28h.
 	MaxTokenLifetime caddy.Duration `json:"max_token_lifetime,omitempty"`
 
-	// Refuse tokens without auth_time, on which a sign-out is not exact.
+	// Refuse tokens without auth_time, on which a sign-out is not exact. Tokens
+	// of machines never have one and are not refused.
 	RequireAuthTime bool `json:"require_auth_time,omitempty"`
 
 	// How long keys serve after the last successful fetch. Default: 24h.
@@ -146,13 +155,30 @@ func (i *Issuer) rules() policy.Issuer {
 	return policy.Issuer{ClockSkew: i.skew(), Retention: time.Duration(i.Retention)}
 }
 
+// dialect names the issuer and all that decides which facts are read from which
+// type of its tokens.
+func (i *Issuer) dialect() string {
+	return fmt.Sprintf("%q", [][]string{
+		{i.URL, i.DeviceClaim, i.TenantClaim}, i.Accept, i.Clients, i.ClientClaims, i.MachineClients,
+	})
+}
+
+// onlyClients are those that its tokens can name; nil: any. An ID token is one
+// of the clients', unless another claim than azp holds its client.
+func (i *Issuer) onlyClients() []string {
+	if len(i.ClientClaims) > 0 || len(i.Accept) == 0 || slices.ContainsFunc(i.Accept, func(a string) bool { return a != "id_token" }) {
+		return nil
+	}
+	return i.Clients
+}
+
 func (i *Issuer) settings() token.Issuer {
 	// To the token room a skew of zero is the default; a nanosecond is none.
 	s := token.Issuer{
 		URL: i.URL, Audiences: i.Audiences, Clients: i.Clients, Algorithms: i.Algorithms,
 		DeviceClaim: i.DeviceClaim, TenantClaim: i.TenantClaim, RequireAuthTime: i.RequireAuthTime,
-		AudienceClaim: i.AudienceClaim,
-		ClockSkew:     max(i.skew(), 1), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
+		AudienceClaim: i.AudienceClaim, ClientClaims: i.ClientClaims, MachineClients: i.MachineClients,
+		ClockSkew: max(i.skew(), 1), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
 		JWKSMaxStale: time.Duration(i.JWKSMaxStale),
 	}
 	for _, a := range i.Accept {

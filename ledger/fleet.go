@@ -102,6 +102,9 @@ type Heartbeat struct {
 	// Newest is the newest iat or auth_time of each issuer that the node, or one
 	// that it has heard of, has verified, in Unix seconds.
 	Newest map[string]int64 `json:"newest,omitempty"`
+	// Facts are what the node has seen the tokens of each issuer carry, as a set
+	// of bits of which a ledger knows nothing.
+	Facts map[string]uint64 `json:"facts,omitempty"`
 	// Leaving: the node is shutting down and admits nothing any more.
 	Leaving bool `json:"leaving,omitempty"`
 }

@@ -407,6 +407,7 @@ type boat struct {
 	live     *live.Registry
 	keeps    *kept // what it verified, and its doubts; nil: nothing
 	opened   func(*end) error
+	facts    func() map[string]uint64
 }
 
 // launch starts a node that is closed when the test ends.
@@ -433,7 +434,7 @@ func (b *boat) start(t fataler) {
 	at := new(atomic.Pointer[end])
 	b.at = at
 	cfg := node.Config{
-		Name: b.name, Instance: instance, Now: b.now, Live: b.live, Observer: b,
+		Name: b.name, Instance: instance, Now: b.now, Live: b.live, Observer: b, Facts: b.facts,
 		Open: func() (ledger.Ledger, error) {
 			e := b.sea.open(b.name, instance)
 			if b.opened != nil {

@@ -150,6 +150,7 @@ func (f *follower) heartbeat(now time.Time) ledger.Heartbeat {
 		Position: f.enforced.passed(), State: state.String(), Staleness: n.Staleness(), Version: s.Version, ConfigDigest: s.ConfigDigest,
 		Issuers: s.issuers(), Newest: n.newest.known(), Leaving: state == Closed,
 	}
+	said.Facts = n.cfg.Facts()
 	if why := n.Why(); why != nil {
 		said.Why = why.Error()
 	}

@@ -30,6 +30,9 @@ type Config struct {
 	// Newest keeps the newest instants of verified tokens over restarts; nil:
 	// they are forgotten.
 	Newest NewestStore
+	// Facts are told to the other nodes, by issuer: what this one has seen its
+	// tokens carry, as a set of bits. Nil: nothing is told.
+	Facts func() map[string]uint64
 	// Observer is told what happens; nil: nobody is.
 	Observer Observer
 }
@@ -70,6 +73,9 @@ func New(cfg Config) *Node {
 	}
 	if cfg.Live == nil {
 		cfg.Live = new(live.Registry)
+	}
+	if cfg.Facts == nil {
+		cfg.Facts = func() map[string]uint64 { return nil }
 	}
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}

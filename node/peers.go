@@ -261,6 +261,17 @@ func (p *peers) calling(now time.Time) bool {
 	return false
 }
 
+// facts are the bits that any of the others has told of an issuer.
+func (p *peers) facts(issuer string) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all uint64
+	for _, q := range p.of {
+		all |= q.said.Facts[issuer]
+	}
+	return all
+}
+
 // forget drops those that are long gone.
 func (p *peers) forget(now time.Time) {
 	p.mu.Lock()

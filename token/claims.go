@@ -13,6 +13,7 @@ import (
 type claims struct {
 	issuer, subject, session, tokenID string
 	client, authorizedParty           string
+	parties                           []string // by the claims that may hold the client
 	device, tenant, acr               string
 	kind                              string // the private claim typ of some providers
 	audiences, amr, scope             []string
@@ -20,7 +21,7 @@ type claims struct {
 	issuedAt, expiresAt               int64
 	notBefore, authTime               int64
 	hasEvents, hasConfirmation        bool
-	hasTokenHash, hasScope            bool
+	hasTokenHash, hasScope, isID      bool
 	marked                            bool // it has a claim of access tokens, whatever is in it
 	ignored                           []string
 	extra                             []member
@@ -38,12 +39,20 @@ type dialect struct {
 	words          vocabulary
 	device, tenant string
 	audience       string
+	clients        []string
 	extra          []string
 }
 
+// clientClaims hold the client where the configuration names none.
+var clientClaims = []string{"client_id", "azp"}
+
 func newDialect(i Issuer, extra []string) (dialect, error) {
 	words := newVocabulary(claimWords...)
-	for _, name := range append([]string{i.DeviceClaim, i.TenantClaim, i.AudienceClaim}, extra...) {
+	clients := i.ClientClaims
+	if len(clients) == 0 {
+		clients = clientClaims
+	}
+	for _, name := range slices.Concat([]string{i.DeviceClaim, i.TenantClaim, i.AudienceClaim}, clients, extra) {
 		if words.mistaken(name) {
 			return dialect{}, fmt.Errorf("issuer %s: claim %q differs from %q only in case: use one of them",
 				i.URL, name, words[fold(name)])
@@ -52,13 +61,13 @@ func newDialect(i Issuer, extra []string) (dialect, error) {
 			words[fold(name)] = name
 		}
 	}
-	return dialect{words, i.DeviceClaim, i.TenantClaim, i.AudienceClaim, extra}, nil
+	return dialect{words, i.DeviceClaim, i.TenantClaim, i.AudienceClaim, clients, extra}, nil
 }
 
 // read sorts the members of a payload into claims. An error names the claim,
 // by a name that we know or the configuration has.
 func (d dialect) read(members []member) (*claims, error) {
-	c := new(claims)
+	c := &claims{parties: make([]string, len(d.clients))}
 	for _, m := range members {
 		if d.words.mistaken(m.name) {
 			return nil, invalid("claims: " + d.words[fold(m.name)] + " is written in another case")
@@ -89,6 +98,9 @@ func (d dialect) own(c *claims, m member) string {
 	}
 	if m.name == d.audience && want == "" && !m.value.empty() {
 		want = unless(readAudiences(m.value, &c.otherAudiences), anAudience)
+	}
+	if n := slices.Index(d.clients, m.name); n >= 0 && want == "" {
+		want = c.optional(m, &c.parties[n])
 	}
 	return want
 }
@@ -226,10 +238,16 @@ func readScope(v value, into *[]string) bool {
 	return true
 }
 
-// party is the client that the token was issued to.
+// party is the client that the token was issued to: what the first of the
+// client's claims holds that the token has. An ID token always has one.
 func (c *claims) party() string {
-	if c.client != "" {
-		return c.client
+	for _, party := range c.parties {
+		if party != "" {
+			return party
+		}
 	}
-	return c.authorizedParty
+	if c.isID {
+		return c.authorizedParty
+	}
+	return ""
 }

@@ -29,8 +29,13 @@ func (i *issuer) takes(a Accept) bool { return slices.Contains(i.Accept, a) }
 
 // acceptAccessToken checks what RFC 9068, 2.2 requires.
 func (i *issuer) acceptAccessToken(c *claims) error {
-	if i.takes(AccessToken) && !i.takes(AccessTokenLenient) && (c.client == "" || c.tokenID == "") {
-		return invalid("an access token needs client_id and jti")
+	if i.takes(AccessToken) && !i.takes(AccessTokenLenient) {
+		switch {
+		case len(i.ClientClaims) == 0 && c.client == "", c.tokenID == "":
+			return invalid("an access token needs client_id and jti")
+		case c.party() == "":
+			return invalid("an access token needs a client, and has none of the claims that client_claim names")
+		}
 	}
 	return i.forAudience(c)
 }
@@ -105,6 +110,7 @@ func (i *issuer) forClient(c *claims) error {
 	case c.authorizedParty == "":
 		c.authorizedParty = c.audiences[0] // its only audience is the party it was issued to
 	}
+	c.isID = true
 	return nil
 }
 
@@ -126,7 +132,7 @@ func (i *issuer) current(c *claims, now time.Time) error {
 		return invalid("it lives longer than max_token_lifetime")
 	case !now.Before(i.deadline(c)):
 		return invalid("it has expired")
-	case c.authTime == 0 && i.RequireAuthTime:
+	case c.authTime == 0 && i.RequireAuthTime && i.typeOf(c) != TypeMachine:
 		return invalid("no auth_time, which require_auth_time demands")
 	}
 	return nil
@@ -147,11 +153,11 @@ func (i *issuer) deadline(c *claims) time.Time {
 }
 
 // identified checks that the token can be revoked, and by whom it is held.
-func identified(c *claims) error {
+func (i *issuer) identified(c *claims) error {
 	switch {
 	case c.subject == "":
 		return invalid("no sub")
-	case c.client != "" && c.authorizedParty != "" && c.client != c.authorizedParty:
+	case len(i.ClientClaims) == 0 && c.client != "" && c.authorizedParty != "" && c.client != c.authorizedParty:
 		return invalid("client_id and azp differ")
 	case c.hasConfirmation:
 		return invalid("it is bound to a key (cnf) whose possession was not verified")

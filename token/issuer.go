@@ -62,6 +62,14 @@ type Issuer struct {
 	// AudienceClaim names the claim of access tokens that holds their audience, in
 	// place of aud; empty: aud.
 	AudienceClaim string
+	// ClientClaims name the claims that hold the client; the first that a token
+	// has counts. None means client_id and azp, which must agree where a token
+	// has both.
+	ClientClaims []string
+	// MachineClients are clients that act for themselves, so that their tokens
+	// tell of no sign-in. A client that is the subject of its token is one
+	// without being named.
+	MachineClients []string
 	// ClockSkew is how far the issuer's clock may be from ours; 0 means 2 s.
 	ClockSkew time.Duration
 	// MaxTokenLifetime bounds exp - iat; 0 means 28 h. Revocations are kept
@@ -70,7 +78,7 @@ type Issuer struct {
 	// JWKSMaxStale is how long keys are trusted after they were last fetched;
 	// 0 means 24 h.
 	JWKSMaxStale time.Duration
-	// RequireAuthTime refuses tokens without auth_time.
+	// RequireAuthTime refuses tokens without auth_time, but those of machines.
 	RequireAuthTime bool
 }
 
@@ -88,6 +96,14 @@ func (i Issuer) Validate() error {
 	}
 	if slices.Contains(i.Accept, IDToken) && len(i.Clients) == 0 {
 		return fmt.Errorf("issuer %s: `accept id_token` needs `client`: an ID token is for a client", i.URL)
+	}
+	if slices.Contains(i.ClientClaims, "") || slices.Contains(i.MachineClients, "") {
+		return fmt.Errorf("issuer %s: a client claim or machine client is empty: remove it, or set the placeholder it comes from", i.URL)
+	}
+	for n, claim := range i.ClientClaims {
+		if slices.Contains(i.ClientClaims[:n], claim) {
+			return fmt.Errorf("issuer %s: the client claim %q is named twice: remove one", i.URL, claim)
+		}
 	}
 	for _, alg := range i.Algorithms {
 		if !slices.Contains(algorithms, alg) {

@@ -13,6 +13,7 @@ import (
 type Token struct {
 	// Credential is sealed.
 	Credential revocation.Credential
+	Type       Type
 
 	// Clean is a memo of whoever judges the credential: the generation of the
 	// index at which nothing matched it.
@@ -60,6 +61,7 @@ func (t *Token) cost() int64 { return int64(t.size) }
 // newToken gathers what was read and judged.
 func newToken(i *issuer, c *compact, cl *claims, k *key) *Token {
 	t := &Token{
+		Type:     i.typeOf(cl),
 		raw:      strings.Clone(c.raw), // not the request's whole header
 		rules:    i.rules,
 		key:      k,

@@ -172,7 +172,7 @@ func (i *issuer) judge(h header, c *claims, now time.Time) error {
 	if err := i.accept(h, c); err != nil {
 		return err
 	}
-	if err := identified(c); err != nil {
+	if err := i.identified(c); err != nil {
 		return err
 	}
 	return i.current(c, now)

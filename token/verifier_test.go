@@ -523,6 +523,102 @@ func TestRequireAuthTime(t *testing.T) {
 	}
 }
 
+// The client of a token is what the first of the configured claims holds that it
+// has.
+func TestTheClientIsInTheFirstClaimThatIsThere(t *testing.T) {
+	none := change{"client_id": nil, "azp": nil}
+	with := func(c change) change { return merged(none, c) }
+	for _, c := range []struct {
+		name   string
+		named  []string
+		accept Accept
+		claims change
+		want   string
+		ok     bool
+	}{
+		{"client_id by default", nil, AccessTokenLenient, with(change{"client_id": "a"}), "a", true},
+		{"azp by default", nil, AccessTokenLenient, with(change{"azp": "a"}), "a", true},
+		{"no client", nil, AccessTokenLenient, with(change{"cid": "a"}), "", true},
+		{"both by default, which differ", nil, AccessTokenLenient, with(change{"client_id": "a", "azp": "b"}), "", false},
+		{"cid", []string{"cid", "client_id"}, AccessTokenLenient, with(change{"cid": "a"}), "a", true},
+		{"the first", []string{"cid", "client_id"}, AccessTokenLenient, with(change{"client_id": "b", "cid": "a"}), "a", true},
+		{"the second", []string{"cid", "client_id"}, AccessTokenLenient, with(change{"client_id": "b"}), "b", true},
+		{"azp first", []string{"azp", "client_id"}, AccessTokenLenient, with(change{"client_id": "b", "azp": "a"}), "a", true},
+		{"one that is not named", []string{"cid"}, AccessTokenLenient, with(change{"client_id": "b", "azp": "b"}), "", true},
+		{"the first is empty", []string{"cid", "client_id"}, AccessTokenLenient, with(change{"cid": "", "client_id": "b"}), "b", true},
+		{"a number", []string{"cid"}, AccessTokenLenient, with(change{"cid": 7}), "", false},
+		{"in the wrong case", []string{"cid"}, AccessTokenLenient, with(change{"CID": "a"}), "", false},
+		{"strict", []string{"cid"}, AccessToken, with(change{"cid": "a"}), "a", true},
+		{"strict, without", []string{"cid"}, AccessToken, with(change{"client_id": "a"}), "", false},
+		{"strict, azp is not enough by default", nil, AccessToken, with(change{"azp": "a"}), "", false},
+		{"an ID token's azp", []string{"cid"}, IDToken, with(change{"aud": "web", "azp": "web"}), "web", true},
+		{"an ID token's audience", []string{"cid"}, IDToken, with(change{"aud": "web"}), "web", true},
+		{"an ID token's own claim", []string{"cid"}, IDToken, with(change{"aud": "web", "cid": "a"}), "a", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, accepting(c.accept), func(i *Issuer) { i.ClientClaims = c.named })
+			claims, header := merged(change{"scope": "a"}, c.claims), map[string]any(nil)
+			if c.accept == IDToken {
+				claims["scope"], header = nil, map[string]any{"typ": "JWT"}
+			}
+			got, err := f.verify(sign(t, f.Key(), f.Claims(api, start), claims, header))
+			switch {
+			case !c.ok:
+				wantKind(t, err, Invalid)
+			case err != nil:
+				t.Fatal(err)
+			case got.Credential.Client != c.want:
+				t.Errorf("the client is %q, want %q", got.Credential.Client, c.want)
+			}
+		})
+	}
+}
+
+func merged(a, b change) change {
+	c := maps.Clone(a)
+	maps.Copy(c, b)
+	return c
+}
+
+// A client that acts for itself never signed in, so its tokens can't tell when.
+// Nobody else's may lack the auth_time.
+func TestAMachineNeedsNoAuthTime(t *testing.T) {
+	jwt := map[string]any{"typ": "JWT"}
+	for _, c := range []struct {
+		name   string
+		claims change
+		header map[string]any
+		want   Type
+		ok     bool
+	}{
+		{"a person", change{}, nil, TypeAccess, true},
+		{"a person without auth_time", change{"auth_time": nil}, nil, 0, false},
+		{"the subject is the client", change{"auth_time": nil, "sub": "web"}, nil, TypeMachine, true},
+		{"the same with an auth_time", change{"sub": "web"}, nil, TypeAccess, true},
+		{"a named client", change{"auth_time": nil, "client_id": "batch", "sub": "service-account-7"}, nil, TypeMachine, true},
+		{"a named client with an auth_time", change{"client_id": "batch"}, nil, TypeAccess, true},
+		{"a subject that is called like a named client", change{"auth_time": nil, "sub": "batch"}, nil, 0, false},
+		{"an ID token", change{"aud": "web", "client_id": nil}, jwt, TypeID, true},
+		{"an ID token whose subject is its client", change{"auth_time": nil, "aud": "web", "sub": "web", "client_id": nil}, jwt, 0, false},
+		{"no client at all", change{"auth_time": nil, "client_id": nil, "azp": nil, "scope": "a"}, jwt, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, accepting(AccessTokenLenient, IDToken), func(i *Issuer) {
+				i.RequireAuthTime, i.MachineClients = true, []string{"batch"}
+			})
+			got, err := f.verify(sign(t, f.Key(), f.Claims(api, start), c.claims, c.header))
+			switch {
+			case !c.ok:
+				wantKind(t, err, Invalid)
+			case err != nil:
+				t.Fatal(err)
+			case got.Type != c.want:
+				t.Errorf("type %d, want %d", got.Type, c.want)
+			}
+		})
+	}
+}
+
 func TestAlgorithmsOfTheIssuer(t *testing.T) {
 	f := newFixture(t, func(i *Issuer) { i.Algorithms = []string{"RS256"} })
 	_, err := f.verify(f.Sign(f.Claims(api, start)))

@@ -86,7 +86,13 @@ func count(n int, what string) string {
 
 // limits are what a gateway can say that an action can't do, in words.
 var limits = map[string]string{
-	"no_auth_time": "tokens of this issuer carry no auth_time: a refresh token that survives looks like a new sign-in",
+	"no_auth_time": "tokens of this issuer carry no auth_time: a refresh token that survives looks like a new sign-in, and so does a machine's next token",
+	"no_client_id": "some tokens of this issuer name no client, so they are neither hit by client nor exempt: see client_claim",
+	"no_sid":       "some tokens of this issuer name no session, so those of the session may go on: sign the user out",
+	"no_jti":       "some tokens of this issuer have no id, so it may not hit the one that is meant: sign the user out",
+	"no_kid":       "some keys of this issuer have no id, so it may not hit the tokens that are meant: sign the issuer out",
+	"no_device_id": "a kind of token of this issuer names no device, so those of the device go on: see device_claim",
+	"no_tenant":    "a kind of token of this issuer names no organisation, so those of its members go on: see tenant_claim",
 }
 
 func limitText(limit string) string {

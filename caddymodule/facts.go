@@ -1,0 +1,58 @@
+package caddymodule
+
+import (
+	"slices"
+
+	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/token"
+)
+
+// note remembers a token that was verified just now, for previews, searches and
+// the limits of receipts.
+func (a *App) note(t *token.Token) {
+	a.gateway.sightings.Note(&t.Credential)
+	a.witness(t)
+}
+
+// witness remembers which facts a token carries, if its issuer is configured.
+func (a *App) witness(t *token.Token) {
+	if dialect, ok := a.dialects[t.Credential.Issuer]; ok {
+		a.gateway.witness.Note(dialect, t.Type, &t.Credential)
+	}
+}
+
+// factsOf is what this node and the others have seen the tokens of an issuer
+// carry.
+func (a *App) factsOf(issuer string) account.Facts {
+	return a.ownFacts(issuer) | account.Facts(a.gateway.node.FactsElsewhere(issuer))
+}
+
+func (a *App) ownFacts(issuer string) account.Facts {
+	return a.gateway.witness.Facts(a.dialects[issuer])
+}
+
+// facts is what the other nodes are told.
+func (g *gateway) facts() map[string]uint64 {
+	a := g.app.Load()
+	if a == nil {
+		return nil
+	}
+	all := make(map[string]uint64, len(a.dialects))
+	for issuer := range a.dialects {
+		if seen := a.ownFacts(issuer); seen != 0 {
+			all[issuer] = uint64(seen)
+		}
+	}
+	return all
+}
+
+// onlyClients are the clients that a token of an issuer can name; nil: any.
+// Callers of the admin API have access tokens, which can name any.
+func (a *App) onlyClients(i *Issuer) []string {
+	for _, api := range a.admins {
+		if slices.ContainsFunc(api.OIDC, func(o AdminOIDC) bool { return o.Issuer == i.URL }) {
+			return nil
+		}
+	}
+	return i.onlyClients()
+}
