@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/ledger/nats/natstest"
+	"curfew.dev/curfew/revocation"
 )
 
 // A node that reads what it has missed gets its own ticks late. Its clock is
@@ -43,4 +45,23 @@ const slowest = time.Second
 func (e *edge) measures() {
 	e.t.Helper()
 	until(e.t, e.options.Node+"'s clock is compared", func() bool { return e.Connection().Measured || e.tick() == nil && e.Connection().Measured })
+}
+
+// A node that begins the ledger signs out what was verified, though its clock is
+// behind.
+func TestAGenesisIsNoEarlierThanWhatWasVerified(t *testing.T) {
+	verified := time.Now().Add(10 * time.Minute).Truncate(time.Second)
+	o := fleetOptions(t, natstest.Run(t, 1), "a")
+	o.OnEmpty, o.Skew, o.Instant = local.SignOutAll, 2*time.Second, func() time.Time { return verified }
+	e := join(t, o)
+	following(t, e.Ledger)
+	var r revocation.Record
+	until(t, "the genesis is here", func() (ok bool) {
+		found, err := e.Get(t.Context(), revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: 1}})
+		r = found
+		return err == nil
+	})
+	if r.Type != revocation.Genesis || r.Through != verified.Unix()+2 || r.At != verified.UnixMilli() || r.Time >= r.At {
+		t.Errorf("it signs out until %d, want %d: %+v", r.Through, verified.Unix()+2, r)
+	}
 }
