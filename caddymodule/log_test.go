@@ -84,6 +84,33 @@ func TestTheDebugLogSaysWhyATokenIsRefused(t *testing.T) {
 	}
 }
 
+func TestTheLogNamesTheClaimAndTheKey(t *testing.T) {
+	g := prepare(t)
+	g.logTo = filepath.Join(t.TempDir(), "log.json")
+	g.issuer.Rotate(g.issuer.Key(), tokentest.NewKey(t, "twice", "ES256"), tokentest.NewKey(t, "twice", "ES256"))
+	g.load(global, sites)
+	g.awaitReady()
+	g.get("/", g.token("alice", tokentest.Claims{"auth_time": "1795168740"}))
+	g.get("/billing/x", g.token("alice", tokentest.Claims{"acr": 12345678, "scope": "billing:write"}))
+	lines := logged(t, g.logTo, "refused")
+	if len(lines) != 2 {
+		t.Fatalf("got %v", lines)
+	}
+	if cause, _ := lines[0]["cause"].(string); !strings.HasPrefix(cause, "claims: auth_time is not") {
+		t.Errorf("the cause is %q", cause)
+	}
+	if ignored, _ := lines[1]["ignored_claims"].([]any); len(ignored) != 1 || ignored[0] != "acr" {
+		t.Errorf("ignored are %v", lines[1]["ignored_claims"])
+	}
+	keys := logged(t, g.logTo, "key of an issuer's set is not used")
+	if len(keys) != 2 || keys[0]["kid"] != "twice" || keys[0]["issuer"] != g.issuer.URL {
+		t.Errorf("unused keys: %v", keys)
+	}
+	if text := readFile(t, g.logTo); strings.Contains(text, "1795168740") || strings.Contains(text, "12345678") {
+		t.Error("the log has the value of a claim")
+	}
+}
+
 func TestTheLogSaysWhatAnEmptyLedgerDid(t *testing.T) {
 	for option, want := range map[string]string{
 		"sign_out_all": "everybody who signed in before is signed out",

@@ -32,7 +32,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	if g.DryRun {
 		entry.decision = "would_refuse"
 	}
-	g.explain(&entry, cause)
+	g.explain(&entry, v.token, cause)
 	if g.DryRun {
 		g.outcomes.wouldRefuse[d.Reason].Inc()
 		// Whom a guard before this one admitted, it still does.
@@ -55,7 +55,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 
 // explain logs, at debug, what a stranger is not told. It writes neither a token
 // nor a subject.
-func (g *Guard) explain(entry *logged, cause error) {
+func (g *Guard) explain(entry *logged, t *token.Token, cause error) {
 	line := g.log.Check(zap.DebugLevel, "refused")
 	if line == nil {
 		return
@@ -70,7 +70,11 @@ func (g *Guard) explain(entry *logged, cause error) {
 	} else if cause != nil {
 		why = cause.Error()
 	}
-	line.Write(zap.String("decision", entry.decision), zap.String("reason", entry.reason), zap.String("cause", why),
+	var ignored []string
+	if t != nil {
+		ignored = t.Ignored()
+	}
+	line.Write(zap.Strings("ignored_claims", ignored), zap.String("decision", entry.decision), zap.String("reason", entry.reason), zap.String("cause", why),
 		zap.String("issuer", issuer), zap.String("client", client), zap.String("policy", entry.policy),
 		zap.String("revocation_id", entry.revocation), zap.Bool("dry_run", entry.dryRun))
 }
