@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"curfew.dev/curfew/revocation"
@@ -28,9 +30,10 @@ type Shared interface {
 	// follower at a time. A position that the replica does not have is
 	// [ErrNotFound].
 	Follow(ctx context.Context, after revocation.Position, f Follower) error
-	// Tick appends a tick with these echoes. The ledger adds this node's head.
-	// The error is one of Append's.
-	Tick(ctx context.Context, echoes []Echo) error
+	// Tick appends a tick with these echoes, and what its writer says of its
+	// horizons, if anything. The ledger adds this node's head. The error is one
+	// of Append's.
+	Tick(ctx context.Context, echoes []Echo, horizons *Horizons) error
 	// Say tells all nodes, this one too, how this one is. Nothing is durable,
 	// and what is said while nobody can be reached is lost.
 	Say(h Heartbeat) error
@@ -80,8 +83,41 @@ type Echo struct {
 type Tick struct {
 	By     string `json:"by"` // name/instance
 	Echoes []Echo `json:"echoes"`
+	// Horizons is what its writer had at an earlier tick; nil: it does not say.
+	Horizons *Horizons `json:"horizons,omitempty"`
+
 	// Stamp is when the log took it, by the clock of the log; zero: not known.
 	Stamp time.Time `json:"-"`
+	// Sequence is where in the log it stands; 0: not known. Entered is where the
+	// trim stands behind which this node began to read this epoch: before it, the
+	// node has not read all that lives. 0: it has read the epoch from its genesis.
+	Sequence uint64 `json:"-"`
+	Entered  uint64 `json:"-"`
+}
+
+// Horizons is what expired cuts had left behind, in a node's index, at a tick,
+// had all that could expire by the tick's stamp done so.
+type Horizons struct {
+	Epoch  uint64 `json:"epoch"`
+	Tick   uint64 `json:"tick"` // its Sequence
+	Digest Digest `json:"digest"`
+	// Entered is that of the tick. A node that entered earlier has read more.
+	Entered uint64 `json:"entered,omitempty"`
+}
+
+// Digest is a SHA-256, as text in hexadecimal digits.
+type Digest [32]byte
+
+// MarshalText writes the digits.
+func (d Digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (d *Digest) UnmarshalText(digits []byte) error {
+	if len(digits) != hex.EncodedLen(len(d)) {
+		return fmt.Errorf("a digest has %d hexadecimal digits, not %d", hex.EncodedLen(len(d)), len(digits))
+	}
+	_, err := hex.Decode(d[:], digits)
+	return err
 }
 
 // Heartbeat is what a node says of itself every second.

@@ -81,8 +81,11 @@ type end struct {
 	closed   bool
 	mail     []letter
 	said     []ledger.Heartbeat
-	creeping bool // a failure is not noticed by following
-	moved    int  // how often it was asked for another way
+	entered  uint64                      // behind which trim it began
+	lacks    func(revocation.Entry) bool // what that trim forgot
+	old      bool                        // its build says nothing of horizons
+	creeping bool                        // a failure is not noticed by following
+	moved    int                         // how often it was asked for another way
 }
 
 type letter struct {
@@ -262,9 +265,12 @@ func (e *end) Follow(ctx context.Context, after revocation.Position, f ledger.Fo
 		time.Sleep(time.Until(l.due))
 		if l.tick != nil {
 			t := *l.tick
-			t.Stamp = l.due
+			t.Stamp, t.Sequence, t.Entered = l.due, uint64(e.told+1), e.entered
 			f.Ticked(t)
 		} else {
+			if e.lacks != nil && e.lacks(l.entry) {
+				l.entry.Records = nil
+			}
 			f.Applied(l.entry, l.writer)
 		}
 		s.mu.Lock()
@@ -346,15 +352,18 @@ func (e *end) Ask(ctx context.Context, ref revocation.Ref, want int) []ledger.An
 	return all
 }
 
-func (e *end) Tick(_ context.Context, echoes []ledger.Echo) error {
+func (e *end) Tick(_ context.Context, echoes []ledger.Echo, horizons *ledger.Horizons) error {
 	time.Sleep(e.sea.delay)
 	e.sea.mu.Lock()
 	defer e.sea.mu.Unlock()
 	if err := e.unreachable(); err != nil {
 		return err
 	}
+	if e.old {
+		horizons = nil
+	}
 	e.sea.ticks[e.id]++
-	e.sea.write(logged{tick: &ledger.Tick{By: e.id, Echoes: slices.Clone(echoes)}})
+	e.sea.write(logged{tick: &ledger.Tick{By: e.id, Echoes: slices.Clone(echoes), Horizons: horizons}})
 	return nil
 }
 

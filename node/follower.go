@@ -31,6 +31,10 @@ type follower struct {
 	listening time.Time // since when this node is heard, so that it hears others
 	settled   bool      // the roster is known
 	answer    bool      // somebody should hear at once how this node is
+	horizons  horizons
+	// contradicted: the node is damaged because its horizons differ, and not
+	// because its ledger can't be trusted. Under node.mu.
+	contradicted bool
 }
 
 var _ ledger.Follower = (*follower)(nil)
@@ -117,6 +121,7 @@ func (f *follower) Ticked(t ledger.Tick) {
 		return
 	}
 	f.noteTick(now, t.By == n.ID())
+	f.compareHorizons(&t)
 	f.settle(now)
 	f.lookRound(now)
 	if State(n.state.Load()) != Ready {
@@ -238,15 +243,23 @@ func (f *follower) lookRound(now time.Time) {
 }
 
 // settle makes the state what the proofs say. A damaged ledger stays so until
-// it is opened again.
+// it is opened again; horizons that differ, until they don't.
 func (f *follower) settle(now time.Time) {
-	problem := f.log.Connection().Problem
+	problem, broken := f.log.Connection().Problem, f.log.Err()
+	differs, waits := f.compared(now)
 	n := f.node
 	n.mu.Lock()
 	before := State(n.state.Load())
 	changed := false
-	if before != Damaged && before != Closed {
+	if before != Closed && (before != Damaged || f.contradicted && broken == nil) {
 		s, why := f.judge(now, problem)
+		f.contradicted = differs != nil
+		switch {
+		case f.contradicted:
+			s, why = Damaged, differs
+		case waits && before == Starting && s == Ready:
+			s, why = Starting, errUncompared
+		}
 		if s == Ready && n.ready.Load() == nil {
 			n.replayed = n.followed
 			n.ready.Store(&now)
@@ -264,8 +277,9 @@ func (f *follower) settle(now time.Time) {
 }
 
 var (
-	errUnproven = errors.New("no tick has echoed this start yet")
-	errStale    = errors.New("no tick has echoed this node for longer than max_staleness")
+	errUnproven   = errors.New("no tick has echoed this start yet")
+	errUncompared = errors.New("what expired before this node joined is not compared with another node's yet")
+	errStale      = errors.New("no tick has echoed this node for longer than max_staleness")
 )
 
 // judge says what the proofs make of the node, and why. The texts don't change

@@ -91,7 +91,8 @@ func (h *heart) once(ctx context.Context) (next time.Time) {
 	if !connected || c.ReadOnly {
 		return next
 	}
-	return earliest(next, h.tick(ctx, now, s.interval(), state != Ready))
+	differs, waits := h.compared(now)
+	return earliest(next, h.tick(ctx, now, s.interval(), state != Ready && differs == nil && !waits))
 }
 
 // leaveSilence tries another way into the cluster where nothing comes on the
@@ -186,7 +187,10 @@ func (f *follower) append(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(longestTick, n.settings.Load().MaxStaleness/2))
 	defer cancel()
-	_ = f.log.Tick(ctx, f.echoes(n.cfg.Now()))
+	f.mu.Lock()
+	said := f.horizons.say()
+	f.mu.Unlock()
+	_ = f.log.Tick(ctx, f.echoes(n.cfg.Now()), said)
 	f.mu.Lock()
 	f.ticks.flying, f.ticks.tried = false, n.cfg.Now()
 	f.mu.Unlock()
@@ -216,7 +220,7 @@ func (f *follower) leave() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
-	_ = f.log.Tick(ctx, n.peers.echoes(now))
+	_ = f.log.Tick(ctx, n.peers.echoes(now), nil)
 }
 
 // earliest is the first of two instants; the zero one is never.

@@ -20,6 +20,9 @@ type ticking struct {
 	called time.Time // since when another node, which is not ready, waits for one
 	chance float64   // in [0, 1), drawn anew for each tick
 	flying bool      // one is being appended
+	// contradict: the last tick said something else than this node knows, and its
+	// writer should hear that.
+	contradict bool
 }
 
 // How a node that is not ready ticks.
@@ -36,7 +39,7 @@ const (
 
 // applied notes a tick, and whether somebody still waits for one.
 func (t *ticking) applied(now time.Time, mine, called bool) {
-	t.seen, t.mine, t.chance, t.called = now, mine, rand.Float64(), time.Time{}
+	t.seen, t.mine, t.chance, t.called, t.contradict = now, mine, rand.Float64(), time.Time{}, false
 	if called {
 		t.called = now
 	}
@@ -72,6 +75,8 @@ func (t *ticking) due(interval time.Duration, nodes int) time.Time {
 		}
 		spread := time.Duration(t.chance * float64(nodes) * float64(perNode))
 		return latest(t.wanted.Add(listen), t.seen.Add(breath), t.tried.Add(interval)).Add(spread)
+	case t.contradict:
+		return latest(t.seen.Add(breath), t.tried.Add(breath)).Add(time.Duration(t.chance * float64(nodes) * float64(perNode)))
 	case !t.mine:
 		return latest(t.seen, t.tried).Add(interval + interval/4 + time.Duration(t.chance*float64(interval)/2))
 	}

@@ -24,6 +24,7 @@ type Index struct {
 	lifted map[Ref]struct{}
 	counts [numKinds]atomic.Int64
 	recent *class // of the last record: most often it is the next one's too
+	epoch  uint64 // the newest
 }
 
 // A class is the records that differ only in whom they hit. There are few: the
@@ -34,6 +35,11 @@ type class struct {
 	exemptClients []string
 	table         table
 	latest        int64 // of the instants ever put into the table; under Index.mu
+
+	// inEpoch is the same of what was written in an epoch; under Index.mu. It
+	// counts if that is the newest.
+	inEpoch int64
+	epoch   uint64
 }
 
 type classID struct {
@@ -228,23 +234,24 @@ const MaxEpoch = 1<<16 - 1
 func (x *Index) Apply(e Entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.epoch = max(x.epoch, e.Position.Epoch)
 	for i := range e.Records {
 		r := &e.Records[i]
-		x.apply(r, r.RefAt(Ref{e.Position, uint16(i)}))
+		x.apply(r, r.RefAt(Ref{e.Position, uint16(i)}), e.Position.Epoch)
 	}
 	// After the tables: who reads the new generation finds the records.
 	x.generation.Add(1)
 }
 
-func (x *Index) apply(r *Record, ref Ref) {
+func (x *Index) apply(r *Record, ref Ref, epoch uint64) {
 	switch r.Type {
 	case Genesis:
 		if r.Through > 0 {
-			x.cut(x.class(r, KindEveryone, SignIn), &r.Target, r.Through, ref)
+			x.cut(x.class(r, KindEveryone, SignIn), &r.Target, r.Through, ref, epoch)
 		}
 	case Cut:
 		kind, _ := r.Target.Kind()
-		x.cut(x.class(r, kind, r.Mode), &r.Target, r.keptFrom(), ref)
+		x.cut(x.class(r, kind, r.Mode), &r.Target, r.keptFrom(), ref, epoch)
 	case Block, StepUp:
 		x.hold(r, ref)
 	case Lift:
@@ -254,8 +261,14 @@ func (x *Index) apply(r *Record, ref Ref) {
 
 // cut keeps the latest instant; of two records with the same one, the earlier
 // record.
-func (x *Index) cut(cl *class, t *Target, through int64, ref Ref) {
+func (x *Index) cut(cl *class, t *Target, through int64, ref Ref, epoch uint64) {
 	cl.latest = max(cl.latest, through)
+	if epoch > cl.epoch {
+		cl.epoch, cl.inEpoch = epoch, 0
+	}
+	if epoch == cl.epoch {
+		cl.inEpoch = max(cl.inEpoch, through)
+	}
 	a, b := pack(through, ref)
 	if cl.table.replace(keyOf(cl.kind, t), a, b, earlier) {
 		x.counts[cl.kind].Add(1)
@@ -460,7 +473,7 @@ func (x *Index) Expire(now int64) int {
 			}
 			// Not the latest that goes, which depends on what was superseded
 			// before: this is the same in whatever order records arrived.
-			gone := min(now-cl.keep-1, cl.latest)
+			gone := cl.expired(now, cl.latest)
 			// The horizon first: at no moment is anything admitted that was not.
 			raised = of.raise(cl.mode, gone) || raised
 			n := cl.table.retain(func(a uint64) bool {

@@ -177,6 +177,7 @@ func (f *fleet) comeBack(t *rapid.T, m *member) {
 // refuses all refuse, by the same records and horizons.
 func (f *fleet) alike(t *rapid.T) {
 	fresh := f.join()
+	at := f.now + rapid.Int64Range(-2*revocationtest.Span, revocationtest.Span).Draw(t, "tick") // ticks are compared by any clock
 	var first *member
 	for _, m := range append(slices.Clone(f.nodes), fresh) {
 		if m.away {
@@ -186,6 +187,9 @@ func (f *fleet) alike(t *rapid.T) {
 		if first == nil {
 			first = m
 			continue
+		}
+		if was, is := first.index.Horizons(at), m.index.Horizons(at); was.Digest() != is.Digest() {
+			t.Fatalf("at %d\n%s has %v\n%s has %v", at, first.name, was, m.name, is)
 		}
 		for _, c := range f.probes {
 			was, is := find(first.index, c), find(m.index, c)

@@ -218,7 +218,7 @@ func (l *Ledger) enter(s jetstream.Stream) error {
 	case err != nil:
 		return err
 	case trimmedAt > at:
-		from = mark{Sequence: t.Through, Head: t.Head}
+		from = mark{Sequence: t.Through, Head: t.Head, Entered: trimmedAt}
 	case at > 0:
 		from = mark{Sequence: at - 1}
 	default:
@@ -299,7 +299,7 @@ func (l *Ledger) contribute() error {
 func (l *Ledger) jump(genesis uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fold.Sequence, l.fold.Hash, l.fold.Owes = genesis-1, text32{}, revocation.Position{}
+	l.fold.Sequence, l.fold.Hash, l.fold.Owes = genesis-1, ledger.Digest{}, revocation.Position{}
 	l.fold.Contributes = true
 }
 

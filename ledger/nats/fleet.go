@@ -20,12 +20,12 @@ const (
 )
 
 // Tick appends a tick. See [ledger.Shared].
-func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo) error {
+func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo, horizons *ledger.Horizons) error {
 	if err := l.Err(); err != nil {
 		return err
 	}
 	l.mu.Lock()
-	c, t := l.connection, tick{Tick: ledger.Tick{By: l.options.Node, Echoes: echoes}, Followed: l.fold.Sequence, Head: l.fold.Head}
+	c, t := l.connection, tick{Tick: ledger.Tick{By: l.options.Node, Echoes: echoes, Horizons: horizons}, Followed: l.fold.Sequence, Head: l.fold.Head}
 	sent := l.options.Now()
 	l.mu.Unlock()
 	if c.Problem != nil {

@@ -207,7 +207,7 @@ func TestRosterIsKept(t *testing.T) {
 		{{Node: "a/1", Nonce: 2, MaxStaleness: time.Hour}, {Node: "quick/1", Nonce: 4, MaxStaleness: time.Nanosecond}},
 		{{Node: "a/1", Nonce: 3, MaxStaleness: time.Hour}, {Node: "b/1", Nonce: 5, MaxStaleness: time.Hour}},
 	} {
-		if err := a.Tick(t.Context(), echoes); err != nil {
+		if err := a.Tick(t.Context(), echoes, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,7 +2,6 @@ package nats
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,13 +41,16 @@ func (m *message) hash() (sum [sha256.Size]byte) {
 type mark struct {
 	// Sequence is the last message that was folded, Hash its hash; an unknown
 	// one is zero.
-	Sequence uint64 `json:"sequence"`
-	Hash     text32 `json:"hash"`
+	Sequence uint64        `json:"sequence"`
+	Hash     ledger.Digest `json:"hash"`
 	// Head is where the log stood after it.
 	Head ledger.Head `json:"head"`
 	// Owes is what an earlier replica of this node had reached, while this one
 	// has not.
 	Owes revocation.Position `json:"owes"`
+	// Entered is the trim behind which this node began to read the epoch, by its
+	// sequence; 0: it began at the genesis.
+	Entered uint64 `json:"entered,omitempty"`
 	// Contributes: what this node's replica has may be missing in the epoch that
 	// begins next. Restates is the epoch into which that is still to be written,
 	// 0 where nothing is.
@@ -92,19 +94,6 @@ func merged(roster []echoed, t *ledger.Tick, stamp time.Time) []echoed {
 		}
 	}
 	return after
-}
-
-// text32 is a hash as hexadecimal digits.
-type text32 [sha256.Size]byte
-
-func (t text32) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
-
-func (t *text32) UnmarshalText(digits []byte) error {
-	if len(digits) != hex.EncodedLen(len(t)) {
-		return errors.New("wrong length")
-	}
-	_, err := hex.Decode(t[:], digits)
-	return err
 }
 
 func (m *mark) encode() []byte {
@@ -179,7 +168,7 @@ func (f *fold) next(m *message) (s step, err error) {
 		s, err = f.batch(m, &after)
 	case kindTick:
 		if s.tick, err = f.tick(m); err == nil {
-			s.tick.Stamp = m.stamp
+			s.tick.Stamp, s.tick.Sequence, s.tick.Entered = m.stamp, m.sequence, after.Entered
 			after.Roster = merged(after.Roster, s.tick, m.stamp)
 		}
 	case kindTrim:
@@ -212,7 +201,7 @@ func (f *fold) begin(m *message, to *mark) (s step, err error) {
 	if to.Contributes || to.Head.Position.Epoch > 0 && g.Adopted != to.Head {
 		to.Restates = g.Epoch
 	}
-	to.Contributes = false
+	to.Contributes, to.Entered = false, 0
 	s.entries, err = f.add(nil, &entry{Records: g.Records}, to, revocation.Position{Epoch: g.Epoch, Sequence: 1})
 	return s, err
 }

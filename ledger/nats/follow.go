@@ -138,7 +138,7 @@ func (l *Ledger) sequence() uint64 {
 func (l *Ledger) resumes() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fold.Hash == (text32{}) {
+	if l.fold.Hash == (ledger.Digest{}) {
 		return l.fold.Sequence + 1
 	}
 	return l.fold.Sequence

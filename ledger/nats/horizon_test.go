@@ -194,3 +194,58 @@ func TestATrimKeepsACutThatALiftNames(t *testing.T) {
 		t.Error("a cut was lost in a trim")
 	}
 }
+
+// Ticks bring what nodes say of their horizons, and where they stand: a node that
+// entered behind a trim knows that until another epoch begins, over restarts too.
+func TestTicksSayHowMuchOfTheLogWasRead(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a := join(t, fleetOptions(t, c, "a"))
+	a.write("one")
+	for range 3 {
+		if err := a.tick(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.write("two")
+	if through, err := a.Trim(0, 1); through == 0 || err != nil {
+		t.Fatalf("trimmed through %d, %v", through, err)
+	}
+	said := ledger.Horizons{Epoch: 1, Tick: 3, Digest: ledger.Digest{1, 2}, Entered: 2}
+	newest := func(e *edge) (entered uint64) {
+		t.Helper()
+		e.listens()
+		if err := a.Tick(t.Context(), nil, &said); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "a tick comes that says it", func() bool {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			for _, tick := range e.ticks {
+				if h := tick.Horizons; h != nil && *h == said && tick.Sequence > 0 && !tick.Stamp.IsZero() {
+					entered = tick.Entered
+					return true
+				}
+			}
+			return false
+		})
+		return entered
+	}
+	fresh := join(t, fleetOptions(t, c, "fresh"))
+	entered := newest(fresh)
+	if was := newest(a); was != 0 || entered == 0 {
+		t.Errorf("a newcomer entered at %d, who was there at %d", entered, was)
+	}
+	fresh = again(t, fresh)
+	if got := newest(fresh); got != entered {
+		t.Errorf("after a restart it entered at %d, before at %d", got, entered)
+	}
+	a.leave()
+	mark(t, a, nats.MarkerAdopt)
+	a = join(t, a.options)
+	fresh.reaches(revocation.Position{Epoch: 2, Sequence: 1})
+	a.reaches(revocation.Position{Epoch: 2, Sequence: 1})
+	said.Epoch = 2
+	if got := newest(fresh); got != 0 {
+		t.Errorf("in a new epoch it entered at %d", got)
+	}
+}

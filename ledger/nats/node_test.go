@@ -132,7 +132,7 @@ func (e *edge) write(reason string) revocation.Position {
 func (e *edge) tick() error {
 	ctx, cancel := context.WithTimeout(e.t.Context(), 10*time.Second)
 	defer cancel()
-	return e.Tick(ctx, []ledger.Echo{{Node: e.options.Node, Nonce: 1, MaxStaleness: time.Minute}})
+	return e.Tick(ctx, []ledger.Echo{{Node: e.options.Node, Nonce: 1, MaxStaleness: time.Minute}}, nil)
 }
 
 // patience is how long a test waits for what must come about: more than a busy
