@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"curfew.dev/curfew/internal/seedtest"
 )
 
 // attackLines are ways to write /expr/x that Caddy's placeholders show as they
@@ -472,4 +474,104 @@ func loadLogged(t *testing.T, options, sites string) (error, []warning) {
 		}
 	}
 	return err, all
+}
+
+// besideGuards has routes to a guarded upstream that no guard is on, of each
+// kind that survey knows.
+const besideGuards = `
+&(shared) {
+	reverse_proxy UPSTREAM
+}
+http://127.0.0.1:APPPORT {
+	handle /public/* {
+		reverse_proxy UPSTREAM
+	}
+	handle_path /prefix/* {
+		reverse_proxy UPSTREAM
+	}
+	handle /named/* {
+		invoke shared
+	}
+	handle /route/* {
+		route {
+			reverse_proxy UPSTREAM
+			curfew
+		}
+	}
+	handle /nested/* {
+		handle /nested/open/* {
+			reverse_proxy UPSTREAM
+		}
+		handle {
+			curfew
+			reverse_proxy UPSTREAM
+		}
+	}
+	handle /response/* {
+		reverse_proxy UPSTREAM {
+			handle_response {
+				reverse_proxy UPSTREAM
+			}
+		}
+	}
+	handle /error/* {
+		error 404
+	}
+	handle {
+		curfew {
+			identity_header X-User-Email email
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle_errors {
+		rewrite * /error-page
+		reverse_proxy UPSTREAM
+	}
+}
+http://other.example.test:APPPORT {
+	reverse_proxy UPSTREAM
+}
+http://127.0.0.1:HEALTHPORT {
+	metrics /metrics
+	curfew_health
+}
+`
+
+// A route that no guard is on hands on no header that only a guard may set:
+// the upstream would take it for the gateway's word.
+func TestForgedIdentityHeadersArriveOnNoRouteOfAServerWithAGuard(t *testing.T) {
+	g := start(t, global, besideGuards)
+	r := seedtest.New(t)
+	for _, path := range []string{
+		"/public/x", "/public/..%5cadmin", "/prefix/x", "/named/x", "/route/x", "/nested/open/x", "/response/x", "/error/x", "/refused", "other.example.test/x",
+	} {
+		for range howMany(10, 1000) {
+			host, target := g.host(), path
+			if name, rest, ok := strings.Cut(path, "/"); ok && name != "" {
+				host, target = name, "/"+rest
+			}
+			lines := "GET " + target + " HTTP/1.1\nHost: " + host + "\nConnection: close\n"
+			for _, name := range identityHeaders[:len(identityHeaders)-1] { // the last is of another site
+				lines += forgeries(r, name) + ": " + forged + "\n"
+			}
+			w := dial(t, g.app)
+			w.say(lines + "\n")
+			a, ok := w.hear("GET")
+			_ = w.conn.Close()
+			if path == "/refused" || !ok {
+				continue
+			}
+			if a.StatusCode == http.StatusUnauthorized {
+				t.Fatalf("%s: %d", path, a.StatusCode)
+			}
+			checkIdentity(t, g.upstream)
+		}
+		if text := g.upstream.dump(); strings.Contains(text, forged) {
+			t.Errorf("%s: a forged header arrived: %s", path, text[max(0, len(text)-800):])
+			break
+		}
+	}
+	if g.upstream.count() < 60 {
+		t.Errorf("only %d requests came to the upstream", g.upstream.count())
+	}
 }
