@@ -27,6 +27,8 @@ func TestReadings(t *testing.T) {
 		"/public/\xf0\x80\x80\xae./x":    "/public/../x",
 		"//public/x":                     "/\x7f/public/x",
 		"/public/%5c%2e%2e%5c..;a/x":     "/public//../../x",
+		"/public//../x/y":                "/public/x/y",
+		"/./public//z":                   "/public/z",
 		"/public/%25%32%65%25%32%65/xy":  "/public/../xy",
 	} {
 		if got, _ := readings(&url.URL{Path: path}); !slices.Contains(got, want) {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -126,7 +127,11 @@ func (strangeMatcher) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.matchers.curfew_test_strange", New: func() caddy.Module { return new(strangeMatcher) }}
 }
 
+// strangeMatches counts how often it was asked.
+var strangeMatches atomic.Int64
+
 func (m strangeMatcher) MatchWithError(r *http.Request) (bool, error) {
+	strangeMatches.Add(1)
 	const wanted = "/expr/x"
 	switch m.At {
 	case "uri":
@@ -180,6 +185,22 @@ func TestAMatcherOfAnotherModuleGetsEveryReading(t *testing.T) {
 				t.Errorf("%s: %q reached the upstream (%d)", at, target, status)
 			}
 		})
+	}
+}
+
+// What a stranger can ask for is bounded: each reading is asked about once.
+func TestAMatcherIsAskedAboutEachReadingOnce(t *testing.T) {
+	g := prepare(t)
+	config, err := g.config(global, strings.Replace(sites, "@guarded not path /public /public/*", "@guarded path /expr/x", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.loadJSON(strings.Replace(string(config), `{"path":["/expr/x"]}`, `{"curfew_test_strange":{"at":"nowhere"}}`, 1))
+	g.awaitReady()
+	before := strangeMatches.Load()
+	g.walk("", []string{"/x%20/..;a%5c%2541/.%23y"}, func(string, int, bool) {})
+	if asked := strangeMatches.Load() - before; asked < 10 || asked > 257 {
+		t.Errorf("asked %d times", asked)
 	}
 }
 
@@ -266,6 +287,8 @@ func TestAMatcherThatCannotBeAskedAgainIsRefused(t *testing.T) {
 		{"request_header Cookie area={path}", "expression {cookie.area} == '/admin'", computes},
 		{"request_header Host {path.0}", "host admin", computes},
 		{"forward_auth auth:80 {\n\t\turi /x\n\t\tcopy_headers X-Area\n\t}", "header X-Area admin", "{http.request.header.X-Area}"},
+		{"vars area {path}\n\tvars {\n\t\tarea public\n\t}", "vars area admin", computes},
+		{"@x expression path('/admin/*')\n\tvars @x area admin", "vars area admin", computes},
 		{"handle /admin/* {\n\t\tvars area admin\n\t}\n\thandle {\n\t\tvars area public\n\t}", "vars area admin", computes},
 		{"handle /admin/* {\n\t\trespond no\n\t}\n\thandle {\n\t\tvars area public\n\t}", "vars area public", computes},
 	} {
