@@ -408,7 +408,7 @@ func TestHolesThatTheConfigurationShowsAreWarnedOf(t *testing.T) {
 		{"guard behind forward_auth", "app.example.com {\nroute {\nforward_auth auth:80 {\nuri /x\n}\ncurfew\nreverse_proxy app:80\n}\n}", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err, warnings := loadLogged(t, "", c.sites)
+			warnings, err := loadLogged(t, "", c.sites)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -419,7 +419,7 @@ func TestHolesThatTheConfigurationShowsAreWarnedOf(t *testing.T) {
 			if !slices.Equal(got, c.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
-			err, _ = loadLogged(t, "strict_sites", strings.ReplaceAll(c.sites, "\n", " \n"))
+			_, err = loadLogged(t, "strict_sites", strings.ReplaceAll(c.sites, "\n", " \n"))
 			if (err != nil) != (len(c.want) > 0) {
 				t.Fatalf("strict_sites: %v", err)
 			}
@@ -462,7 +462,7 @@ func TestHolesInJSONAreErrorsWithStrictSites(t *testing.T) {
 // load validates a site behind the global options, as `caddy validate` does.
 func load(t *testing.T, options, site string) error {
 	t.Helper()
-	err, _ := loadLogged(t, options, "http://127.0.0.1:9 {\n"+site+"}\n")
+	_, err := loadLogged(t, options, "http://127.0.0.1:9 {\n"+site+"}\n")
 	return err
 }
 
@@ -473,7 +473,7 @@ func (w *warning) String() string {
 	return w.Msg[:strings.Index(w.Msg, ":")] + " | " + w.Host + " | " + w.Matcher + " | " + w.Upstream + " | " + w.Guard
 }
 
-func loadLogged(t *testing.T, options, sites string) (error, []warning) {
+func loadLogged(t *testing.T, options, sites string) ([]warning, error) {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	dir, err := os.MkdirTemp("", "") // the test's name may have braces
@@ -496,7 +496,7 @@ func loadLogged(t *testing.T, options, sites string) (error, []warning) {
 			all = append(all, w)
 		}
 	}
-	return err, all
+	return all, err
 }
 
 // besideGuards has routes to a guarded upstream that no guard is on, of each
