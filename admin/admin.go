@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -57,6 +58,9 @@ type Config struct {
 	// Memory outlives the handler: give the next configuration's handler the
 	// same one. Nil: a new one.
 	Memory *Memory
+	// SealingKeys seal previews, so that they confirm a write wherever the same
+	// keys are. Nil or none: keys of the memory's own.
+	SealingKeys func() seal.Keys
 	// Sightings are counted by previews and searched for sessions; nil: nothing
 	// was seen.
 	Sightings *account.Sightings

@@ -19,6 +19,7 @@ type call struct {
 	body    []byte // as it was sent, and checked; nil where it is streamed
 
 	operation string
+	leave     func() // gives back what the call took of its caller's; nil: nothing
 	problem   string // what it was refused with
 }
 

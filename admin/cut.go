@@ -47,7 +47,7 @@ func (a *api) planCut(c *call, in *revocationRequest) (*plan, *Problem) {
 	r.Limits = a.limits(&r)
 	return &plan{
 		ground: g, record: in.Motive.annotate(a.attribute(c, r)), Confirmation: in.Confirmation,
-		wait: wait, digest: subjectDigest(g.target, mode, in.At, in.IncludeExempt),
+		wait: wait, digest: subjectDigest(g.target, mode, in.At, r.ExemptClients),
 	}, nil
 }
 

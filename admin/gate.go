@@ -29,6 +29,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if broken := recover(); broken != nil {
 			a.broke(c, out, broken)
 		}
+		if c.leave != nil {
+			c.leave()
+		}
 		a.finish(c, out.status, a.Now().Sub(started))
 	}()
 	h := out.Header()

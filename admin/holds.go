@@ -88,7 +88,7 @@ func (a *api) planHold(c *call, g ground, r revocation.Record, by Confirmation, 
 	r.Limits = a.limits(&r)
 	return &plan{
 		ground: g, record: a.attribute(c, r), Confirmation: by, wait: wait,
-		digest: subjectDigest(g.target, g.kind.DefaultMode(), "", false),
+		digest: subjectDigest(g.target, g.kind.DefaultMode(), "", g.exempt),
 	}
 }
 

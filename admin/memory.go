@@ -3,60 +3,35 @@ package admin
 import (
 	"crypto/rand"
 	"sync"
-	"time"
+
+	"curfew.dev/curfew/internal/seal"
 )
 
-// previewAge is how long a preview confirms a write.
-const previewAge = 5 * time.Minute
-
-// maxPreviews bounds what callers can make a gateway remember.
-const maxPreviews = 10_000
-
-// Memory is what the API remembers between requests: previews, idempotency keys
-// whose first request is still running, what each caller has used of its quota,
-// and the key that authenticates cursors. It outlives configuration reloads and
-// may be lost: then previews are made again and searches begin again. The zero
-// value is ready.
+// Memory is what the API remembers between requests: idempotency keys whose
+// first request is still running, what each caller has used of its quotas, and
+// the keys of this process. It holds nothing of one caller that another could
+// push out. It outlives configuration reloads and may be lost: then searches
+// begin again, and without a sealing key so do previews. The zero value is ready.
 type Memory struct {
-	writes  quota
-	imports lanes
-	bulk    sync.Mutex // held while a chunk of an import becomes durable
+	writes, asks    quota
+	imports, asking lanes
+	feeds           lanes
+	bulk            sync.Mutex // held while a chunk of an import becomes durable
 
-	mu       sync.Mutex
-	previews map[string]preview
-	order    []string // of the previews, oldest first
-	running  map[[32]byte]struct{}
-	secret   []byte
+	mu      sync.Mutex
+	running map[[32]byte]struct{}
+	secret  []byte    // authenticates cursors
+	sealing seal.Keys // where there is no sealing key
 }
 
-// preview is what a caller was shown.
-type preview struct {
-	digest   [32]byte // of what it was shown for
-	accounts int
-	expires  time.Time
-}
-
-// keep remembers a preview and forgets those that are over.
-func (m *Memory) keep(id string, p preview, now time.Time) {
+// sealingKeys are drawn once for each process.
+func (m *Memory) sealingKeys() seal.Keys {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.previews == nil {
-		m.previews = make(map[string]preview)
+	if m.sealing == nil {
+		m.sealing = seal.Keys{seal.RandomKey()}
 	}
-	for len(m.order) > 0 && (len(m.order) >= maxPreviews || now.After(m.previews[m.order[0]].expires)) {
-		delete(m.previews, m.order[0])
-		m.order = m.order[1:]
-	}
-	m.previews[id] = p
-	m.order = append(m.order, id)
-}
-
-// shown finds a preview that is not over.
-func (m *Memory) shown(id string, now time.Time) (preview, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	p, ok := m.previews[id]
-	return p, ok && !now.After(p.expires)
+	return m.sealing
 }
 
 // begin notes that the first request of a key is running, unless one is.

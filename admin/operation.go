@@ -25,6 +25,7 @@ type operation struct {
 
 	shape   *strictjson.Shape // of the body; nil: it takes none
 	streams bool              // the body is read by the operation
+	asks    bool              // it costs something that is bounded for each caller
 }
 
 // bodyOf is the input of an operation that takes JSON.
@@ -106,6 +107,9 @@ func (op *operation) allRefusals() []kind {
 	}
 	if op.method != http.MethodGet {
 		all = append(all, invalidRequest, tooLarge, unsupportedType)
+	}
+	if op.asks {
+		all = append(all, tooMany)
 	}
 	if op.takesKey() {
 		all = append(all, inProgress, keyReused, tooMany, ledgerUnavailable, outcomeUnknown, ledgerDamaged, noMemory)

@@ -17,6 +17,8 @@ func (a *api) register() error {
 	return a.publish(to)
 }
 
+const eventsID = "events"
+
 // onTarget are the refusals of operations that take a target.
 var onTarget = []kind{invalidTarget, unknownIssuer, unenforceable}
 
@@ -31,10 +33,11 @@ func (a *api) registerRevocations(to huma.API) {
 		request:  exampleRequest, reply: exampleReceipt,
 	}, a.revoke)
 	add(to, operation{
-		id: "preview", method: http.MethodPost, path: "/v1/revocations/preview", tag: tag, role: Read, status: http.StatusOK,
+		id: "preview", method: http.MethodPost, asks: true, path: "/v1/revocations/preview", tag: tag, role: Read, status: http.StatusOK,
 		summary: "Show what a revocation, block or step-up would hit",
 		details: "Takes the body of the revocation; for a block or step-up, its target alone. The preview_id confirms the same " +
-			"target, mode, at and include_exempt for five minutes, whoever uses it, on the node that made it. The numbers are what that node has seen.",
+			"target, mode, at and include_exempt for five minutes, whoever uses it, on every node with the same sealing_key (without one, on the node that " +
+			"made it), while the same clients are exempt. The numbers are what that node has seen.",
 		refusals: append([]kind{invalidMode}, onTarget...),
 		request:  exampleRequest, reply: examplePreview,
 	}, a.preview)
@@ -54,7 +57,7 @@ func (a *api) registerRevocations(to huma.API) {
 		reply: exampleReceipt,
 	}, a.revocation)
 	add(to, operation{
-		id: "search-revocations", method: http.MethodPost, path: "/v1/revocations/search", tag: tag, role: Read, status: http.StatusOK,
+		id: "search-revocations", method: http.MethodPost, asks: true, path: "/v1/revocations/search", tag: tag, role: Read, status: http.StatusOK,
 		summary: "List revocations, newest first", refusals: []kind{ledgerUnavailable, ledgerDamaged},
 		request: exampleSearch, reply: exampleReceipts(),
 	}, a.searchRevocations)
@@ -79,7 +82,7 @@ func (a *api) registerHolds(to huma.API) {
 		refusals: []kind{notFound}, reply: exampleLift(),
 	}, a.unblock)
 	add(to, operation{
-		id: "search-blocks", method: http.MethodPost, path: "/v1/blocks/search", tag: blocks, role: Read, status: http.StatusOK,
+		id: "search-blocks", method: http.MethodPost, asks: true, path: "/v1/blocks/search", tag: blocks, role: Read, status: http.StatusOK,
 		summary: "List blocks, lifted ones too, newest first", refusals: []kind{ledgerUnavailable, ledgerDamaged},
 		request: exampleSearch, reply: exampleHeld(exampleBlocked()),
 	}, a.searchBlocks)
@@ -94,7 +97,7 @@ func (a *api) registerHolds(to huma.API) {
 		summary: "Lift a step-up, for good", refusals: []kind{notFound}, reply: exampleLift(),
 	}, a.liftStepUp)
 	add(to, operation{
-		id: "search-step-ups", method: http.MethodPost, path: "/v1/step-ups/search", tag: stepUps, role: Read, status: http.StatusOK,
+		id: "search-step-ups", method: http.MethodPost, asks: true, path: "/v1/step-ups/search", tag: stepUps, role: Read, status: http.StatusOK,
 		summary: "List step-ups, lifted ones too, newest first", refusals: []kind{ledgerUnavailable, ledgerDamaged},
 		request: exampleSearch, reply: exampleHeld(exampleSteppedUp()),
 	}, a.searchStepUps)
@@ -102,7 +105,7 @@ func (a *api) registerHolds(to huma.API) {
 
 func (a *api) registerSessions(to huma.API) {
 	add(to, operation{
-		id: "search-sessions", method: http.MethodPost, path: "/v1/sessions/search", tag: "Sessions", role: Read, status: http.StatusOK,
+		id: "search-sessions", method: http.MethodPost, asks: true, path: "/v1/sessions/search", tag: "Sessions", role: Read, status: http.StatusOK,
 		summary: "List what this node has seen of an account, last seen first",
 		details: "One item for each session, client and device; tokens without a session (sid) make one for each client and device. " +
 			"A node tells what was presented to it since it started, and others may have seen more. What is seen again between " +
@@ -114,7 +117,7 @@ func (a *api) registerSessions(to huma.API) {
 func (a *api) registerAnswers(to huma.API) {
 	const tag = "Gateway"
 	add(to, operation{
-		id: "explain", method: http.MethodPost, path: "/v1/explain", tag: tag, role: Read, status: http.StatusOK,
+		id: "explain", method: http.MethodPost, asks: true, path: "/v1/explain", tag: tag, role: Read, status: http.StatusOK,
 		summary:  "How a token would fare, and why",
 		refusals: []kind{unknownPolicy, notAvailable}, request: exampleExplain, reply: exampleExplanation,
 	}, a.explain)
@@ -123,7 +126,7 @@ func (a *api) registerAnswers(to huma.API) {
 		summary: "Every node and how fresh it is", reply: exampleNodes,
 	}, a.nodes)
 	add(to, operation{
-		id: "events", method: http.MethodGet, path: "/v1/events", tag: tag, role: Read, status: http.StatusOK,
+		id: eventsID, method: http.MethodGet, asks: true, path: "/v1/events", tag: tag, role: Read, status: http.StatusOK,
 		summary: "What is applied, as server-sent events",
 		details: "Events revocation, block, lift and step_up carry a receipt; their id is a position. What became durable together has one " +
 			"position: only the last event of it has an id, so that nobody resumes in the middle. The stream begins with an id without an event, from where to resume if nothing " +

@@ -2,10 +2,13 @@ package admin
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"strconv"
+	"strings"
 	"time"
 
 	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
 )
@@ -37,14 +40,63 @@ func (a *api) preview(c *call, in *bodyOf[revocationRequest]) (*replyOf[previewR
 	}
 	reach, now := a.reach(p), a.Now()
 	out := previewReply{
-		PreviewID: "prv_" + randomID(), ExpiresAt: *node.NewTime(now.Add(previewAge)),
-		Target: in.Body.Target, Mode: p.record.Mode.String(), At: *node.NewTime(time.UnixMilli(p.record.At)),
+		ExpiresAt: *node.NewTime(now.Add(previewAge)),
+		Target:    in.Body.Target, Mode: p.record.Mode.String(), At: *node.NewTime(time.UnixMilli(p.record.At)),
 		Accounts: reach.Accounts, Sessions: reach.Sessions, Devices: reach.Devices, Incomplete: reach.Incomplete || a.isOneOfMany(),
 		LiveRequests:  a.LiveRequests(p.target),
 		ExemptClients: append([]string{}, p.record.ExemptClients...), Limits: append([]string{}, p.record.Limits...),
 	}
-	a.Memory.keep(out.PreviewID, preview{p.digest, reach.Accounts, now.Add(previewAge)}, now)
+	var err error
+	if out.PreviewID, err = a.sealPreview(shown{reach.Accounts, now.Add(previewAge)}, p.digest); err != nil {
+		a.Log.Error("a preview can't be sealed", "request_id", c.id, "error", err)
+		return nil, internalError.because("the preview could not be sealed; the gateway's log says more")
+	}
 	return &replyOf[previewReply]{out}, nil
+}
+
+// previewAge is how long a preview confirms a write.
+const previewAge = 5 * time.Minute
+
+// shown is what a preview has to say when it confirms a write. It travels in the
+// preview's id, sealed for the digest of the request that it was made for.
+type shown struct {
+	accounts int
+	expires  time.Time
+}
+
+const (
+	previewPrefix  = "prv_"
+	previewPurpose = "admin preview"
+	shownSize      = 8 + 8
+)
+
+// sealingKeys are those of the configuration, if it has any now.
+func (a *api) sealingKeys() seal.Keys {
+	if a.SealingKeys != nil {
+		if keys := a.SealingKeys(); len(keys) > 0 {
+			return keys
+		}
+	}
+	return a.Memory.sealingKeys()
+}
+
+func (a *api) sealPreview(s shown, digest [32]byte) (id string, err error) {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, shownSize), uint64(s.accounts))
+	b = binary.BigEndian.AppendUint64(b, uint64(s.expires.UnixMilli()))
+	sealed, err := a.sealingKeys().Seal(previewPurpose, b, digest[:])
+	return previewPrefix + sealed, err
+}
+
+func (a *api) openPreview(id string, digest [32]byte) (shown, error) {
+	sealed, ok := strings.CutPrefix(id, previewPrefix)
+	if !ok {
+		return shown{}, seal.ErrSealed
+	}
+	b, err := a.sealingKeys().Open(previewPurpose, sealed, digest[:])
+	if err != nil || len(b) != shownSize {
+		return shown{}, seal.ErrSealed
+	}
+	return shown{int(binary.BigEndian.Uint64(b)), time.UnixMilli(int64(binary.BigEndian.Uint64(b[8:])))}, nil
 }
 
 // isOneOfMany reports whether other nodes have seen what this one has not.
@@ -72,11 +124,12 @@ func (a *api) confirmed(p *plan) *Problem {
 	}
 	accounts := 0
 	if p.PreviewID != "" {
-		shown, ok := a.Memory.shown(p.PreviewID, a.Now())
-		if !ok || shown.digest != p.digest {
-			return previewRequired.at("/preview_id", "no preview of this very request was made under this id in the last %s", previewAge)
+		was, err := a.openPreview(p.PreviewID, p.digest)
+		if err != nil || a.Now().After(was.expires) {
+			return previewRequired.at("/preview_id", "no preview of this very request was made under this id in the last %s, "+
+				"here or where the same sealing key is", previewAge)
 		}
-		accounts = shown.accounts
+		accounts = was.accounts
 	} else {
 		accounts = a.reach(p).Accounts
 	}
@@ -87,9 +140,11 @@ func (a *api) confirmed(p *plan) *Problem {
 }
 
 // subjectDigest is over what a preview is made for: target, mode, instant and
-// whether exempt clients are hit.
-func subjectDigest(t revocation.Target, m revocation.Mode, at string, includeExempt bool) [32]byte {
-	parts := []string{m.String(), at, strconv.FormatBool(includeExempt)}
+// the clients that are passed by. These are configured: where another
+// configuration, or node, passes others by, the preview showed something else.
+func subjectDigest(t revocation.Target, m revocation.Mode, at string, exempt []string) [32]byte {
+	parts := []string{m.String(), at, strconv.Itoa(len(exempt))}
+	parts = append(parts, exempt...)
 	for _, member := range t.Members() {
 		parts = append(parts, member.Name, member.Value)
 	}

@@ -1,10 +1,13 @@
 package admin
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -132,18 +135,81 @@ func TestMaxAffected(t *testing.T) {
 	g.post("/v1/revocations", text(narrow)).want(201)
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	var m Memory
-	now := time.Unix(0, 0)
-	for i := range maxPreviews + 10 {
-		m.keep(text(i), preview{expires: now.Add(previewAge)}, now)
+// A preview is in its id. It confirms the write wherever the same keys are, and
+// the same clients exempt; nothing else opens it.
+func TestAPreviewHoldsOnEveryNodeWithTheKey(t *testing.T) {
+	shared, retired := seal.RandomKey(), seal.RandomKey()
+	with := func(keys seal.Keys, exempt ...string) *gateway {
+		return newGateway(t, func(c *Config) {
+			c.SealingKeys = func() seal.Keys { return keys }
+			c.Issuers[0].ExemptClients = exempt
+		})
 	}
-	if len(m.previews) != maxPreviews || len(m.order) != maxPreviews {
-		t.Errorf("%d previews, %d in order", len(m.previews), len(m.order))
+	here := with(seal.Keys{shared}, "console")
+	body := object{"target": object{"iss": issuer, "tenant": "acme"}}
+	body["preview_id"] = here.previewed(text(body)).PreviewID
+	for name, c := range map[string]struct {
+		there  *gateway
+		status int
+	}{
+		"here":                 {here, 201},
+		"another node":         {with(seal.Keys{shared}, "console"), 201},
+		"after a rotation":     {with(seal.Keys{retired, shared}, "console"), 201},
+		"another key":          {with(seal.Keys{retired}, "console"), 409},
+		"no key":               {with(nil, "console"), 409},
+		"other exempt clients": {with(seal.Keys{shared}, "console", "kiosk"), 409},
+		"no exempt clients":    {with(seal.Keys{shared}), 409},
+	} {
+		for _, path := range []string{"/v1/revocations", "/v1/blocks", "/v1/step-ups"} {
+			if r := c.there.post(path, text(body)); r.Code != c.status {
+				t.Errorf("%s: %s: %d %s", name, path, r.Code, r.Body)
+			}
+		}
 	}
-	later := now.Add(previewAge + 1)
-	m.keep("last", preview{expires: later.Add(previewAge)}, later)
-	if _, ok := m.shown("last", later); len(m.previews) != 1 || !ok {
-		t.Errorf("%d previews", len(m.previews))
+	for _, forged := range []string{"prv_", "prv_1..", "1" + body["preview_id"].(string)[4:], body["preview_id"].(string) + "A", strings.Repeat("x", 256)} {
+		forgery := object{"target": body["target"], "preview_id": forged}
+		here.post("/v1/revocations", text(forgery)).want(409, "preview-required")
 	}
+	here.post("/v1/revocations", text(object{"target": body["target"], "preview_id": strings.Repeat("x", 257)})).want(422, "invalid-request")
+}
+
+// Without a sealing key a preview holds on its own node, and through a reload.
+func TestAPreviewWithoutAKeyHoldsOnItsNode(t *testing.T) {
+	g := newGateway(t)
+	body := object{"target": object{"iss": issuer, "tenant": "acme"}}
+	body["preview_id"] = g.previewed(text(body)).PreviewID
+	h, err := New(Config{
+		Node: g.node, Memory: g.memory, Now: g.now, Authenticate: Local,
+		Issuers: []Issuer{{URL: issuer, HasTenant: true, Retention: time.Hour, ExemptClients: []string{"a-console", "xbox-console"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reloaded := *g
+	reloaded.Handler = h
+	reloaded.post("/v1/revocations", text(body)).want(201)
+	newGateway(t).post("/v1/revocations", text(body)).want(409, "preview-required")
+}
+
+// Whatever a reader previews, the preview of the operator confirms.
+func TestAReaderDoesNotKeepAnOperatorFromBreakingTheGlass(t *testing.T) {
+	g := newGateway(t)
+	body := object{"target": object{"iss": issuer}}
+	var mine previewed
+	g.post("/v1/revocations/preview", text(body)).want(200).into(&mine)
+	refused := 0
+	for i := range 20 * asksAtOnce {
+		if g.as(readToken).post("/v1/revocations/preview", onTargetOf("iss", issuer, "sub", fmt.Sprint(i))).Code == 429 {
+			refused++
+		}
+		if refused > 100 {
+			break
+		}
+	}
+	if refused == 0 {
+		t.Error("a reader may preview for ever")
+	}
+	g.post("/v1/revocations/preview", text(body)).want(200)
+	body["preview_id"] = mine.PreviewID
+	g.post("/v1/revocations", text(body)).want(201)
 }

@@ -19,7 +19,7 @@ var (
 // spend takes until something is refused, and returns how often it could.
 func spend(q *quota, of callerKey, now time.Time) (taken int, wait time.Duration) {
 	for {
-		if wait = q.take(of, now); wait > 0 {
+		if wait = q.take(writeRate, of, now); wait > 0 {
 			return taken, wait
 		}
 		taken++
@@ -65,11 +65,11 @@ func TestQuotaHolds(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "turns") {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "pause")))
 			for range rapid.IntRange(0, 2*writesAtOnce).Draw(t, "calls") {
-				if q.take(one, now) == 0 {
+				if q.take(writeRate, one, now) == 0 {
 					taken++
 				}
 			}
-			if most := writesAtOnce + int(now.Sub(began)/writeInterval); taken > most {
+			if most := writesAtOnce + int(now.Sub(began)/writeRate.interval); taken > most {
 				t.Fatalf("%d writes in %s, want %d at most", taken, now.Sub(began), most)
 			}
 		}
@@ -81,8 +81,8 @@ func TestQuotaForgets(t *testing.T) {
 	var q quota
 	now := time.Unix(1_800_000_000, 0)
 	for i := range 10 * manyCallers {
-		q.take(callerKey{"admin", fmt.Sprint(i)}, now)
-		now = now.Add(writeInterval)
+		q.take(writeRate, callerKey{"admin", fmt.Sprint(i)}, now)
+		now = now.Add(writeRate.interval)
 	}
 	if n := len(q.full); n > manyCallers {
 		t.Errorf("%d callers are remembered", n)
@@ -183,5 +183,73 @@ func TestImportsAtOnce(t *testing.T) {
 	ends[1]()
 	if len(g.memory.imports.taken) > 1 {
 		t.Errorf("lanes are left taken: %v", g.memory.imports.taken)
+	}
+}
+
+// What costs something to answer is bounded for each caller, and other callers
+// have their own.
+func TestAsksAreLimitedPerCaller(t *testing.T) {
+	g := newGateway(t)
+	asks := []string{
+		"/v1/revocations/preview", "/v1/revocations/search", "/v1/blocks/search", "/v1/step-ups/search", "/v1/sessions/search", "/v1/explain",
+	}
+	for g.memory.asks.take(askRate, callerKey{"admin", "dashboards"}, g.now()) == 0 {
+	}
+	all := everyPost()
+	for _, path := range asks {
+		if r := g.as(readToken).post(path, all[path]).want(429, "too-many-requests"); r.Header().Get("Retry-After") != "1" {
+			t.Errorf("%s: Retry-After %q", path, r.Header().Get("Retry-After"))
+		}
+		g.post(path, all[path]).want(200)
+	}
+	g.as(readToken).do("GET", "/v1/events", "").want(429, "too-many-requests")
+	g.as(readToken).do("GET", "/v1/nodes", "").want(200)
+	g.pass(time.Second / asksPerSecond)
+	g.as(readToken).post(asks[0], all[asks[0]]).want(200)
+
+	for g.memory.asking.enter(callerKey{"admin", "dashboards"}, askingAtOnce) {
+	}
+	g.pass(time.Second)
+	g.as(readToken).post(asks[0], all[asks[0]]).want(429, "too-many-requests")
+	g.post(asks[0], all[asks[0]]).want(200)
+	if n := len(g.memory.asking.taken); n != 1 {
+		t.Errorf("lanes are left taken: %v", g.memory.asking.taken)
+	}
+}
+
+// One reader can't have the streams of all, nor all readers those of others.
+func TestStreamsOfEventsAreLimitedPerCaller(t *testing.T) {
+	g := newGateway(t)
+	server := httptest.NewServer(g)
+	defer server.Close()
+	var streams []*listener
+	for n := range feedsAtOnce + 1 {
+		l := g.listen(server, "") // as the reader
+		defer l.close()
+		if want := map[bool]int{true: 200, false: 429}[n < feedsAtOnce]; l.StatusCode != want {
+			t.Fatalf("stream %d: %d, want %d", n+1, l.StatusCode, want)
+		}
+		if streams = append(streams, l); n == feedsAtOnce && l.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	head := func(token string) int { return g.as(token).do("HEAD", "/v1/events", "").Code }
+	if got := head(writeToken); got != 200 {
+		t.Errorf("another caller: %d", got)
+	}
+	streams[0].close()
+	for deadline := time.Now().Add(time.Minute); head(readToken) != 200; time.Sleep(time.Millisecond) {
+		g.pass(time.Second)
+		if time.Now().After(deadline) {
+			t.Fatal("the end of a stream made no room")
+		}
+	}
+	for g.memory.feeds.enter(callerKey{name: "read"}, feedsOfARole) {
+	}
+	if head(readToken) != 429 || head(writeToken) != 200 || head(glassToken) != 200 {
+		t.Error("readers take the streams of others, or have no bound")
+	}
+	if n := g.memory.feeds.taken[callerKey{"admin", "dashboards"}]; n != feedsAtOnce-1 {
+		t.Errorf("a refused stream is still counted: %d", n)
 	}
 }

@@ -24,7 +24,7 @@ type Target struct {
 
 // Confirmation is how a caller shows that it knows what a write would hit.
 type Confirmation struct {
-	PreviewID   string `json:"preview_id,omitempty" minLength:"1" maxLength:"64" doc:"A preview of the same request; needed for what may hit more than one account"`
+	PreviewID   string `json:"preview_id,omitempty" minLength:"1" maxLength:"256" doc:"A preview of the same request; needed for what may hit more than one account"`
 	MaxAffected *int   `json:"max_affected,omitempty" minimum:"0" doc:"Refuse if more accounts would be hit"`
 }
 

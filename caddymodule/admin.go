@@ -301,7 +301,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 ) (http.Handler, error) {
 	g := a.gateway
 	cfg := admin.Config{
-		Prefix: prefix, Node: g.node, Memory: &g.memory, Sightings: &g.sightings, LiveRequests: g.live.Count,
+		Prefix: prefix, Node: g.node, Memory: &g.memory, SealingKeys: a.sealingKeys, Sightings: &g.sightings, LiveRequests: g.live.Count,
 		EachLiveRequest: g.live.Each, Authenticate: authenticate, Again: again, Explain: a.explain, ExpectNodes: a.ExpectNodes,
 		Now: g.now, Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: g.crowded,
 	}

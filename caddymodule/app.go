@@ -13,11 +13,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
@@ -73,7 +75,14 @@ type App struct {
 	// and a guard that never runs.
 	StrictSites bool `json:"strict_sites,omitempty"`
 
-	looked    bool            // survey was done
+	looked bool // survey was done
+	// The keys that seal what callers carry for this gateway, such as previews.
+	// The first seals, all open. Default: a key beside a local ledger, which is
+	// made; in a cluster, one of each process, so that previews hold on the node
+	// that made them.
+	SealingKeys []SealingKey `json:"sealing_keys,omitempty"`
+
+	sealing   atomic.Pointer[seal.Files]
 	stopping  <-chan struct{} // closed when this configuration is about to stop
 	log       *slog.Logger
 	gateway   *gateway
@@ -112,10 +121,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 	for _, i := range a.Issuers { // nodes that differ in this alone are configured alike
 		i.at, i.Place = i.Place, ""
 	}
-	a.digest = digestOf(a)
 	if a.gateway, err = acquireGateway(store, a.NodeName); err != nil {
 		return err
 	}
+	if err := a.provisionSealing(); err != nil {
+		return err
+	}
+	a.digest = digestOf(a)
 	if err := a.gateway.metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
@@ -210,6 +222,8 @@ func digestOf(a *App) string {
 	delete(members, "token_cache")
 	withoutMachine(members["ledger"])
 	withoutMachine(members["issuers"])
+	delete(members, "sealing_keys")
+	members["sealing_key_ids"] = a.keyIDs()
 	b, _ = json.Marshal(members) // it was JSON a moment ago
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:6])
@@ -286,7 +300,10 @@ func (a *App) Start() error {
 	}
 	a.awaitNewKeys()
 	a.gateway.use(a)
-	return a.gateway.start(a)
+	if err := a.gateway.start(a); err != nil {
+		return err
+	}
+	return a.startSealing()
 }
 
 // Stop leaves everything running: the next configuration may go on with it,

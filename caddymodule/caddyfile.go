@@ -110,6 +110,7 @@ func (o options) read(d *caddyfile.Dispenser, several ...string) error {
 //		on_stale deny|allow
 //		token_cache <size>
 //		log_user sub|hash|off
+//		sealing_key <file>
 //		strict_sites
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -128,8 +129,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"on_stale":      word(&a.OnStale),
 		"token_cache":   size(&a.TokenCache),
 		"log_user":      word(&a.LogUser),
+		"sealing_key":   a.parseSealingKey,
 		"strict_sites":  flag(&a.StrictSites),
-	}.read(d, "issuer", "policy")
+	}.read(d, "issuer", "policy", "sealing_key")
 }
 
 // parseIssuer reads

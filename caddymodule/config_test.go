@@ -105,6 +105,10 @@ func TestRefusedAtLoad(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	short := filepath.Join(dir, "short.key")
+	if err := os.WriteFile(short, []byte("AAAA\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	const issuer = "issuer https://login.example.com {\n audience api\n}\n"
 	site := func(directive string) string { return "http://127.0.0.1:9 {\n" + directive + "\n}\n" }
 	admin := func(token string) string { return site("curfew_admin {\n token helpdesk write " + token + "\n}") }
@@ -118,6 +122,9 @@ func TestRefusedAtLoad(t *testing.T) {
 		{"none", "issuer https://login.example.com {\n audience api\n algorithms none\n}", "", "asymmetric"},
 		{"issuer twice", issuer + issuer, "", "twice"},
 		{"missing directory", issuer + "ledger local /nowhere/at/all", "", "mode 0700, at Caddyfile:7"},
+		{"no sealing key", issuer + "sealing_key /nowhere/key", "", "write one with `openssl rand -base64 32`, the same for all nodes: file does not exist, at Caddyfile:7"},
+		{"short sealing key", issuer + "sealing_key " + short, "", "a key has 32 bytes, this one has 3: write one with `openssl rand -base64 32`, at Caddyfile:7"},
+		{"empty sealing key", issuer + "sealing_key " + empty, "", "a key has 32 bytes, this one has 0"},
 		{"unknown option", issuer + "ledgre local", "", `unknown option "ledgre"`},
 		{"unknown on_empty", issuer + "on_empty maybe", "", "sign_out_all"},
 		{"unknown policy", issuer, site("curfew nosuch"), "not defined"},

@@ -50,6 +50,7 @@ type gateway struct {
 
 	starting sync.Mutex
 	started  bool
+	madeKey  bool // the file beside the ledger is this gateway's doing
 	begin    beginning
 }
 
@@ -141,7 +142,7 @@ func newInstance() string {
 // Destruct is called when the last configuration has let go. What is still live
 // ends with it.
 func (g *gateway) Destruct() error {
-	err := g.node.Close()
+	err := errors.Join(g.node.Close(), g.withdrawKey())
 	if g.stop != nil {
 		g.stop()
 	}

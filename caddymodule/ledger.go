@@ -40,6 +40,8 @@ type store struct {
 	id   string // who has the same one shares a gateway
 	dir  string // of the file, or of the node's replica
 	ours bool   // the directory is made where it is missing
+	// keyFile seals where no sealing_key is named; empty: there is none.
+	keyFile string
 	// witness remembers the ledger outside its directory; empty: it needs none.
 	witness string
 	open    func(beginning) (ledger.Ledger, error)
@@ -89,6 +91,7 @@ func (l *LocalLedger) check() (*store, error) {
 	witness := cli.WitnessPath(dir)
 	return &store{
 		kind: "local", id: dir, dir: dir, ours: dir == cli.LedgerDir(), witness: witness,
+		keyFile: filepath.Join(dir, keyFile),
 		open: func(b beginning) (ledger.Ledger, error) {
 			return local.Open(local.Options{
 				Dir: dir, Witness: witness, OnEmpty: b.onEmpty, Skew: b.skew, Now: b.now, Log: processLog(),

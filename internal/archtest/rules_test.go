@@ -82,7 +82,8 @@ var neverStandard = map[string][]string{
 var inward = map[string][]string{
 	"internal/strictjson":      nil, // anybody: duplicate and case-variant members are refused everywhere
 	"internal/devidp":          {"caddymodule"},
-	"internal/extendedconnect": {"cmd"}, // changes the whole program
+	"internal/extendedconnect": {"cmd"},                           // changes the whole program
+	"internal/seal":            {"admin", "login", "caddymodule"}, // what callers carry for a gateway; the rooms below remember for themselves
 	"internal/archtest":        {},
 	"internal/mutate":          {}, // a command for developers
 	"internal/porttest":        {},

@@ -1,0 +1,138 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"curfew.dev/curfew/internal/seal"
+)
+
+// SealingKey is a key in a file, by which a gateway seals what its callers carry
+// for it.
+type SealingKey struct {
+	// The path of a file with 32 bytes in base64. Placeholders work.
+	File string `json:"file"`
+
+	// Where the Caddyfile says this. Messages name it.
+	Place place `json:"place,omitempty"`
+}
+
+// keyFile is the key beside a local ledger that nobody has named one for.
+const keyFile = "sealing.key"
+
+// parseSealingKey reads
+//
+//	sealing_key <file>
+func (a *App) parseSealingKey(d *caddyfile.Dispenser) error {
+	k := SealingKey{Place: placeOf(d)}
+	if err := word(&k.File)(d); err != nil {
+		return err
+	}
+	a.SealingKeys = append(a.SealingKeys, k)
+	return nil
+}
+
+// provisionSealing reads the keys that there are, and makes none.
+func (a *App) provisionSealing() error {
+	if len(a.SealingKeys) == 0 {
+		err := a.openKeys(a.gateway.store.keyFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // Start makes it
+		}
+		return err
+	}
+	var paths []string
+	for _, k := range a.SealingKeys {
+		path, err := caddy.NewReplacer().ReplaceOrErr(k.File, true, true)
+		if err == nil {
+			_, err = seal.ReadFile(path)
+		}
+		if err != nil {
+			return k.Place.name(fmt.Errorf("sealing_key: %w", err))
+		}
+		paths = append(paths, path)
+	}
+	return a.openKeys(paths...)
+}
+
+func (a *App) openKeys(paths ...string) error {
+	if len(paths) == 1 && paths[0] == "" {
+		return nil // a cluster's: each node has keys of its own
+	}
+	files, err := seal.Open(paths...)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
+			a.log.Warn("every user of this machine can read a sealing key: `chmod 0600` it", "file", path)
+		}
+	}
+	a.sealing.Store(files)
+	return nil
+}
+
+// startSealing makes the key beside a local ledger where there is none.
+func (a *App) startSealing() error {
+	if a.sealing.Load() != nil || a.gateway.store.keyFile == "" {
+		return nil
+	}
+	if err := a.gateway.makeKey(); err != nil {
+		return err
+	}
+	return a.openKeys(a.gateway.store.keyFile)
+}
+
+func (g *gateway) makeKey() error {
+	g.starting.Lock()
+	defer g.starting.Unlock()
+	made, err := seal.MakeFile(g.store.keyFile)
+	g.madeKey = g.madeKey || made
+	return err
+}
+
+// withdrawKey takes back the key that was made beside a ledger which is gone: a
+// configuration that failed must leave nothing behind.
+func (g *gateway) withdrawKey() error {
+	if !g.madeKey || caddy.Exiting() {
+		return nil
+	}
+	entries, err := os.ReadDir(filepath.Dir(g.store.keyFile))
+	if err != nil || len(entries) != 1 || entries[0].Name() != keyFile {
+		return nil // the ledger is there
+	}
+	return os.Remove(g.store.keyFile)
+}
+
+// sealingKeys are the keys now; none: the gateway's own are taken.
+func (a *App) sealingKeys() seal.Keys {
+	files := a.sealing.Load()
+	if files == nil {
+		return nil
+	}
+	keys, err := files.Keys()
+	if err != nil {
+		a.log.Error("a sealing key can't be read any more: what it was when it was read last still holds", "error", err)
+	}
+	return keys
+}
+
+// keyIDs name the configured keys without telling anything of them, nor where
+// this node keeps them.
+func (a *App) keyIDs() string {
+	if len(a.SealingKeys) == 0 {
+		return ""
+	}
+	var ids []string
+	for _, k := range a.sealingKeys() {
+		ids = append(ids, k.ID())
+	}
+	return strings.Join(ids, " ")
+}
