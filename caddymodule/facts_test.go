@@ -8,6 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/ledger/nats"
+	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -72,6 +79,33 @@ func TestASignOutThatHitsNothingHasALimit(t *testing.T) {
 	}
 }
 
+// What one node has seen, the receipts of the others say.
+func TestTheLimitsOfAClusterAreThoseOfAllNodes(t *testing.T) {
+	g, servers := startClustered(t, "")
+	dir, seen := t.TempDir(), account.FactsOf(token.TypeAccess, &revocation.Credential{Client: "web", AuthTime: 1})
+	other := node.New(node.Config{
+		Name: "edge-2", Instance: "bare", Facts: func() map[string]uint64 { return map[string]uint64{g.issuer.URL: uint64(seen)} },
+		Open: func() (ledger.Ledger, error) {
+			return nats.Open(nats.Options{
+				URLs: servers.URLs(), Stream: "TEST", Replicas: 1, Dir: dir, Node: "edge-2/bare", OnEmpty: local.Start,
+			})
+		},
+	})
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	early := g.revoke(map[string]string{"iss": g.issuer.URL, "sid": "s"})
+	eventually(t, "the receipt says what the other node has seen", func() bool { return slices.Contains(limits(g.read(early)), "no_sid") })
+	if got := limits(g.revoke(map[string]string{"iss": g.issuer.URL, "jti": "j"})); !slices.Equal(got, []string{"no_jti"}) {
+		t.Errorf("limits %v", got)
+	}
+	g.get("/", g.token("alice", tokentest.Claims{"device_id": nil}))
+	eventually(t, "the other node knows what this one has seen", func() bool {
+		return account.Facts(other.FactsElsewhere(g.issuer.URL)).Lack(token.TypeAccess, account.FactDevice)
+	})
+}
+
 // An exempt client is the one that cuts are matched with: where its name is in
 // another claim, the configuration says which, and until it does the receipt says
 // that nobody is sure to be exempt.
@@ -120,6 +154,12 @@ func TestAClientThatNoTokenCanNameIsUnenforceable(t *testing.T) {
 	}
 	if a := ask("web"); a.StatusCode != 201 {
 		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	// Callers of the admin API have access tokens, of any client.
+	g.load(only, strings.Replace(guarded("", ""), helpdesk,
+		helpdesk+"\n\t\toidc ISSUER {\n\t\t\taudience adm\n\t\t\trole read scope x\n\t\t}", 1))
+	if a := ask("wbe"); a.StatusCode != 201 {
+		t.Errorf("where a token of that client may call the admin API: %d %s", a.StatusCode, a.body)
 	}
 }
 
