@@ -69,7 +69,9 @@ type Issuer struct {
 	JWKSMaxStale caddy.Duration `json:"jwks_max_stale,omitempty"`
 
 	// The URL of the discovery document. Default: the issuer's
-	// `/.well-known/openid-configuration`. Plain http only on loopback.
+	// `/.well-known/openid-configuration` or, where that answers 404, its
+	// `/.well-known/oauth-authorization-server` (RFC 8414). Plain http only on
+	// loopback.
 	Discovery string `json:"discovery,omitempty"`
 
 	// The URL of the key set, or the path of a file with it, in which placeholders
