@@ -50,7 +50,7 @@ var (
 	}}}
 	exampleNodes = nodesReply{Items: []node.Status{{
 		Node: "edge-1/k3f9", State: "ready", Position: "7.1042", Epoch: 7, Version: "v1.0.0",
-		ConfigDigest: "5d41402abc4b2a76", LastHeard: node.NewTime(exampleInstant),
+		ConfigDigest: "5d41402abc4b2a76", Format: 1, LastHeard: node.NewTime(exampleInstant),
 		Issuers: []ledger.IssuerStatus{{Issuer: exampleIssuer, Ready: true}},
 	}}, Expected: 1}
 	exampleImported = imported{Line: 1, Status: 201, ID: "rev_7.1042.0", Position: "7.1042"}

@@ -143,6 +143,8 @@ func ledgerProblem(err error) *Problem {
 	case errors.Is(err, ledger.ErrReadOnly):
 		return ledgerUnavailable.because("this node may only follow the ledger: send writes to another node, " +
 			"or let this one's NATS user publish to the subjects of the stream").retryAfter(60)
+	case errors.Is(err, node.ErrFormat):
+		return ledgerUnavailable.because("%s", err).retryAfter(60)
 	case errors.Is(err, ledger.ErrUninitialised):
 		return ledgerUnavailable.because("the ledger is empty: restore it, or run caddy curfew init").retryAfter(60)
 	case errors.Is(err, ledger.ErrUnavailable) && isOfDisk(err):

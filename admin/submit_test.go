@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/node"
 )
 
 func TestIdempotency(t *testing.T) {
@@ -170,6 +171,7 @@ func TestUnavailableNamesTheMend(t *testing.T) {
 		"set the clock":               {fmt.Errorf("%w: this machine's clock is 3s ahead: set the clock", ledger.ErrUnavailable), "1"},
 		"caddy curfew init":           {fmt.Errorf("%w: the node is starting: %w", ledger.ErrUnavailable, ledger.ErrUninitialised), "60"},
 		"free or mend the disk":       {fmt.Errorf("%w: %w", ledger.ErrUnavailable, &fs.PathError{Op: "write", Err: syscall.ENOSPC}), "60"},
+		"edge-2/1 (format 1)":         {fmt.Errorf("%w: %w: too old are edge-2/1 (format 1): upgrade these nodes", ledger.ErrUnavailable, node.ErrFormat), "60"},
 		"retry later":                 {fmt.Errorf("%w: no leader", ledger.ErrUnavailable), "1"},
 	} {
 		g := newGateway(t)

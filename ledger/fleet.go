@@ -133,6 +133,8 @@ type Heartbeat struct {
 	Staleness    time.Duration       `json:"staleness"`
 	Version      string              `json:"version,omitempty"`
 	ConfigDigest string              `json:"config_digest,omitempty"`
+	// Format is the newest format of a record that the node reads; 0 means 1.
+	Format int `json:"format,omitempty"`
 	// Issuers are those whose tokens the node takes.
 	Issuers []IssuerStatus `json:"issuers,omitempty"`
 	// Newest is the newest iat or auth_time of each issuer that the node, or one

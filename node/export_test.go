@@ -8,6 +8,11 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
+// NeedFormat gives every record that the node writes from now on a format.
+func (n *Node) NeedFormat(format int) {
+	n.formatOf = func(*revocation.Record) int { return format }
+}
+
 // Prove makes a node ready as if a nonce of now had come back.
 func (n *Node) Prove(now time.Time) {
 	n.fresh.echoed(n.fresh.next(now).nonce)

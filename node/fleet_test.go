@@ -81,6 +81,7 @@ type end struct {
 	closed   bool
 	mail     []letter
 	said     []ledger.Heartbeat
+	format   int                         // that it tells in place of its own; negative: none, as builds before formats
 	entered  uint64                      // behind which trim it began
 	lacks    func(revocation.Entry) bool // what that trim forgot
 	old      bool                        // its build says nothing of horizons
@@ -318,7 +319,12 @@ func (e *end) send(for_ func(*end) bool, to func(ledger.Follower)) {
 }
 
 func (e *end) Say(h ledger.Heartbeat) error {
-	e.set(func(e *end) { e.said = append(e.said, h) })
+	e.set(func(e *end) {
+		if e.format != 0 {
+			h.Format = max(0, e.format)
+		}
+		e.said = append(e.said, h)
+	})
 	e.send(func(*end) bool { return true }, func(f ledger.Follower) { f.Heard(h) })
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
 )
 
 const (
@@ -148,7 +149,7 @@ func (f *follower) heartbeat(now time.Time) ledger.Heartbeat {
 	state, promised := n.StateAt(now), n.fresh.next(now)
 	said := ledger.Heartbeat{
 		Node: n.ID(), Nonce: promised.nonce, MaxStaleness: promised.limit, Unbounded: promised.unbounded,
-		Position: f.enforced.passed(), State: state.String(), Staleness: n.Staleness(), Version: s.Version, ConfigDigest: s.ConfigDigest,
+		Position: f.enforced.passed(), State: state.String(), Staleness: n.Staleness(), Version: s.Version, ConfigDigest: s.ConfigDigest, Format: revocation.Format,
 		Issuers: s.issuers(), Newest: n.newest.known(), Leaving: state == Closed,
 	}
 	said.Facts = n.cfg.Facts()

@@ -51,6 +51,8 @@ type Node struct {
 	ready    atomic.Pointer[time.Time] // since when this instance enforces
 	peers    peers
 
+	formatOf func(*revocation.Record) int // that it needs; a test's may be another
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 
@@ -80,7 +82,7 @@ func New(cfg Config) *Node {
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}
 	}
-	n := &Node{cfg: cfg, changed: make(chan struct{})}
+	n := &Node{cfg: cfg, changed: make(chan struct{}), formatOf: (*revocation.Record).Format}
 	n.Configure(Settings{})
 	return n
 }

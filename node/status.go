@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
 )
 
 // Status is what a node says of itself and of the others.
@@ -19,6 +20,7 @@ type Status struct {
 	Staleness    float64 `json:"staleness_seconds"`
 	Version      string  `json:"version"`
 	ConfigDigest string  `json:"config_digest"`
+	Format       int     `json:"format" minimum:"1" doc:"The newest format of records that the node reads. No node writes what another can't read"`
 	LastHeard    *Time   `json:"last_heard"`
 	// Issuers are those whose tokens it takes, and whether their keys are there.
 	Issuers []ledger.IssuerStatus `json:"issuers" nullable:"false"`
@@ -56,7 +58,7 @@ func (n *Node) Status() Status {
 	is := n.settings.Load()
 	s := Status{
 		Node: n.ID(), State: n.State().String(), LastHeard: NewTime(n.cfg.Now()),
-		Version: is.Version, ConfigDigest: is.ConfigDigest, Staleness: n.Staleness().Seconds(),
+		Version: is.Version, ConfigDigest: is.ConfigDigest, Format: revocation.Format, Staleness: n.Staleness().Seconds(),
 	}
 	if why := n.Why(); why != nil {
 		s.Why = why.Error()
@@ -92,7 +94,7 @@ func (p *peers) statuses(now time.Time) []Status {
 func (p *peer) status(now time.Time) Status {
 	s := Status{
 		Node: p.said.Node, State: p.state(now), Why: p.said.Why, Position: p.said.Position.String(), Epoch: p.said.Position.Epoch,
-		Staleness: p.said.Staleness.Seconds(), Version: p.said.Version, ConfigDigest: p.said.ConfigDigest, LastHeard: NewTime(p.heard),
+		Staleness: p.said.Staleness.Seconds(), Version: p.said.Version, ConfigDigest: p.said.ConfigDigest, Format: p.format(), LastHeard: NewTime(p.heard),
 	}
 	if n := len(p.reached); n > 0 {
 		s.Position, s.Epoch = p.reached[n-1].at.String(), p.reached[n-1].at.Epoch

@@ -14,12 +14,14 @@ import (
 // is not understood must never be skipped.
 const codecVersion = 1
 
-// Format is the newest form of a record that this build reads and writes. It
-// grows with every field, type or value that an older build would refuse. Nodes
-// tell it to one another, and none writes what another can't read.
+// Format is the newest form of a record that this build reads and writes. The
+// package documentation says what raises it.
 const Format = 1
 
-// Tags stay what they are for ever. A new number takes the next free tag below
+// Format is the smallest [Format] of a build that reads the record.
+func (r *Record) Format() int { return 1 }
+
+// A tag never gets another meaning. A new number takes the next free tag below
 // tagBytes, a new text the next one from tagNew on.
 const (
 	tagType           = 1
@@ -183,14 +185,13 @@ func appendText(b []byte, tag byte, s string) []byte {
 }
 
 // DecodeRecords reads what [AppendRecords] wrote and validates each record.
-// Every error wraps [ErrRecord].
+// Every error wraps [ErrRecord], and [ErrNewer] where a newer build can read it.
 func DecodeRecords(b []byte) ([]Record, error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("%w: empty", ErrRecord)
 	}
 	if b[0] != codecVersion {
-		return nil, fmt.Errorf("%w: version %d, this build understands %d: a newer Curfew wrote it, upgrade this node",
-			ErrRecord, b[0], codecVersion)
+		return nil, fmt.Errorf("%w: version %d, this build reads %d: %w", ErrRecord, b[0], codecVersion, ErrNewer)
 	}
 	d := decoder[[]byte]{b: b[1:]}
 	n := d.uvarint()
@@ -201,8 +202,13 @@ func DecodeRecords(b []byte) ([]Record, error) {
 	for i := range records {
 		// One string holds all texts of a record: a copy for each would be most
 		// of what decoding costs.
-		if !decodeRecord(&decoder[string]{b: string(d.bytes())}, &records[i]) || d.bad {
+		of := decoder[string]{b: string(d.bytes())}
+		switch ok := decodeRecord(&of, &records[i]) && !d.bad; {
+		case !ok:
 			return nil, fmt.Errorf("%w: record %d is malformed", ErrRecord, i)
+		case of.newer:
+			return nil, fmt.Errorf("%w: record %d has a field, type or mode beyond format %d, the newest that this build reads: %w",
+				ErrRecord, i, Format, ErrNewer)
 		}
 	}
 	if d.left() != 0 {
@@ -217,9 +223,10 @@ func DecodeRecords(b []byte) ([]Record, error) {
 // decoder takes values off the front of b. It counts, and doesn't cut b: that
 // would be a write of a pointer for each value, which the collector watches.
 type decoder[T string | []byte] struct {
-	b   T
-	at  int // what is left begins here
-	bad bool
+	b     T
+	at    int // the rest begins here
+	bad   bool
+	newer bool // a value is none that this build knows
 }
 
 // left is how many bytes there are still; none after an error.
@@ -257,14 +264,25 @@ func (d *decoder[T]) bytes() (v T) {
 func (d *decoder[T]) fail() { d.bad, d.at = true, len(d.b) }
 
 // decodeRecord reads the fields of one record and reports whether it is well
-// formed.
+// formed. Fields that this build does not know are well formed too: they tell a
+// record of a newer build from a damaged one.
 func decodeRecord(d *decoder[string], r *Record) bool {
 	last := byte(0)
 	for d.left() > 0 {
 		tag := d.b[d.at]
 		d.at++
+		if tag < last || tag == 0 {
+			return false
+		}
 		f := fieldOf[tag]
-		if f == nil || tag < last || tag == last && f.list == nil {
+		if f == nil {
+			if !d.skip(tag, tag == last) {
+				return false
+			}
+			last = tag
+			continue
+		}
+		if tag == last && f.list == nil {
 			return false
 		}
 		last = tag
@@ -287,5 +305,16 @@ func decodeRecord(d *decoder[string], r *Record) bool {
 			*list = append(*list, s)
 		}
 	}
+	d.newer = d.newer || r.Type >= numTypes || r.Mode > Final
 	return true
+}
+
+// skip passes over the value of an unknown tag, and reports whether there can be
+// such a field.
+func (d *decoder[T]) skip(tag byte, repeats bool) bool {
+	d.newer = true
+	if tag >= tagBytes {
+		return len(d.bytes()) > 0
+	}
+	return !repeats && d.uvarint() > 0
 }

@@ -143,8 +143,71 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, records, err)
 		}
 	}
-	if _, err := DecodeRecords(append([]byte{2}, block[1:]...)); !strings.Contains(err.Error(), "upgrade this node") {
-		t.Errorf("a newer version does not name the mend: %v", err)
+}
+
+// A record that a newer build wrote is told from a damaged one, because another
+// thing helps: to upgrade the node.
+func TestARecordOfANewerBuildSaysToUpgradeThisNode(t *testing.T) {
+	block := AppendRecords(nil, []Record{samples()["block"]})
+	for name, b := range map[string][]byte{
+		"another framing":         append([]byte{codecVersion + 1}, block[1:]...),
+		"a type":                  {1, 1, 2, tagType, byte(numTypes)},
+		"a mode":                  {1, 1, 9, tagType, byte(Cut), tagMode, byte(Final) + 1, tagThrough, 9, tagIssuer, 1, 'i'},
+		"a number":                {1, 1, 4, tagType, byte(Lift), 31, 1},
+		"a text":                  {1, 1, 5, tagType, byte(Lift), tagNew, 1, 'x'},
+		"a list":                  {1, 1, 8, tagType, byte(Lift), tagNew, 1, 'x', tagNew, 1, 'y'},
+		"an old text's neighbour": {1, 1, 5, tagType, byte(Lift), tagLimit + 1, 1, 'x'},
+		"the second record":       {1, 2, 4, tagType, byte(Lift), tagLiftsEpoch, 1, 4, tagType, byte(Lift), 31, 1},
+	} {
+		_, err := DecodeRecords(b)
+		if !errors.Is(err, ErrRecord) || !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "upgrade this node") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, b := range map[string][]byte{
+		"an unknown number is 0":     {1, 1, 4, tagType, byte(Lift), 31, 0},
+		"an unknown number repeats":  {1, 1, 6, tagType, byte(Lift), 31, 1, 31, 1},
+		"an unknown text is empty":   {1, 1, 4, tagType, byte(Lift), tagNew, 0},
+		"an unknown text is cut off": {1, 1, 5, tagType, byte(Lift), tagNew, 9, 'x'},
+		"a known tag after it":       {1, 1, 8, tagType, byte(Lift), tagNew, 1, 'x', tagIssuer, 1, 'i'},
+		"tag 0":                      {1, 1, 4, tagType, byte(Lift), 0, 1},
+	} {
+		if _, err := DecodeRecords(b); !errors.Is(err, ErrRecord) || errors.Is(err, ErrNewer) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Records of today are of format 1. A field that comes later needs a later one.
+func TestANewFieldNeedsANewFormat(t *testing.T) {
+	for name, r := range samples() {
+		if r.Format() < 1 || r.Format() > Format {
+			t.Errorf("%s: it needs format %d; this build writes up to %d", name, r.Format(), Format)
+		}
+	}
+	for _, f := range fields {
+		var r Record
+		switch {
+		case f.number != nil:
+			f.number.set(&r, 1)
+		case f.text != nil:
+			*f.text(&r) = "x"
+		default:
+			*f.list(&r) = []string{"x"}
+		}
+		isNew := f.tag >= tagNew || f.tag > tagOriginItem && f.tag < tagBytes
+		if isNew != (r.Format() > 1) {
+			t.Errorf("a record with tag %d needs format %d", f.tag, r.Format())
+		}
+	}
+	const types, modes = 6, 3 // of format 1
+	for kind := Type(types); kind < numTypes; kind++ {
+		if r := (Record{Type: kind}); r.Format() == 1 {
+			t.Errorf("a record of the new type %s needs format 1", kind)
+		}
+	}
+	if Final != modes {
+		t.Errorf("there are %d modes: a record with a new one needs a new format", Final)
 	}
 }
 

@@ -229,6 +229,10 @@ const MostAhead = time.Hour
 // ErrRecord is wrapped by every error about a record or its encoding.
 var ErrRecord = errors.New("invalid record")
 
+// ErrNewer is wrapped by errors about what this build is too old to read.
+// Nothing is damaged.
+var ErrNewer = errors.New("a newer Curfew wrote it, upgrade this node")
+
 // Validate checks that the record is complete for its type, as every record in
 // a ledger must be. What it passes is read back as it was written. The error
 // wraps [ErrRecord].

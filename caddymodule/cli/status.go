@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,7 +67,7 @@ func nodes() *cobra.Command {
 		Use:   "nodes",
 		Short: "Lists the nodes with position, staleness and state",
 		Long: `Lists every node that this one knows of, as it was last heard. A * marks an
-epoch, version or configuration that differs from this node's, the first.`,
+epoch, version, format of records or configuration that differs from this node's, the first.`,
 		Example: `  $ caddy curfew nodes`,
 		Args:    cobra.NoArgs,
 	}
@@ -98,6 +99,7 @@ func writeStatus(w io.Writer, n nodesAnswer) error {
 		lines.line("staleness", secondsText(s.Staleness))
 		lines.line("last heard", timeText(s.LastHeard))
 		lines.line("version", s.Version)
+		lines.line("format", formatText(s.Format))
 		lines.line("config", s.ConfigDigest)
 		for _, i := range s.Issuers {
 			lines.line("issuer", issuerText(i))
@@ -109,6 +111,10 @@ func writeStatus(w io.Writer, n nodesAnswer) error {
 	return nil
 }
 
+// formatText is the newest format of records that a node reads. A gateway from
+// before formats tells none, and reads the first.
+func formatText(format int) string { return strconv.Itoa(max(1, format)) }
+
 func issuerText(i ledger.IssuerStatus) string {
 	if i.Ready {
 		return i.Issuer
@@ -118,7 +124,7 @@ func issuerText(i ledger.IssuerStatus) string {
 
 func writeNodes(w io.Writer, n nodesAnswer) error {
 	s := newSheet(w)
-	s.row("NODE", "STATE", "POSITION", "STALENESS", "LAST HEARD", "VERSION", "CONFIG")
+	s.row("NODE", "STATE", "POSITION", "STALENESS", "LAST HEARD", "VERSION", "FORMAT", "CONFIG")
 	drift := false
 	mark := func(text string, differs bool) string {
 		if !differs {
@@ -130,7 +136,8 @@ func writeNodes(w io.Writer, n nodesAnswer) error {
 	for i := range n.Items {
 		is, first := &n.Items[i], &n.Items[0]
 		s.row(is.Node, is.State, mark(is.Position, is.Epoch != first.Epoch), secondsText(is.Staleness), timeText(is.LastHeard),
-			mark(is.Version, is.Version != first.Version), mark(is.ConfigDigest, is.ConfigDigest != first.ConfigDigest))
+			mark(is.Version, is.Version != first.Version), mark(formatText(is.Format), max(1, is.Format) != max(1, first.Format)),
+			mark(is.ConfigDigest, is.ConfigDigest != first.ConfigDigest))
 	}
 	err := s.flush()
 	if drift && err == nil {

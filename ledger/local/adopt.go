@@ -17,6 +17,8 @@ import (
 // everybody out, because nobody can say what is missing, unless o.OnEmpty is
 // [Start]. The files that were there stay beside as *.damaged-<time>. Keys of
 // idempotency are not carried over. The report is that of the adopted ledger.
+// Entries that a newer build wrote are not damaged, and nothing is adopted
+// without them: the error wraps [revocation.ErrNewer].
 func Adopt(o Options) (Report, error) {
 	lock, err := lockDir(o.Dir)
 	if err != nil {
@@ -34,6 +36,9 @@ func Adopt(o Options) (Report, error) {
 		return Report{}, fmt.Errorf("adopting %s: it is empty; run `caddy curfew init`", o.Dir)
 	}
 	prefix := findPrefix(filepath.Join(o.Dir, fileLog))
+	if prefix.newer != nil {
+		return Report{}, fmt.Errorf("adopting %s would lose what this build can't read: %w", o.Dir, prefix.newer)
+	}
 	trace, err := openTrace(o.Witness, prefix.identity)
 	if err != nil {
 		return Report{}, err
@@ -83,6 +88,7 @@ type prefix struct {
 	head     ledger.Head
 	identity identity
 	recorded time.Time // the newest instant in it
+	newer    error     // what comes next is intact, and this build is too old to read it
 }
 
 // findPrefix looks for the longest one. A log that can't be opened at all has
@@ -91,7 +97,8 @@ func findPrefix(path string) (best prefix) {
 	best = prefix{path: path, meta: -1}
 	for meta := range 2 {
 		p := prefix{path: path, meta: meta}
-		p.head, _ = p.each(func(e entry, records []revocation.Record) error { // where it ends is the question
+		var err error
+		p.head, err = p.each(func(e entry, records []revocation.Record) error {
 			for i := range records {
 				if at := time.UnixMilli(records[i].Newest()); at.After(p.recorded) {
 					p.recorded = at
@@ -102,6 +109,9 @@ func findPrefix(path string) (best prefix) {
 			}
 			return nil
 		})
+		if errors.Is(err, revocation.ErrNewer) { // any other error is what ends the prefix
+			p.newer = err
+		}
 		if p.head.Position.Compare(best.head.Position) > 0 {
 			best = p
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
 )
 
 // A position file has two slots, each in a block of its own, that are written
@@ -27,7 +28,7 @@ var slotMagic = []byte("curfew\x00\x01")
 var errNoPosition = errors.New("no readable position")
 
 // errNewerPosition: neither can, and one looks like a later format.
-var errNewerPosition = fmt.Errorf("%w: a newer Curfew wrote it, upgrade this node", errNoPosition)
+var errNewerPosition = fmt.Errorf("%w: %w", errNoPosition, revocation.ErrNewer)
 
 // slot is one statement about the head. The one with the larger generation
 // counts.

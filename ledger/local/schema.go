@@ -85,7 +85,7 @@ func headOf(b []byte) (ledger.Head, error) {
 		return ledger.Head{}, errors.New("the head is missing")
 	}
 	if b[0] != formatVersion {
-		return ledger.Head{}, fmt.Errorf("format version %d, this build understands %d: a newer Curfew wrote it, upgrade this node", b[0], formatVersion)
+		return ledger.Head{}, fmt.Errorf("format version %d, this build reads %d: %w", b[0], formatVersion, revocation.ErrNewer)
 	}
 	if len(b) != sizeHead {
 		return ledger.Head{}, fmt.Errorf("the head has %d bytes, want %d", len(b), sizeHead)

@@ -201,7 +201,7 @@ func (s *store) mark() (mark []byte, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		v := tx.Bucket(bucketHead).Get(keyMark)
 		if len(v) == 0 || v[0] != formatVersion {
-			return damaged("the mark can't be read: a newer Curfew wrote it, upgrade this node")
+			return damaged("the mark can't be read: %w", revocation.ErrNewer)
 		}
 		if len(v) > 1 {
 			mark = bytes.Clone(v[1:])

@@ -2,8 +2,12 @@ package nats
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/revocation"
@@ -130,5 +134,41 @@ func TestATickOfAnEarlierEpochAccusesNobody(t *testing.T) {
 	}
 	if _, err := r.next(&message{kind: kindTick, data: data, sequence: 4}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A replica that a newer build wrote is not damaged, and an older one leaves it
+// where it is: it may hold what the stream has no more.
+func TestAReplicaOfANewerBuildStaysWhereItIs(t *testing.T) {
+	o := Options{Dir: t.TempDir()}.withDefaults()
+	r, err := openReplica(o)
+	if err == nil {
+		err = r.close(o)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := bolt.Open(filepath.Join(o.Dir, "ledger.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("head")).Put([]byte("mark"), []byte{9, 1}) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadDir(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := openReplica(o); !errors.Is(err, revocation.ErrNewer) {
+		if err == nil {
+			_ = r.close(o)
+		}
+		t.Errorf("opening it: %v, want to be told to upgrade", err)
+	}
+	if after, err := os.ReadDir(o.Dir); err != nil || len(after) != len(before) {
+		t.Errorf("there are %v, were %v", after, before)
 	}
 }

@@ -19,7 +19,7 @@ const wireVersion = 1
 var errMessage = errors.New("unreadable message")
 
 // errNewerMessage: a later build wrote it.
-var errNewerMessage = fmt.Errorf("%w: a newer Curfew wrote it, upgrade this node", errMessage)
+var errNewerMessage = fmt.Errorf("%w: %w", errMessage, revocation.ErrNewer)
 
 // genesis begins an epoch.
 type genesis struct {

@@ -11,6 +11,7 @@ import (
 
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/revocation"
 )
 
 // How long what came may wait to be written to the replica: a crash costs no
@@ -55,13 +56,14 @@ type replica struct {
 }
 
 // openReplica opens the copy in o.Dir. A damaged one is set aside and read anew
-// from the stream, which must then reach what the old one had reached.
+// from the stream, which must then reach what the old one had reached. One that a
+// newer build wrote stays where it is.
 func openReplica(o Options) (*replica, error) {
 	r := &replica{keys: make(map[[32]byte]memory)}
 	options := local.Options{Dir: o.Dir, Now: func() time.Time { return time.Unix(0, r.stamp.Load()).Add(-forgetLater) }}
 	opened, err := local.OpenReplica(options)
 	var lost ledger.Head
-	if errors.Is(err, ledger.ErrIntegrity) {
+	if errors.Is(err, ledger.ErrIntegrity) && !errors.Is(err, revocation.ErrNewer) {
 		o.Log.Error("the replica is damaged; it is set aside and read anew", "dir", o.Dir, "error", err)
 		if lost, err = local.SetAside(o.Dir, o.Now()); err == nil {
 			opened, err = local.OpenReplica(options)
