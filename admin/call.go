@@ -15,7 +15,7 @@ type call struct {
 	caller  Caller
 	remote  string
 	request *http.Request
-	writer  http.ResponseWriter
+	writer  *answer
 	body    []byte // as it was sent, and checked; nil where it is streamed
 
 	operation string

@@ -14,15 +14,19 @@ import (
 	"time"
 
 	"curfew.dev/curfew/internal/strictjson"
+	"curfew.dev/curfew/live"
 )
 
 // maxBody is the largest body that is read at once, in bytes.
 const maxBody = 1 << 20
 
+// emptyWithin is how long the end of a body may take that must be empty.
+const emptyWithin = 500 * time.Millisecond
+
 // ServeHTTP passes a request through the gate to its operation.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := a.Now()
-	out := &answer{ResponseWriter: w}
+	out := &answer{ResponseWriter: w, unread: r}
 	c := &call{id: randomID(), remote: host(r.RemoteAddr), writer: out, operation: "unknown"}
 	c.request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	defer func() {
@@ -33,6 +37,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.leave()
 		}
 		a.finish(c, out.status, a.Now().Sub(started))
+		if out.linger != nil {
+			out.linger()
+		}
 	}()
 	h := out.Header()
 	h.Set("Cache-Control", "no-store")
@@ -127,7 +134,7 @@ func (c *call) takeBody(op *operation) *Problem {
 	if p := wellFormed(body, op.shape); p != nil {
 		return p
 	}
-	c.body = body
+	c.body, c.writer.unread = body, nil
 	r.Header.Set("Content-Type", "application/json") // the framework minds the case
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
@@ -157,10 +164,22 @@ func (c *call) refuseBody() *Problem {
 	if m := c.request.Method; m == http.MethodGet || m == http.MethodHead {
 		return nil
 	}
-	if n, _ := io.ReadFull(c.request.Body, make([]byte, 1)); n > 0 {
+	switch n := c.request.ContentLength; {
+	case n > 0, n < 0 && (c.request.Header.Get("Expect") != "" || !c.isEmptyBody()):
 		return invalidRequest.because("this takes no body")
 	}
 	return nil
+}
+
+// isEmptyBody reports whether a body of unknown length ends at once.
+func (c *call) isEmptyBody() bool {
+	control := http.NewResponseController(c.writer)
+	_ = control.SetReadDeadline(time.Now().Add(emptyWithin))
+	if n, err := io.ReadFull(c.request.Body, make([]byte, 1)); n > 0 || err != io.EOF {
+		return false
+	}
+	_ = control.SetReadDeadline(time.Time{})
+	return true
 }
 
 func wellFormed(document []byte, shape *strictjson.Shape) *Problem {
@@ -216,12 +235,17 @@ func host(remote string) string {
 type answer struct {
 	http.ResponseWriter
 	status int
+	unread *http.Request // whose body nobody has taken; nil: somebody has
+	linger func()        // to be called when a refusal of it is written
 }
 
-// WriteHeader notes the final status.
+// WriteHeader notes the final status. A refusal does not wait for the body.
 func (w *answer) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
+		if status >= http.StatusBadRequest && w.unread != nil {
+			w.linger = live.IgnoreBody(w.ResponseWriter, w.unread)
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

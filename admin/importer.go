@@ -110,6 +110,7 @@ func (a *api) importer(c *call, key ledger.Idempotency) *importer {
 	// HTTP/1 servers otherwise read the whole body before the first answer;
 	// HTTP/2 ones don't, and don't know the call.
 	_ = control.EnableFullDuplex()
+	c.writer.unread = nil
 	return &importer{
 		api: a, call: c, key: key, control: control, request: sha256.New(),
 		shape: strictjson.Of(reflect.TypeFor[revocationRequest]()), schema: validator[revocationRequest](),

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -154,12 +155,17 @@ func (p *Problem) write(w http.ResponseWriter, c *call) {
 	for name, values := range p.header {
 		w.Header()[name] = values
 	}
-	w.Header().Set("Content-Type", problemType)
-	w.WriteHeader(p.Status)
-	enc := json.NewEncoder(w)
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
+	_ = enc.Encode(p.of(c)) // strings and numbers
+	w.Header().Set("Content-Type", problemType)
+	// With its length the client knows the end of the answer before that of the
+	// connection.
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(p.Status)
 	// Who hung up gets no answer; the audit line says what it was.
-	_ = enc.Encode(p.of(c))
+	_, _ = w.Write(body.Bytes())
 }
 
 // of is the problem as that call's answer.

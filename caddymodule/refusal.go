@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
 )
@@ -50,7 +51,12 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		g.app.setUser(r, factsOf(v.token))
 	}
 	logDecision(r, &entry)
-	return g.answer(w, r, d)
+	linger := live.IgnoreBody(w, r)
+	if err := g.answer(w, r, d); err != nil {
+		return err // error routes answer
+	}
+	linger()
+	return nil
 }
 
 // explain logs, at debug, what a stranger is not told. It writes neither a token
@@ -105,9 +111,14 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision
 	return nil
 }
 
-// withhold takes credential and identity out of a request that the error routes
-// get: a server that shows error pages is not one that tokens are for.
+// withhold takes credential, identity and body out of a request that the error
+// routes get: a server that shows error pages is not one that they are for, and
+// would wait for the body.
 func (g *Guard) withhold(r *http.Request) {
+	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, 0, nil, nil
+	for _, name := range [...]string{"Content-Length", "Expect", "Trailer"} {
+		delete(r.Header, name)
+	}
 	g.app.carried.purge(r.Header)
 	g.identity.anonymous(r)
 	r.Header.Del("Authorization")
