@@ -3,7 +3,7 @@
 //
 // # Files
 //
-// The directory holds two files. ledger.db has every entry under its position
+// The log is in two files of the directory. ledger.db has every entry under its position
 // (8 bytes of epoch, 8 of sequence, big endian), each with the hash of the one
 // before it; the head, the history by subject and the idempotency keys are
 // written in the same transaction. position repeats the head. It is synced
@@ -15,6 +15,14 @@
 // swapped for an older copy look like what it is. Beside it lies the trace of
 // each ledger, which goes by its first entry: an older copy is noticed in
 // another directory too.
+//
+// # Documents
+//
+// documents.db has what a [ledger.Documents] keeps. It is another file than
+// ledger.db, so that nothing that happens to it can keep the log from being
+// opened, and it is made by the first use. A file that can't be read is set
+// aside, and a new one begins. [Adopt], [SetAside] and [Options].Withdraw leave
+// it alone.
 //
 // # Replicas
 //

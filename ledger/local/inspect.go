@@ -32,6 +32,7 @@ const (
 	ProblemWitness     = "witness_unreadable"
 	ProblemOlder       = "log_behind_witness"
 	ProblemNewest      = "newest_unreadable"
+	ProblemDocuments   = "documents_damaged"
 )
 
 // mends by code.
@@ -45,6 +46,7 @@ var mends = map[string]string{
 	ProblemBehind:      "find the newer ledger.db, or run `caddy curfew adopt`: it signs everybody out and goes on with what is there",
 	ProblemWitness:     "check the witness file and its permissions; remove it where it is damaged and the ledger is the right one",
 	ProblemNewest:      "nothing: it is written anew. Until then a clock that is behind may not be noticed, so see that it is right",
+	ProblemDocuments:   "restore a copy of documents.db while the gateway is stopped, or do nothing: it is set aside, and a new one begins. No sign-out or block is in it",
 	ProblemOlder:       "bring back the ledger that this machine had, or run `caddy curfew adopt`: it signs everybody out and goes on with what is there",
 }
 
@@ -103,6 +105,9 @@ func inspect(dir, witness string) Report {
 	seen, err := readWitness(witness)
 	if err != nil {
 		r.problem(ProblemWitness, err)
+	}
+	if err := checkDocuments(dir); err != nil {
+		r.problem(ProblemDocuments, err)
 	}
 	if empty, err := isEmpty(dir); empty && err == nil {
 		r.problem(ProblemEmpty, errors.New("there is no ledger"))
@@ -201,7 +206,8 @@ func sizes(dir string) map[string]int64 {
 	bytes := map[string]int64{}
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		ours := strings.HasPrefix(e.Name(), fileLog) || strings.HasPrefix(e.Name(), filePosition) || strings.HasPrefix(e.Name(), fileNewest)
+		ours := strings.HasPrefix(e.Name(), fileLog) || strings.HasPrefix(e.Name(), filePosition) ||
+			strings.HasPrefix(e.Name(), fileNewest) || strings.HasPrefix(e.Name(), fileDocuments)
 		if info, err := e.Info(); ours && err == nil {
 			bytes[e.Name()] = info.Size()
 		}

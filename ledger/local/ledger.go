@@ -13,7 +13,9 @@ type Ledger struct {
 	files
 	witness *witness
 	trace   trace
-	begun   *beginning // by this opening; nil: it was there
+	// documents are in a file of their own.
+	documents *documents
+	begun     *beginning // by this opening; nil: it was there
 
 	gate   sync.RWMutex // closed against sends on queue
 	closed bool
@@ -59,6 +61,7 @@ func open(o Options, lock *os.File) (*Ledger, error) {
 		l.begun = &beginning{head: l.Head(), before: seen}
 		o.began(seen, l.Head())
 	}
+	l.documents = newDocuments(o)
 	l.witness = newWitness(l.Head(), errors.Join(witnessErr, l.trace.err), o.Witness, l.trace.path)
 	go l.run()
 	return l, nil
@@ -100,7 +103,7 @@ func (l *Ledger) Close() error {
 
 	l.witness.close()
 	vain := l.inVain()
-	err := l.release()
+	err := errors.Join(l.release(), l.documents.close())
 	if vain {
 		err = errors.Join(err, l.withdraw())
 	}

@@ -53,7 +53,11 @@ type Options struct {
 	// nothing was written since, is removed again, so that the next opening
 	// begins anew. Nil: it stays.
 	Withdraw func() bool
-	// Log is told what Open made of an empty directory; nil: nobody is.
+	// DocumentBytes is how much the documents of a collection, or all lists,
+	// may take; 0 is [ledger.MaxCollection].
+	DocumentBytes int64
+	// Log is told what Open made of an empty directory, and of documents that
+	// can't be read; nil: nobody is.
 	Log *slog.Logger
 	// Skew is the clock skew that the instant of a genesis record allows for.
 	Skew time.Duration
