@@ -37,7 +37,7 @@ type Issuer struct {
 	RequireAuthTime bool
 	// Facts returns what the tokens of the issuer were seen to carry; nil:
 	// none was seen.
-	Facts func() account.Facts
+	Facts func() revocation.Facts
 }
 
 // Explanation is how a token would fare, and why.

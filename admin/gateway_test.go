@@ -19,7 +19,6 @@ import (
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
-	"curfew.dev/curfew/token"
 )
 
 const (
@@ -112,8 +111,8 @@ func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 			},
 			{
 				URL: otherIssuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,
-				Facts: func() account.Facts {
-					return shows(token.TypeAccess, revocation.Credential{Client: "web", Session: "s", TokenID: "j", KeyID: "k"})
+				Facts: func() revocation.Facts {
+					return shows(revocation.AccessToken, revocation.Credential{Client: "web", Session: "s", TokenID: "j", KeyID: "k"})
 				},
 			},
 		},

@@ -3,16 +3,14 @@ package admin
 import (
 	"slices"
 
-	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
-	"curfew.dev/curfew/token"
 )
 
 // limit is a fact without which a token escapes a record.
 type limit struct {
 	name  string
-	fact  account.Fact
+	fact  revocation.Fact
 	needs func(*revocation.Record) bool
 	// some says that a person may well have tokens with the fact and tokens
 	// without. It is a limit only where a type of token was never seen with it.
@@ -20,18 +18,18 @@ type limit struct {
 }
 
 var allLimits = [...]limit{
-	{"no_auth_time", account.FactAuthTime, func(r *revocation.Record) bool {
+	{"no_auth_time", revocation.FactAuthTime, func(r *revocation.Record) bool {
 		return r.Type == revocation.StepUp || r.Type == revocation.Cut && r.Mode == revocation.SignIn
 	}, false},
 	// A client that can't be told is not exempt either.
-	{"no_client_id", account.FactClient, func(r *revocation.Record) bool {
+	{"no_client_id", revocation.FactClient, func(r *revocation.Record) bool {
 		return r.Target.Client != "" || len(r.ExemptClients) > 0
 	}, false},
-	{"no_sid", account.FactSession, func(r *revocation.Record) bool { return r.Target.Session != "" }, false},
-	{"no_jti", account.FactTokenID, func(r *revocation.Record) bool { return r.Target.TokenID != "" }, false},
-	{"no_kid", account.FactSigningKey, func(r *revocation.Record) bool { return r.Target.SignedBy != "" }, false},
-	{"no_device_id", account.FactDevice, func(r *revocation.Record) bool { return r.Target.Device != "" }, true},
-	{"no_tenant", account.FactTenant, func(r *revocation.Record) bool { return r.Target.Tenant != "" }, true},
+	{"no_sid", revocation.FactSession, func(r *revocation.Record) bool { return r.Target.Session != "" }, false},
+	{"no_jti", revocation.FactTokenID, func(r *revocation.Record) bool { return r.Target.TokenID != "" }, false},
+	{"no_kid", revocation.FactSigningKey, func(r *revocation.Record) bool { return r.Target.SignedBy != "" }, false},
+	{"no_device_id", revocation.FactDevice, func(r *revocation.Record) bool { return r.Target.Device != "" }, true},
+	{"no_tenant", revocation.FactTenant, func(r *revocation.Record) bool { return r.Target.Tenant != "" }, true},
 }
 
 // limits is what a record can't do, as far as it is known now: it can't hit the
@@ -79,17 +77,17 @@ func (a *api) escapes(l *limit, r *revocation.Record) bool {
 // lacks reports whether tokens of an issuer that the record means lack the fact.
 // A machine's tokens never have an auth_time.
 func (is *Issuer) lacks(l *limit, r *revocation.Record, machine bool) bool {
-	if machine && l.fact == account.FactAuthTime {
+	if machine && l.fact == revocation.FactAuthTime {
 		return true
 	}
 	if is.Facts == nil {
 		return false
 	}
 	facts := is.Facts()
-	for t := range token.NumTypes {
+	for t := range revocation.NumTokenTypes {
 		switch {
-		case t == token.TypeMachine && !machine && !reachesMachines(&r.Target),
-			t != token.TypeMachine && l.fact == account.FactAuthTime && is.RequireAuthTime:
+		case t == revocation.MachineToken && !machine && !reachesMachines(&r.Target),
+			t != revocation.MachineToken && l.fact == revocation.FactAuthTime && is.RequireAuthTime:
 			continue
 		}
 		if facts.Lack(t, l.fact) && !(l.some && facts.Carry(t, l.fact)) {

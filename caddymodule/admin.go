@@ -11,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/admin"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
@@ -311,7 +310,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 			MaxTokenLifetime: time.Duration(i.MaxTokenLifetime), ExemptClients: i.ExemptClients,
 			HasDevice: i.DeviceClaim != "", HasTenant: i.TenantClaim != "", RequireAuthTime: i.RequireAuthTime,
 			OnlyClients: func() []string { return a.onlyClients(i) }, MachineClients: i.MachineClients,
-			Facts: func() account.Facts { return a.factsOf(i.URL) },
+			Facts: func() revocation.Facts { return a.factsOf(i.URL) },
 		})
 	}
 	return admin.New(cfg)

@@ -3,7 +3,7 @@ package caddymodule
 import (
 	"slices"
 
-	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token"
 )
 
@@ -23,11 +23,11 @@ func (a *App) witness(t *token.Token) {
 
 // factsOf is what this node and the others have seen the tokens of an issuer
 // carry.
-func (a *App) factsOf(issuer string) account.Facts {
-	return a.ownFacts(issuer) | account.Facts(a.gateway.node.FactsElsewhere(issuer))
+func (a *App) factsOf(issuer string) revocation.Facts {
+	return a.ownFacts(issuer) | revocation.Facts(a.gateway.node.FactsElsewhere(issuer))
 }
 
-func (a *App) ownFacts(issuer string) account.Facts {
+func (a *App) ownFacts(issuer string) revocation.Facts {
 	return a.gateway.witness.Facts(a.dialects[issuer])
 }
 

@@ -8,13 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/ledger/nats"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
-	"curfew.dev/curfew/token"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -82,7 +80,7 @@ func TestASignOutThatHitsNothingHasALimit(t *testing.T) {
 // What one node has seen, the receipts of the others say.
 func TestTheLimitsOfAClusterAreThoseOfAllNodes(t *testing.T) {
 	g, servers := startClustered(t, "")
-	dir, seen := t.TempDir(), account.FactsOf(token.TypeAccess, &revocation.Credential{Client: "web", AuthTime: 1})
+	dir, seen := t.TempDir(), revocation.FactsOf(revocation.AccessToken, &revocation.Credential{Client: "web", AuthTime: 1})
 	other := node.New(node.Config{
 		Name: "edge-2", Instance: "bare", Facts: func() map[string]uint64 { return map[string]uint64{g.issuer.URL: uint64(seen)} },
 		Open: func() (ledger.Ledger, error) {
@@ -102,7 +100,7 @@ func TestTheLimitsOfAClusterAreThoseOfAllNodes(t *testing.T) {
 	}
 	g.get("/", g.token("alice", tokentest.Claims{"device_id": nil}))
 	eventually(t, "the other node knows what this one has seen", func() bool {
-		return account.Facts(other.FactsElsewhere(g.issuer.URL)).Lack(token.TypeAccess, account.FactDevice)
+		return revocation.Facts(other.FactsElsewhere(g.issuer.URL)).Lack(revocation.AccessToken, revocation.FactDevice)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Horizons says up to which instant nothing of an issuer is admitted: expired
@@ -47,6 +48,13 @@ func (r *Record) Leaves() (of HorizonOf, through int64) {
 func (r *Record) IsHorizon() bool {
 	kind, _ := r.Target.Kind()
 	return r.Type == Cut && kind == KindIssuer && r.Mode != Final && r.Keep == 0 && len(r.ExemptClients) == 0
+}
+
+// NewHorizon makes a record that states a horizon.
+func NewHorizon(by Author, now time.Time, of HorizonOf, through int64) Record {
+	r := Record{Type: Cut, Mode: of.Mode, Target: Target{Issuer: of.Issuer}, At: through * 1000, Through: through}
+	by.annotate(&r, now)
+	return r
 }
 
 // Digest is over all horizons. Equal ones have the same.

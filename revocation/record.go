@@ -369,6 +369,25 @@ func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / t
 // ThroughOf is the L of the design for an instant and an issuer's clock skew.
 func ThroughOf(at time.Time, skew time.Duration) int64 { return at.Add(skew).Unix() }
 
+// NewLift makes the record that ends a block or step-up.
+func NewLift(by Author, now time.Time, ends Ref) Record {
+	r := Record{Type: Lift, Lifts: ends}
+	by.annotate(&r, now)
+	return r
+}
+
+// NewGenesis makes the record that begins an epoch. It signs out everybody who
+// signed in before an instant, with the skew of the issuers' clocks; the zero
+// time signs out nobody.
+func NewGenesis(by Author, now, signOutBefore time.Time, skew time.Duration) Record {
+	r := Record{Type: Genesis}
+	if !signOutBefore.IsZero() {
+		r.At, r.Through = signOutBefore.UnixMilli(), ThroughOf(signOutBefore, skew)
+	}
+	by.annotate(&r, now)
+	return r
+}
+
 // Entry is what the ledger appends at once: records that become durable
 // together, at one position.
 type Entry struct {

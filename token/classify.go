@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"curfew.dev/curfew/revocation"
 )
 
 // accept judges whether the token is of a kind that the issuer's guards take.
@@ -132,7 +134,7 @@ func (i *issuer) current(c *claims, now time.Time) error {
 		return invalid("it lives longer than max_token_lifetime")
 	case !now.Before(i.deadline(c)):
 		return invalid("it has expired")
-	case c.authTime == 0 && i.RequireAuthTime && i.typeOf(c) != TypeMachine:
+	case c.authTime == 0 && i.RequireAuthTime && i.typeOf(c) != revocation.MachineToken:
 		return invalid("no auth_time, which require_auth_time demands")
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 type Token struct {
 	// Credential is sealed.
 	Credential revocation.Credential
-	Type       Type
+	Type       revocation.TokenType
 
 	// Clean is a memo of whoever judges the credential: the generation of the
 	// index at which nothing matched it.

@@ -588,17 +588,17 @@ func TestAMachineNeedsNoAuthTime(t *testing.T) {
 		name   string
 		claims change
 		header map[string]any
-		want   Type
+		want   revocation.TokenType
 		ok     bool
 	}{
-		{"a person", change{}, nil, TypeAccess, true},
+		{"a person", change{}, nil, revocation.AccessToken, true},
 		{"a person without auth_time", change{"auth_time": nil}, nil, 0, false},
-		{"the subject is the client", change{"auth_time": nil, "sub": "web"}, nil, TypeMachine, true},
-		{"the same with an auth_time", change{"sub": "web"}, nil, TypeAccess, true},
-		{"a named client", change{"auth_time": nil, "client_id": "batch", "sub": "service-account-7"}, nil, TypeMachine, true},
-		{"a named client with an auth_time", change{"client_id": "batch"}, nil, TypeAccess, true},
+		{"the subject is the client", change{"auth_time": nil, "sub": "web"}, nil, revocation.MachineToken, true},
+		{"the same with an auth_time", change{"sub": "web"}, nil, revocation.AccessToken, true},
+		{"a named client", change{"auth_time": nil, "client_id": "batch", "sub": "service-account-7"}, nil, revocation.MachineToken, true},
+		{"a named client with an auth_time", change{"client_id": "batch"}, nil, revocation.AccessToken, true},
 		{"a subject that is called like a named client", change{"auth_time": nil, "sub": "batch"}, nil, 0, false},
-		{"an ID token", change{"aud": "web", "client_id": nil}, jwt, TypeID, true},
+		{"an ID token", change{"aud": "web", "client_id": nil}, jwt, revocation.IDToken, true},
 		{"an ID token whose subject is its client", change{"auth_time": nil, "aud": "web", "sub": "web", "client_id": nil}, jwt, 0, false},
 		{"no client at all", change{"auth_time": nil, "client_id": nil, "azp": nil, "scope": "a"}, jwt, 0, false},
 	} {
