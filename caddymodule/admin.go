@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/admin"
@@ -72,6 +73,57 @@ type AdminRole struct {
 // CaddyModule returns the Caddy module information.
 func (*Admin) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.curfew_admin", New: func() caddy.Module { return new(Admin) }}
+}
+
+// UnmarshalCaddyfile reads
+//
+//	curfew_admin {
+//		token <name> <role> <secret>
+//		oidc <issuer> {
+//			audience <audience>…
+//			role <role> scope <scope>…
+//		}
+//	}
+func (a *Admin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // curfew_admin
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return options{
+		"token": func(d *caddyfile.Dispenser) error {
+			t := AdminToken{Place: placeOf(d)}
+			if !d.AllArgs(&t.Name, &t.Role, &t.Secret) {
+				return d.Err("want `token <name> <role> <secret>`")
+			}
+			a.Tokens = append(a.Tokens, t)
+			return nil
+		},
+		"oidc": a.parseOIDC,
+	}.read(d, "token", "oidc")
+}
+
+func (a *Admin) parseOIDC(d *caddyfile.Dispenser) error {
+	o := AdminOIDC{}
+	if err := word(&o.Issuer)(d); err != nil {
+		return err
+	}
+	err := options{
+		"audience": words(&o.Audiences),
+		"role": func(d *caddyfile.Dispenser) error {
+			args := d.RemainingArgs()
+			if len(args) < 3 || args[1] != "scope" {
+				return d.Err("want `role <role> scope <scope>…`")
+			}
+			o.Roles = append(o.Roles, AdminRole{Role: args[0], Scope: args[2:]})
+			return nil
+		},
+	}.read(d, "audience", "role")
+	if err != nil {
+		return err
+	}
+	a.OIDC = append(a.OIDC, o)
+	// Provision will say the same, but here the line is known.
+	return located(d, token.Issuer{URL: o.Issuer, Audiences: o.Audiences}.Validate())
 }
 
 // Provision resolves the secrets and builds the API.

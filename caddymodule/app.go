@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/internal/seal"
@@ -100,6 +101,44 @@ type App struct {
 	local        sync.Once
 	localHandler http.Handler
 	localErr     error
+}
+
+// UnmarshalCaddyfile reads the global option:
+//
+//	curfew {
+//		issuer <url> { … }
+//		policy <name> { … }
+//		ledger local [<dir>]
+//		ledger nats <url>… { … }
+//		on_empty sign_out_all|start|refuse
+//		node_name <name>
+//		expect_nodes <n>
+//		max_staleness <duration>
+//		on_stale deny|allow
+//		token_cache <size>
+//		log_user sub|hash|off
+//		sealing_key <file>
+//		strict_sites
+//	}
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // curfew
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return options{
+		"issuer":        a.parseIssuer,
+		"policy":        a.parsePolicy,
+		"ledger":        a.parseLedger,
+		"on_empty":      word(&a.OnEmpty),
+		"node_name":     word(&a.NodeName),
+		"expect_nodes":  number(&a.ExpectNodes),
+		"max_staleness": duration(&a.MaxStaleness),
+		"on_stale":      word(&a.OnStale),
+		"token_cache":   size(&a.TokenCache),
+		"log_user":      word(&a.LogUser),
+		"sealing_key":   a.parseSealingKey,
+		"strict_sites":  flag(&a.StrictSites),
+	}.read(d, "issuer", "policy", "sealing_key")
 }
 
 // CaddyModule returns the Caddy module information.

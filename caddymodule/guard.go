@@ -3,20 +3,16 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/textproto"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"curfew.dev/curfew/live"
-	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
-	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token"
 )
 
@@ -113,6 +109,89 @@ type TokenSource struct {
 // CaddyModule returns the Caddy module information.
 func (*Guard) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.curfew", New: func() caddy.Module { return new(Guard) }}
+}
+
+// UnmarshalCaddyfile reads
+//
+//	curfew [<matcher>] [<policy>…] {
+//		<requirements of a policy>
+//		issuer <url>…
+//		audience <audience>…
+//		token_from header | cookie <name>
+//		optional
+//		dry_run
+//		preflight refuse|pass
+//		query_token refuse|ignore
+//		refusal respond|handle_errors
+//		sign_in_url <url>
+//		identity_header <Header> <claim>
+//		authorization pass|strip
+//		upgrade <protocol>…
+//		connection_expiry enforce | grace <duration> | ignore
+//		max_connection_age <duration>
+//		websocket_close_code <code>
+//	}
+func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // curfew
+	g.Place = placeOf(d)
+	for d.NextArg() {
+		if name := d.Val(); name != "" && (name[0] == '/' || name[0] == '@' || name[0] == '*') {
+			return d.Errf("%s: a guard takes one matcher; name several paths in a matcher of its own, such as `@guarded path /a/* /b/*`", name)
+		}
+		g.Policies = append(g.Policies, d.Val())
+	}
+	o := g.Requirements.options()
+	for name, parse := range (options{
+		"issuer":          words(&g.Issuers),
+		"audience":        words(&g.Audiences),
+		"token_from":      g.parseTokenFrom,
+		"optional":        flag(&g.Optional),
+		"dry_run":         flag(&g.DryRun),
+		"preflight":       word(&g.Preflight),
+		"query_token":     word(&g.QueryToken),
+		"refusal":         word(&g.Refusal),
+		"sign_in_url":     word(&g.SignInURL),
+		"identity_header": g.parseIdentityHeader,
+		"authorization":   word(&g.Authorization),
+		"upgrade":         words((*[]string)(&g.Upgrade)),
+
+		"connection_expiry":    g.Connections.parseExpiry,
+		"max_connection_age":   duration(&g.MaxConnectionAge),
+		"websocket_close_code": g.Connections.parseCloseCode,
+	}) {
+		o[name] = parse
+	}
+	return o.read(d, "issuer", "audience", "token_from", "identity_header", "upgrade")
+}
+
+func (g *Guard) parseTokenFrom(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "header":
+		g.TokenFrom = append(g.TokenFrom, TokenSource{In: "header"})
+	case len(args) == 2 && args[0] == "cookie":
+		g.TokenFrom = append(g.TokenFrom, TokenSource{In: "cookie", Name: args[1]})
+	default:
+		return d.Err("want `token_from header` or `token_from cookie <name>`")
+	}
+	return nil
+}
+
+func (g *Guard) parseIdentityHeader(d *caddyfile.Dispenser) error {
+	var header, claim string
+	if !d.AllArgs(&header, &claim) {
+		return d.ArgErr()
+	}
+	if g.IdentityHeaders == nil {
+		g.IdentityHeaders = make(map[string]string)
+	}
+	for other := range g.IdentityHeaders {
+		if same(other, header) {
+			return d.Errf("identity_header %s is mapped twice", header)
+		}
+	}
+	g.IdentityHeaders[header] = claim
+	return nil
 }
 
 // Provision resolves policies, sources and counters.
@@ -296,281 +375,6 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// visit is what guards know of a request, shared by those that it meets.
-type visit struct {
-	token    *token.Token
-	from     token.Source
-	cached   bool
-	required *policy.Requirements // of the guards that admitted it; nil: none has
-	guards   int
-	policy.Case
-
-	live *live.Request // while a guard has it registered
-	next caddyhttp.Handler
-
-	// Room of the request's own: one allocation for all that a guard needs.
-	values headerValues
-	logged logged
-	stay   stay
-}
-
-// String keeps the visit out of sight of whoever prints Caddy's variables.
-func (*visit) String() string { return "" }
-
-const visitVar = "curfew"
-
-// ServeHTTP decides, and lets the request pass or answers it.
-func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	switch v := caddyhttp.GetVar(r.Context(), visitVar).(type) {
-	case *visit:
-		return g.visited(w, r, v, next)
-	case *entrance:
-		return g.visited(w, r, newVisit(r), next)
-	}
-	v := newVisit(r)
-	g.entrance.enter(r)
-	return leave(r, g.visited(w, r, v, next))
-}
-
-func newVisit(r *http.Request) *visit {
-	v := new(visit)
-	caddyhttp.SetVar(r.Context(), visitVar, v)
-	return v
-}
-
-// visited serves a request that has entered.
-func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
-	started := g.app.gateway.now()
-	switch covered, err := g.matches(r); {
-	case err != nil:
-		return err // it might be one that the guard is for
-	case !covered:
-		return next.ServeHTTP(w, r)
-	}
-	g.Upgrade.restrict(r.Header)
-	if err := g.Upgrade.checkExtended(r); err != nil {
-		return err
-	}
-	if g.Preflight == "pass" && g.isPreflight(r) {
-		return g.bypass(w, r, v, next)
-	}
-	if err := g.judgeable(v, r, started); err != nil {
-		refusal := refusalOf(err)
-		if refusal.Reason == policy.NoCredential && g.Optional {
-			return g.bypass(w, r, v, next)
-		}
-		return g.refuse(w, r, next, v, refusal, err)
-	}
-	v.Requirements = &g.required
-	v.Issuer = g.app.issuers[v.Credential.Issuer]
-	d := v.Decide()
-	g.observe(v.cached, started)
-	if !d.Admits() {
-		if v.required != nil {
-			// What earlier guards asked for is part of the challenge.
-			v.Requirements = v.requiredWith(g)
-			d = v.Decide()
-		}
-		return g.refuse(w, r, next, v, d, nil)
-	}
-	v.guards++
-	if !g.DryRun { // a trial asks for nothing
-		v.required = v.requiredWith(g)
-	}
-	g.outcomes.admit.Inc()
-	if g.app.gateway.node.StaleAt(started) {
-		g.app.gateway.metrics.staleAdmissions.Inc()
-	}
-	g.admit(r, v)
-	return g.serve(w, r, v, next, started)
-}
-
-// requiredWith is what the guards before and g ask for together. What it was
-// before is not changed: live requests are judged by it.
-func (v *visit) requiredWith(g *Guard) *policy.Requirements {
-	if v.required == nil {
-		return &g.required
-	}
-	all := v.required.Merge(g.required)
-	return &all
-}
-
-// matches reports whether the guard is for this request.
-func (g *Guard) matches(r *http.Request) (bool, error) {
-	if len(g.covers.sets) == 0 {
-		return true, nil
-	}
-	return g.covers.MatchWithError(r)
-}
-
-func (g *Guard) observe(cached bool, started time.Time) {
-	took := time.Since(started).Seconds()
-	if cached {
-		g.outcomes.hit.Observe(took)
-		return
-	}
-	g.outcomes.verify.Observe(took)
-}
-
-// errNotReady says that the gate is shut.
-type errNotReady struct{ state node.State }
-
-func (e errNotReady) Error() string { return "node is " + e.state.String() }
-
-// judgeable finds the credential of a request and everything in the index that
-// matches it, or says what stands in the way.
-func (g *Guard) judgeable(v *visit, r *http.Request, now time.Time) error {
-	n := g.app.gateway.node
-	if s := n.StateAt(now); s != node.Ready {
-		return g.anonymousOr(r, errNotReady{s})
-	}
-	if g.QueryToken == "refuse" && token.QueryToken(r) {
-		return &token.Error{Kind: token.Ambiguous, Detail: "the query carries a token"}
-	}
-	if err := g.identify(v, r, now); err != nil {
-		return err
-	}
-	if !g.isFor(v.Credential) {
-		return &token.Error{Kind: token.Invalid, Detail: "the token is for another issuer or audience than this route takes"}
-	}
-	v.Now = now.Unix()
-	look(n, v.token, &v.Case)
-	return nil
-}
-
-// identify verifies the request's token, unless a guard before did. A token
-// from a place where this guard doesn't look is none to it.
-func (g *Guard) identify(v *visit, r *http.Request, now time.Time) error {
-	if v.token != nil && slices.Contains(g.sources, v.from) {
-		return nil
-	}
-	raw, from, err := g.sources.Extract(r)
-	if err != nil {
-		return err
-	}
-	if v.token != nil {
-		return &token.Error{Kind: token.Ambiguous, Detail: "two guards would take two credentials"}
-	}
-	t, cached, err := g.app.verifier.Verify(r.Context(), raw, now)
-	g.app.gateway.metrics.looked(cached)
-	if err != nil {
-		return err
-	}
-	if !cached {
-		g.app.note(t)
-	}
-	v.token, v.from, v.cached, v.Credential = t, from, cached, &t.Credential
-	return nil
-}
-
-// anonymousOr lets a request without a credential pass an optional guard even
-// while the node is not ready: nothing of it is to be decided.
-func (g *Guard) anonymousOr(r *http.Request, err error) error {
-	if g.Optional && !(g.QueryToken == "refuse" && token.QueryToken(r)) {
-		if _, _, missing := g.sources.Extract(r); isMissing(missing) {
-			return missing
-		}
-	}
-	return err
-}
-
-func isMissing(err error) bool {
-	var e *token.Error
-	return errors.As(err, &e) && e.Kind == token.Missing
-}
-
-// isFor reports whether the token is for this route.
-func (g *Guard) isFor(c *revocation.Credential) bool {
-	return slices.ContainsFunc(g.takes[c.Issuer], func(a string) bool { return slices.Contains(c.Audiences, a) })
-}
-
-// look asks the index, unless it has not changed since nothing in it refused
-// this token.
-func look(n *node.Node, t *token.Token, c *policy.Case) {
-	index := n.Index()
-	generation := index.Generation() + 1 // zero is "never looked"
-	if t.Clean.Load() == generation {
-		c.Finding = revocation.Finding{}
-		return
-	}
-	index.Find(c.Credential, &c.Finding)
-	if harmless(&c.Finding, c.Credential) {
-		t.Clean.Store(generation)
-	}
-}
-
-// harmless reports whether what was found refuses nothing of this credential,
-// whatever the time and the route. Most findings are: of what expired an
-// instant stays behind for everybody, and who signed in again after a sign-out
-// is found for as long as that is kept.
-func harmless(f *revocation.Finding, c *revocation.Credential) bool {
-	if f.Clear() {
-		return true
-	}
-	return !f.Blocked && !f.Finally && len(f.StepUps) == 0 && c.AuthTime > f.SignIn.Through && c.IssuedAt > f.Refresh.Through
-}
-
-// bypass passes a request without a credential on: as anonymous, unless a guard
-// that looks elsewhere has found one.
-func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
-	g.outcomes.bypass.Inc()
-	if v.guards == 0 {
-		g.identity.anonymous(r)
-	}
-	logDecision(r, &logged{decision: "bypass", policy: g.label})
-	return next.ServeHTTP(w, r)
-}
-
-// admit tells the handlers behind, and the access log, who it is.
-func (g *Guard) admit(r *http.Request, v *visit) {
-	g.identity.set(r.Header, v.token, &v.values)
-	if g.Authorization == "strip" {
-		r.Header.Del("Authorization")
-	}
-	g.app.setUser(r, factsOf(v.token))
-	v.logged = logged{
-		decision: "admit", policy: g.label, issuer: v.Credential.Issuer, client: v.Credential.Client, cached: v.cached,
-	}
-	logDecision(r, &v.logged)
-}
-
-// isPreflight reports whether a browser asks if it may ask (Fetch standard,
-// 4.8). It never sends a credential with that, so what has one is none.
-func (g *Guard) isPreflight(r *http.Request) bool {
-	if r.Method != http.MethodOptions || r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" ||
-		strings.Join(r.Header["Authorization"], "") != "" || g.QueryToken == "refuse" && token.QueryToken(r) {
-		return false
-	}
-	_, _, err := g.sources.Extract(r)
-	return isMissing(err)
-}
-
-// refusalOf turns what stopped a request before it could be judged into the
-// decision that it amounts to.
-func refusalOf(err error) policy.Decision {
-	var (
-		bad  *token.Error
-		gate errNotReady
-	)
-	switch {
-	case errors.As(err, &gate):
-		if gate.state == node.Fenced {
-			return policy.Decision{Reason: policy.Stale}
-		}
-		return policy.Decision{Reason: policy.NotReady}
-	case errors.As(err, &bad):
-		switch bad.Kind {
-		case token.Missing:
-			return policy.Decision{Reason: policy.NoCredential}
-		case token.Ambiguous:
-			return policy.Decision{Reason: policy.AmbiguousCredential}
-		case token.NotReady:
-			return policy.Decision{Reason: policy.NotReady}
-		}
-	}
-	return policy.Decision{Reason: policy.InvalidToken}
 }
 
 // canonical is the form in which net/http keeps a header's name.

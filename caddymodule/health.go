@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/ledger"
@@ -26,6 +27,17 @@ type Health struct{ app *App }
 // CaddyModule returns the Caddy module information.
 func (*Health) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.curfew_health", New: func() caddy.Module { return new(Health) }}
+}
+
+// UnmarshalCaddyfile reads
+//
+//	curfew_health
+func (h *Health) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // curfew_health
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return options{}.read(d)
 }
 
 // Provision finds the app.

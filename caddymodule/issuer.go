@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
@@ -68,7 +69,9 @@ type Issuer struct {
 	JWKSMaxStale caddy.Duration `json:"jwks_max_stale,omitempty"`
 
 	// The URL of the discovery document. Default: the issuer's
-	// `/.well-known/openid-configuration`. Plain http only on loopback.
+	// `/.well-known/openid-configuration` or, where that answers 404, its
+	// `/.well-known/oauth-authorization-server` (RFC 8414). Plain http only on
+	// loopback.
 	Discovery string `json:"discovery,omitempty"`
 
 	// The URL of the key set, or the path of a file with it, in which placeholders
@@ -86,6 +89,101 @@ type Issuer struct {
 	// Where the Caddyfile names a file. Messages name it.
 	Place place `json:"place,omitempty"`
 	at    place // what Place was
+}
+
+// parseIssuer reads
+//
+//	issuer <url> {
+//		audience <audience>…
+//		client <client_id>…
+//		accept access_token | access_token lenient | id_token
+//		algorithms <alg>…
+//		device_claim <claim>
+//		tenant_claim <claim>
+//		audience_claim <claim>
+//		client_claim <claim>…
+//		machine_clients <client_id>…
+//		exempt_client <client_id>…
+//		clock_skew <duration>
+//		retention <duration>
+//		max_token_lifetime <duration>
+//		require_auth_time
+//		jwks_max_stale <duration>
+//		discovery <url>
+//		jwks <url> | <file>
+//		fetch_timeout <duration>
+//		tls_ca <file>
+//	}
+func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
+	i := new(Issuer)
+	if err := word(&i.URL)(d); err != nil {
+		return err
+	}
+	a.Issuers = append(a.Issuers, i)
+	err := options{
+		"audience":        words(&i.Audiences),
+		"client":          words(&i.Clients),
+		"accept":          i.parseAccept,
+		"algorithms":      words(&i.Algorithms),
+		"device_claim":    word(&i.DeviceClaim),
+		"tenant_claim":    word(&i.TenantClaim),
+		"audience_claim":  word(&i.AudienceClaim),
+		"exempt_client":   words(&i.ExemptClients),
+		"client_claim":    words(&i.ClientClaims),
+		"machine_clients": words(&i.MachineClients),
+		"clock_skew": func(d *caddyfile.Dispenser) error {
+			i.ClockSkew = new(caddy.Duration)
+			return duration(i.ClockSkew)(d)
+		},
+		"retention":          duration(&i.Retention),
+		"max_token_lifetime": duration(&i.MaxTokenLifetime),
+		"require_auth_time":  flag(&i.RequireAuthTime),
+		"jwks_max_stale":     duration(&i.JWKSMaxStale),
+		"discovery":          word(&i.Discovery),
+		"jwks":               i.parseFile(&i.JWKS),
+		"fetch_timeout":      duration(&i.FetchTimeout),
+		"tls_ca":             i.parseFile(&i.TLSCA),
+	}.read(d, "audience", "client", "accept", "machine_clients", "exempt_client")
+	if err != nil {
+		return err
+	}
+	// Provision will say the same, but here the line is known.
+	check := *i
+	return located(d, check.provision())
+}
+
+// parseFile reads what may be the path of a file. A URL and a path don't both
+// need a place: a URL is checked at once.
+func (i *Issuer) parseFile(into *string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if err := word(into)(d); err != nil {
+			return err
+		}
+		if into == &i.TLSCA || i.source().IsFile() {
+			i.Place = placeOf(d)
+		}
+		return nil
+	}
+}
+
+// parseAccept reads kinds of token; `lenient` belongs to the access_token
+// before it.
+func (i *Issuer) parseAccept(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	for n, arg := range args {
+		switch last := len(i.Accept) - 1; {
+		case arg == "lenient" && n > 0 && args[n-1] == "access_token":
+			i.Accept[last] = "access_token_lenient"
+		case arg == "lenient":
+			return d.Err("lenient follows access_token: write `accept access_token lenient`")
+		default:
+			i.Accept = append(i.Accept, arg)
+		}
+	}
+	return nil
 }
 
 var accepts = map[string]token.Accept{

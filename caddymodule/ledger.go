@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"curfew.dev/curfew/caddymodule/cli"
 	"curfew.dev/curfew/ledger"
@@ -32,6 +33,30 @@ type LocalLedger struct {
 	// An existing directory. Default: `curfew/ledger` in Caddy's data
 	// directory, which is created.
 	Dir string `json:"dir,omitempty"`
+}
+
+// parseLedger reads
+//
+//	ledger local [<dir>]
+//	ledger nats <url>… { … }
+func (a *App) parseLedger(d *caddyfile.Dispenser) error {
+	a.Ledger = &Ledger{Place: placeOf(d)}
+	args := d.RemainingArgs()
+	switch {
+	case len(args) > 0 && args[0] == "nats":
+		a.Ledger.NATS = new(NATSLedger)
+		return a.Ledger.NATS.parse(d, args[1:])
+	case len(args) == 1 && args[0] == "local":
+		a.Ledger.Local = new(LocalLedger)
+	case len(args) == 2 && args[0] == "local":
+		if args[1] == "" {
+			return d.Err("the ledger directory is empty")
+		}
+		a.Ledger.Local = &LocalLedger{Dir: args[1]}
+	default:
+		return d.Err("want `ledger local [<dir>]` or `ledger nats <url>…`")
+	}
+	return options{}.read(d)
 }
 
 // store is a ledger that was checked, and how a gateway opens it.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"curfew.dev/curfew/caddymodule/cli"
 	"curfew.dev/curfew/ledger"
@@ -52,6 +53,57 @@ type NATSLedger struct {
 	// asked whether they sync before they acknowledge. Without, receipts say
 	// that their durability is unverified.
 	SystemCredentials string `json:"system_credentials,omitempty"`
+}
+
+// parse reads
+//
+//	ledger nats <url>… {
+//		credentials <file>
+//		tls_ca <file>
+//		tls_client_cert <cert> <key>
+//		stream <name>
+//		replicas <n>
+//		system_credentials <file>
+//	}
+//
+// Provision will say the same of what is wrong, but here the line is known.
+func (l *NATSLedger) parse(d *caddyfile.Dispenser, urls []string) error {
+	if len(urls) == 0 {
+		return d.Err("ledger nats needs the URL of a server: write `ledger nats tls://<host>:4222`")
+	}
+	for _, u := range urls {
+		if strings.Contains(u, "{") {
+			continue // a placeholder, resolved at Provision
+		}
+		if err := checkServer(u); err != nil {
+			return located(d, err)
+		}
+	}
+	l.URLs = urls
+	return options{
+		"credentials": word(&l.Credentials),
+		"tls_ca":      word(&l.TLSCA),
+		"tls_client_cert": func(d *caddyfile.Dispenser) error {
+			if args := d.RemainingArgs(); len(args) == 2 && args[0] != "" && args[1] != "" {
+				l.TLSClientCert, l.TLSClientKey = args[0], args[1]
+				return nil
+			}
+			return d.Err("want `tls_client_cert <cert> <key>`")
+		},
+		"stream": func(d *caddyfile.Dispenser) error {
+			if err := word(&l.Stream)(d); err != nil {
+				return err
+			}
+			return located(d, checkStream(l.Stream))
+		},
+		"replicas": func(d *caddyfile.Dispenser) error {
+			if err := number(&l.Replicas)(d); err != nil {
+				return err
+			}
+			return located(d, checkReplicas(l.Replicas))
+		},
+		"system_credentials": word(&l.SystemCredentials),
+	}.read(d)
 }
 
 // mostReplicas is JetStream's limit.

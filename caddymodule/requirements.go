@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"curfew.dev/curfew/policy"
 )
@@ -26,6 +27,46 @@ type Requirements struct {
 
 	// Whether step-ups that ask for sensitive routes apply here.
 	Sensitive bool `json:"sensitive,omitempty"`
+}
+
+func (a *App) parsePolicy(d *caddyfile.Dispenser) error {
+	var name string
+	if err := word(&name)(d); err != nil {
+		return err
+	}
+	if _, twice := a.Policies[name]; twice {
+		return d.Errf("policy %q is defined twice", name)
+	}
+	if a.Policies == nil {
+		a.Policies = make(map[string]*Requirements)
+	}
+	r := new(Requirements)
+	a.Policies[name] = r
+	if err := r.options().read(d); err != nil {
+		return err
+	}
+	_, err := r.compile()
+	return located(d, err)
+}
+
+// options reads the requirements of a policy or guard:
+//
+//	acr <value>…
+//	amr <value>…
+//	max_age <duration>
+//	scope <scope>…
+//	sensitive
+func (r *Requirements) options() options {
+	return options{
+		"acr":   words(&r.ACR),
+		"amr":   words(&r.AMR),
+		"scope": words(&r.Scope),
+		"max_age": func(d *caddyfile.Dispenser) error {
+			r.MaxAge = new(caddy.Duration)
+			return duration(r.MaxAge)(d)
+		},
+		"sensitive": flag(&r.Sensitive),
+	}
 }
 
 func (r *Requirements) compile() (policy.Requirements, error) {

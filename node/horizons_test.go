@@ -106,10 +106,23 @@ func TestWhoTicksIsToldThatItLacksAHorizon(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		b.mustBe(t, node.Damaged)
 		a.mustBe(t, node.Ready)
+		a.end().set(func(e *end) { e.readOnly = true })
+		time.Sleep(10 * time.Second) // the other ticks meanwhile
+		a.end().set(func(e *end) { e.readOnly = false })
+		before := s.ticksOf("a/1")
 		time.Sleep(time.Minute)
+		if n := s.ticksOf("a/1") - before; n < 50 {
+			t.Errorf("who serves ticked %d times: the other has nothing to say", n)
+		}
 		b.mustBe(t, node.Damaged)
 		a.mustBe(t, node.Ready)
 	})
+}
+
+func (s *sea) ticksOf(id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ticks[id]
 }
 
 // Of two that have read the same log, nobody can say who is right.

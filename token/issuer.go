@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"curfew.dev/curfew/internal/outbound"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -145,37 +144,5 @@ func validateIssuerURL(s string) error {
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
 		return fmt.Errorf("issuer %q has a query or fragment: remove it (OpenID Connect Discovery 2)", s)
 	}
-	return requireSecure(u)
-}
-
-// requireSecure allows https anywhere, and http where the wire is this machine.
-func requireSecure(u *url.URL) error {
-	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
-		return nil
-	}
-	return fmt.Errorf("%s://%s is not https: use https (http is for loopback only)", u.Scheme, u.Host)
-}
-
-// isLoopback reports whether a host name or address means this machine by
-// itself, without asking a resolver.
-func isLoopback(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// sameOrigin compares scheme, host and port.
-func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && canonicalHost(a) == canonicalHost(b)
-}
-
-func canonicalHost(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	return outbound.RequireSecure(u)
 }

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -54,6 +53,7 @@ type KeySetOptions struct {
 	Transport http.RoundTripper // nil: TLS 1.2 or newer, no proxy
 	Observer  Observer          // nil: nobody listens
 	Source    KeySource
+	Documents []WellKnown    // of the issuer, in the order in which they are looked for; nil: those of a provider
 	Roots     *x509.CertPool // nil: those of the system
 }
 
@@ -227,9 +227,7 @@ func (s *KeySet) end() {
 }
 
 // SetFetchTimeout bounds each fetch from the next one on; 0 means 5 s.
-func (s *KeySet) SetFetchTimeout(d time.Duration) {
-	s.fetcher.timeout.Store(int64(cmp.Or(d, DefaultFetchTimeout)))
-}
+func (s *KeySet) SetFetchTimeout(d time.Duration) { s.fetcher.client.SetTimeout(d) }
 
 // Await waits until the first fetch has ended, however it went.
 func (s *KeySet) Await(ctx context.Context) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"curfew.dev/curfew/internal/outbound"
 )
 
 // KeySource is where the keys of an issuer are. The zero value is for an issuer
@@ -73,5 +75,5 @@ func validateKeyURL(s string) error {
 	case strings.Contains(s, "#"):
 		return errors.New("has a fragment in its URL: remove it")
 	}
-	return requireSecure(u)
+	return outbound.RequireSecure(u)
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"curfew.dev/curfew/internal/outbound"
 )
 
 // Source is a place in a request where a token may be. The zero value is the
@@ -140,5 +142,5 @@ func isOrigin(origin string, r *http.Request) bool {
 	if err != nil || u.Host == "" || u.Path != "" || u.Scheme != "https" && (u.Scheme != "http" || r.TLS != nil) {
 		return false
 	}
-	return sameOrigin(u, &url.URL{Scheme: u.Scheme, Host: r.Host})
+	return outbound.SameOrigin(u, &url.URL{Scheme: u.Scheme, Host: r.Host})
 }

@@ -80,7 +80,8 @@ var neverStandard = map[string][]string{
 
 // inward are packages below internal/, and who imports them beside tests.
 var inward = map[string][]string{
-	"internal/strictjson":      nil, // anybody: duplicate and case-variant members are refused everywhere
+	"internal/strictjson":      nil,                                          // anybody: duplicate and case-variant members are refused everywhere
+	"internal/outbound":        {"token", "signals", "login", "caddymodule"}, // the rooms that ask other parties; an answer must not come around the guard
 	"internal/devidp":          {"caddymodule"},
 	"internal/extendedconnect": {"cmd"},                           // changes the whole program
 	"internal/seal":            {"admin", "login", "caddymodule"}, // what callers carry for a gateway; the rooms below remember for themselves
