@@ -21,7 +21,7 @@ type claims struct {
 	issuedAt, expiresAt               int64
 	notBefore, authTime               int64
 	hasEvents, hasConfirmation        bool
-	hasTokenHash, hasScope, isID      bool
+	hasTokenHash, hasScope            bool
 	marked                            bool // it has a claim of access tokens, whatever is in it
 	ignored                           []string
 	extra                             []member
@@ -238,16 +238,13 @@ func readScope(v value, into *[]string) bool {
 	return true
 }
 
-// party is the client that the token was issued to: what the first of the
-// client's claims holds that the token has. An ID token always has one.
+// party is the client that the token was issued to, by the first of the client's
+// claims that the token has.
 func (c *claims) party() string {
 	for _, party := range c.parties {
 		if party != "" {
 			return party
 		}
-	}
-	if c.isID {
-		return c.authorizedParty
 	}
 	return ""
 }

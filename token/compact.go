@@ -55,12 +55,12 @@ var strictBase64 = base64.RawURLEncoding.Strict()
 
 // parseCompact reads a token as far as that is possible without a key. The
 // length and the dots come first, so that a flood of dots costs one scan.
-func parseCompact(raw string) (*compact, error) {
+func parseCompact(raw string) (compact, error) {
 	if raw == "" || len(raw) > MaxBytes {
-		return nil, invalid("empty, or longer than 16 KiB")
+		return compact{}, invalid("empty, or longer than 16 KiB")
 	}
 	if strings.Count(raw, ".") != 2 {
-		return nil, invalid("not a JWS in compact serialisation: it has other than three parts")
+		return compact{}, invalid("not a JWS in compact serialisation: it has other than three parts")
 	}
 	head, rest, _ := strings.Cut(raw, ".")
 	body, signature, _ := strings.Cut(rest, ".")
@@ -68,13 +68,13 @@ func parseCompact(raw string) (*compact, error) {
 	payload, ok2 := decodeBase64(body)
 	sign, ok3 := decodeBase64(signature)
 	if !ok1 || !ok2 || !ok3 {
-		return nil, invalid("a part is empty or not canonical base64url")
+		return compact{}, invalid("a part is empty or not canonical base64url")
 	}
 	h, err := parseHeader(headJSON)
 	if err != nil {
-		return nil, err
+		return compact{}, err
 	}
-	return &compact{raw, h, payload, sign}, nil
+	return compact{raw, h, payload, sign}, nil
 }
 
 // decodeBase64 accepts only the one way to write what s encodes.

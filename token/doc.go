@@ -1,19 +1,21 @@
 // Package token turns bytes from outside into a [revocation.Credential].
 //
-// A token passes through four doors, each narrower than what stands behind it:
+// A token passes four checks:
 //
 //  1. [Sources.Extract] takes exactly one token out of a request. Two
 //     credentials are an error, never a choice.
 //  2. The strict layer reads the compact serialisation, its base64url and its
-//     JSON in one way only: what two parsers could read differently (padding
-//     bits, duplicate or case-variant members, lone surrogates) is refused
-//     before any cryptography.
+//     JSON in one way only. A token that two parsers could read differently
+//     (padding bits, duplicate or case-variant members, lone surrogates) is
+//     refused before any cryptography.
 //  3. go-oidc has the signature checked with a key of a [KeySet], looked up by
-//     issuer, kid and alg together.
-//  4. The claims are judged: kind of token, audience, instants, identifiers.
+//     issuer, kid and alg together. [Verifier.Open] ends here.
+//  4. A judge decides on the claims: kind of token, audience, identifiers,
+//     instants. Each judge is a table of rules; [Opened.Judge] chooses one.
 //
-// A [Cache] remembers what passed, by the whole token. Of what was refused,
-// nothing is remembered but whether its key signed it.
+// [Verifier.Verify] does the last three. A [Cache] remembers the tokens that
+// passed, by the whole token. Of a refused token, only the result of the
+// signature check is remembered.
 //
 // # What it must never do
 //
@@ -23,4 +25,12 @@
 // often a provider is asked for keys, and never puts a byte of a token into an
 // error. It knows nothing of revocations: those are looked up in the
 // credential, on every request, after the cache.
+//
+// # Order of reading
+//
+// A request's way: source.go and query.go (where a token is), verifier.go,
+// cache.go, open.go with compact.go, claims.go and signature.go, judge.go with
+// accesstoken.go, idtoken.go and instants.go, token.go. The keys' way: keyset.go
+// (when), fetch.go and metadata.go (from where), keyring.go, key.go and weak.go
+// (which). issuer.go and keysource.go are the configuration.
 package token

@@ -45,15 +45,16 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%s token: %s", e.Kind, e.Detail) }
 
-// of is the error with whose token it is about. What err points to is shared.
-func of(err error, issuer, client string) error {
+// about is the error with the issuer of the token. It copies: the error itself
+// may be shared by many tokens.
+func about(err error, issuer string) error {
 	var e *Error
 	if !errors.As(err, &e) {
 		return err
 	}
-	about := *e
-	about.Issuer, about.Client = issuer, client
-	return &about
+	named := *e
+	named.Issuer = issuer
+	return &named
 }
 
 func invalid(detail string) *Error   { return &Error{Kind: Invalid, Detail: detail} }

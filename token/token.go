@@ -59,37 +59,38 @@ func (t *Token) holds(rules string, now time.Time) bool {
 func (t *Token) cost() int64 { return int64(t.size) }
 
 // newToken gathers what was read and judged.
-func newToken(i *issuer, c *compact, cl *claims, k *key) *Token {
+func newToken(o *Opened, x *candidate) *Token {
+	cl := o.claims
 	t := &Token{
-		Type:     i.typeOf(cl),
-		raw:      strings.Clone(c.raw), // not the request's whole header
-		rules:    i.rules,
-		key:      k,
-		begins:   i.begins(cl).UnixNano(),
-		deadline: i.deadline(cl).UnixNano(),
-		maxStale: i.JWKSMaxStale,
+		Type:     x.kindOf(),
+		raw:      strings.Clone(o.raw), // not the request's whole header
+		rules:    x.issuer.rules,
+		key:      o.key,
+		begins:   x.begins().UnixNano(),
+		deadline: x.deadline().UnixNano(),
+		maxStale: x.JWKSMaxStale,
 		extra:    cl.extra,
 		ignored:  cl.ignored,
 	}
 	t.Credential = revocation.Credential{
 		Issuer:    cl.issuer,
 		Subject:   cl.subject,
-		Client:    cl.party(),
+		Client:    x.party(),
 		Session:   cl.session,
 		Device:    cl.device,
 		Tenant:    cl.tenant,
 		TokenID:   cl.tokenID,
-		KeyID:     k.id,
+		KeyID:     o.key.id,
 		IssuedAt:  cl.issuedAt,
 		AuthTime:  cl.authTime,
 		ExpiresAt: cl.expiresAt,
 		ACR:       cl.acr,
 		AMR:       cl.amr,
 		Scope:     cl.scope,
-		Audiences: cl.audiences,
+		Audiences: x.intended(),
 	}
 	t.Credential.Seal()
-	lists := len(cl.amr) + len(cl.scope) + len(cl.audiences) + 2*len(cl.extra)
-	t.size = tokenOverhead + len(c.raw) + len(c.payload) + 16*lists
+	lists := len(cl.amr) + len(cl.scope) + len(t.Credential.Audiences) + 2*len(cl.extra)
+	t.size = tokenOverhead + len(o.raw) + len(o.payload) + 16*lists
 	return t
 }

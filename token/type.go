@@ -6,15 +6,15 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// typeOf returns the type of a token that was accepted. A token with an auth_time
-// tells of a sign-in, whoever its client is, and so does every ID token (OpenID
+// kindOf is the type of the token if it is accepted. A token with an auth_time
+// tells of a sign-in, whichever client has it, and so does every ID token (OpenID
 // Connect Core, 2).
-func (i *issuer) typeOf(c *claims) revocation.TokenType {
-	party := c.party()
+func (x *candidate) kindOf() revocation.TokenType {
+	party := x.party()
 	switch {
-	case c.isID:
+	case x.isID:
 		return revocation.IDToken
-	case c.authTime == 0 && party != "" && (party == c.subject || slices.Contains(i.MachineClients, party)):
+	case x.authTime == 0 && party != "" && (party == x.subject || slices.Contains(x.MachineClients, party)):
 		return revocation.MachineToken
 	}
 	return revocation.AccessToken

@@ -1,0 +1,46 @@
+package token
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// idToken judges ID tokens for a client of the issuer's Clients.
+var idToken = judge{isID: true, rules: slices.Concat(idTokenRules, holderRules, instantRules)}
+
+// IDToken judges the token as an ID token for one of the issuer's Clients,
+// whichever kinds the issuer's guards take. A nonce is the caller's to compare
+// (OpenID Connect Core, 3.1.3.7, item 11). Errors are of type *[Error].
+func (o *Opened) IDToken(now time.Time) (*Token, error) { return o.judgedBy(idToken, now) }
+
+var idTokenRules = []rule{
+	carriesEvents,
+	{"typ names another kind of token", func(x *candidate) bool { return x.typ != "" && x.typ != "jwt" }},
+	{"it has a claim of access tokens, or its claim typ is not ID", func(x *candidate) bool { return !looksLikeIDToken(x.claims) }},
+	// OpenID Connect Core, 3.1.3.7, items 3 to 5.
+	{"the ID token has an audience that is not trusted", func(x *candidate) bool {
+		return slices.ContainsFunc(x.audiences, func(a string) bool {
+			return !slices.Contains(x.Clients, a) && !slices.Contains(x.Audiences, a)
+		})
+	}},
+	{"no audience: an ID token has its client in aud", func(x *candidate) bool { return len(x.audiences) == 0 }},
+	{"the ID token is for another client", func(x *candidate) bool {
+		return !slices.ContainsFunc(x.audiences, func(a string) bool { return slices.Contains(x.Clients, a) })
+	}},
+	{"the ID token's azp is another client", func(x *candidate) bool {
+		return x.authorizedParty != "" && !slices.Contains(x.Clients, x.authorizedParty)
+	}},
+	{"the ID token has several audiences and no azp", func(x *candidate) bool {
+		return x.authorizedParty == "" && len(x.audiences) > 1
+	}},
+}
+
+// looksLikeIDToken demands the absence of what marks an access token. A token
+// hash alone decides: only ID tokens have one.
+func looksLikeIDToken(c *claims) bool {
+	if c.kind != "" && !strings.EqualFold(c.kind, "ID") {
+		return false
+	}
+	return !c.marked
+}
