@@ -63,7 +63,7 @@ func Bearer(tokens []NamedToken, log *slog.Logger) (func(*http.Request) (Caller,
 			return nil, fmt.Errorf("reading admin token %q: %w", t.Name, err)
 		}
 		if other, shared := holders[string(secret)]; shared {
-			return nil, fmt.Errorf("reading admin token %q: it has the same secret as %q: who calls could not be told", t.Name, other)
+			return nil, fmt.Errorf("reading admin token %q: it has the same secret as %q, so that nobody could tell the two apart: give each a secret of its own", t.Name, other)
 		}
 		holders[string(secret)] = t.Name
 	}

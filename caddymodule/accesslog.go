@@ -59,11 +59,11 @@ func logDecision(r *http.Request, l *logged) {
 // setUser names the user to Caddy, which logs it, as log_user says.
 func (a *App) setUser(r *http.Request, f *facts) {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok || a.LogUser == "off" {
+	if !ok || !a.namesUsers {
 		return
 	}
 	user := f.user
-	if a.LogUser == "hash" {
+	if a.hashesUsers {
 		user = f.hashed
 	}
 	repl.Set("http.auth.user.id", user)

@@ -31,6 +31,9 @@ type Admin struct {
 	// OpenID providers whose access tokens are taken, by scope.
 	OIDC []AdminOIDC `json:"oidc,omitempty"`
 
+	// Where the Caddyfile says this. Messages name it.
+	Place place `json:"place,omitempty"`
+
 	app      *App
 	api      http.Handler
 	bearers  func(*http.Request) (admin.Caller, error)
@@ -86,8 +89,9 @@ func (*Admin) CaddyModule() caddy.ModuleInfo {
 //	}
 func (a *Admin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // curfew_admin
-	if d.NextArg() {
-		return d.ArgErr()
+	a.Place = placeOf(d)
+	if err := alone(d); err != nil {
+		return err
 	}
 	return options{
 		"token": func(d *caddyfile.Dispenser) error {
@@ -99,7 +103,15 @@ func (a *Admin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return nil
 		},
 		"oidc": a.parseOIDC,
-	}.read(d, "token", "oidc")
+	}.read(d, a.check, "token", "oidc")
+}
+
+// check refuses an API that nobody could call.
+func (a *Admin) check() error {
+	if len(a.Tokens) == 0 && len(a.OIDC) == 0 {
+		return errors.New("curfew_admin needs a credential: add `token <name> <role> <secret>` or `oidc <issuer> { … }`")
+	}
+	return nil
 }
 
 func (a *Admin) parseOIDC(d *caddyfile.Dispenser) error {
@@ -117,29 +129,44 @@ func (a *Admin) parseOIDC(d *caddyfile.Dispenser) error {
 			o.Roles = append(o.Roles, AdminRole{Role: args[0], Scope: args[2:]})
 			return nil
 		},
-	}.read(d, "audience", "role")
-	if err != nil {
-		return err
-	}
+	}.read(d, func() error { return o.check() }, "audience", "role")
 	a.OIDC = append(a.OIDC, o)
-	// Provision will say the same, but here the line is known.
-	return located(d, token.Issuer{URL: o.Issuer, Audiences: o.Audiences}.Validate())
+	return err
+}
+
+// check refuses what would take no token.
+func (o *AdminOIDC) check() error {
+	if err := (token.Issuer{URL: o.Issuer, Audiences: o.Audiences}).Validate(); err != nil {
+		return fmt.Errorf("oidc: %w", err)
+	}
+	if len(o.Roles) == 0 {
+		return fmt.Errorf("oidc %s: no token would have a role: add `role <role> scope <scope>…`", o.Issuer)
+	}
+	for _, r := range o.Roles {
+		if _, err := admin.ParseRole(r.Role); err != nil {
+			return in("role", r.Role, fmt.Errorf("oidc %s: %w", o.Issuer, err))
+		}
+		if len(r.Scope) == 0 || slices.Contains(r.Scope, "") {
+			return in("role", r.Role, fmt.Errorf("oidc %s: role %s needs a scope: write `role %s scope <scope>…`", o.Issuer, r.Role, r.Role))
+		}
+	}
+	return nil
 }
 
 // Provision resolves the secrets and builds the API.
 func (a *Admin) Provision(ctx caddy.Context) error {
 	var err error
-	if a.app, err = appOf(ctx, "curfew_admin"); err != nil {
+	if a.app, err = appOf(ctx, "curfew_admin", a.Place); err != nil {
 		return err
 	}
-	if len(a.Tokens) == 0 && len(a.OIDC) == 0 {
-		return errors.New("curfew_admin needs a credential: add `token <name> <role> <secret>` or `oidc <issuer> { … }`")
+	if err := a.check(); err != nil {
+		return err
 	}
 	if a.bearers, err = a.provisionTokens(); err != nil {
 		return err
 	}
 	if err := a.provisionOIDC(); err != nil {
-		return err
+		return a.Place.name(err)
 	}
 	if a.api, err = a.app.newAPI("", a.authenticate, a.again); err != nil {
 		return err
@@ -199,14 +226,19 @@ func (a *App) inForce() (*App, error) {
 
 func (a *Admin) provisionTokens() (func(*http.Request) (admin.Caller, error), error) {
 	var named []admin.NamedToken
+	bearers, err := admin.Bearer(nil, a.app.log)
 	for _, t := range a.Tokens {
-		n, err := t.resolve()
-		if err != nil {
-			return nil, t.Place.name(fmt.Errorf("token %s: %w", t.Name, err))
+		n, wrong := t.resolve()
+		if wrong != nil {
+			return nil, t.Place.name(fmt.Errorf("token %s: %w", t.Name, wrong))
 		}
+		// Each token is checked with those before it, so that an error is about this one.
 		named = append(named, n)
+		if bearers, err = admin.Bearer(named, a.app.log); err != nil {
+			return nil, t.Place.name(err)
+		}
 	}
-	return admin.Bearer(named, a.app.log)
+	return bearers, err
 }
 
 func (t *AdminToken) resolve() (admin.NamedToken, error) {
@@ -225,16 +257,8 @@ func (a *Admin) provisionOIDC() error {
 	var cfg token.VerifierConfig
 	for i := range a.OIDC {
 		o := &a.OIDC[i]
-		if len(o.Roles) == 0 {
-			return fmt.Errorf("oidc %s: no token would have a role: add `role <role> scope <scope>…`", o.Issuer)
-		}
-		for _, r := range o.Roles {
-			if _, err := admin.ParseRole(r.Role); err != nil {
-				return fmt.Errorf("oidc %s: %w", o.Issuer, err)
-			}
-			if len(r.Scope) == 0 {
-				return fmt.Errorf("oidc %s: role %s needs a scope", o.Issuer, r.Role)
-			}
+		if err := o.check(); err != nil {
+			return err
 		}
 		known, err := a.app.issuerOr(o)
 		if err != nil {
@@ -246,9 +270,6 @@ func (a *Admin) provisionOIDC() error {
 		}
 		a.rules[o.Issuer] = known.rules()
 		settings.Audiences, settings.Accept = o.Audiences, withoutIDTokens(settings.Accept)
-		if err := settings.Validate(); err != nil {
-			return fmt.Errorf("oidc: %w", err)
-		}
 		keys, err := acquireKeySet(known, a.app.gateway.metrics)
 		if err != nil {
 			return fmt.Errorf("oidc %s: %w", o.Issuer, err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -76,13 +77,19 @@ type App struct {
 	// and a guard that never runs.
 	StrictSites bool `json:"strict_sites,omitempty"`
 
-	looked bool // survey was done
 	// The keys that seal what callers carry for this gateway, such as previews.
 	// The first seals, all open. Default: a key beside a local ledger, which is
 	// made; in a cluster, one of each process, so that previews hold on the node
 	// that made them.
 	SealingKeys []SealingKey `json:"sealing_keys,omitempty"`
 
+	// Where the Caddyfile says this. Messages name it.
+	Place place `json:"place,omitempty"`
+
+	namesUsers  bool // log_user is not off
+	hashesUsers bool // log_user is hash
+
+	looked    bool // survey was done
 	sealing   atomic.Pointer[seal.Files]
 	stopping  <-chan struct{} // closed when this configuration is about to stop
 	log       *slog.Logger
@@ -122,8 +129,9 @@ type App struct {
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // curfew
-	if d.NextArg() {
-		return d.ArgErr()
+	a.Place = placeOf(d)
+	if err := alone(d); err != nil {
+		return err
 	}
 	return options{
 		"issuer":        a.parseIssuer,
@@ -138,7 +146,14 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"log_user":      word(&a.LogUser),
 		"sealing_key":   a.parseSealingKey,
 		"strict_sites":  flag(&a.StrictSites),
-	}.read(d, "issuer", "policy", "sealing_key")
+	}.read(d, func() error { return decodeApp(caddyconfig.JSON(a, nil)).setDefaults() }, "issuer", "policy", "sealing_key")
+}
+
+// decodeApp is an app as it will be loaded, to be checked and not to be used.
+func decodeApp(config json.RawMessage) *App {
+	a := new(App)
+	_ = json.Unmarshal(config, a) // the adapter has just written it
+	return a
 }
 
 // CaddyModule returns the Caddy module information.
@@ -150,8 +165,11 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // as the process. It touches neither network nor ledger.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger()
+	if len(a.Issuers) == 0 {
+		return a.Place.name(errors.New("curfew needs at least one issuer: add `issuer <url> { audience <audience> }` to the global curfew options"))
+	}
 	if err := a.setDefaults(); err != nil {
-		return err
+		return a.Place.name(err)
 	}
 	store, err := a.Ledger.check(a.NodeName)
 	if err != nil {
@@ -189,9 +207,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 const leastStaleness = time.Second
 
 func (a *App) setDefaults() error {
-	if len(a.Issuers) == 0 {
-		return errors.New("curfew needs at least one issuer: add `issuer <url> { audience <audience> }` to the global curfew options")
-	}
 	if a.NodeName == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -218,15 +233,16 @@ func (a *App) setDefaults() error {
 			return err
 		}
 	}
+	a.namesUsers, a.hashesUsers = a.LogUser != "off", a.LogUser == "hash"
 	switch {
 	case a.MaxStaleness < caddy.Duration(leastStaleness):
-		return fmt.Errorf("max_staleness %s is too short for proofs to come in time: give at least %s", time.Duration(a.MaxStaleness), leastStaleness)
+		return in("max_staleness", "", fmt.Errorf("max_staleness %s is too short for proofs to come in time: give at least %s", time.Duration(a.MaxStaleness), leastStaleness))
 	case a.TokenCache < 1<<20:
-		return fmt.Errorf("token_cache %d is too small: give at least 1MiB", a.TokenCache)
+		return in("token_cache", "", fmt.Errorf("token_cache %d is too small: give at least 1MiB", a.TokenCache))
 	case strings.ContainsAny(a.NodeName, "/ \t\r\n"):
-		return fmt.Errorf("node_name %q: a node is name/instance, so its name has no slash or space", a.NodeName)
+		return in("node_name", "", fmt.Errorf("node_name %q: a node is name/instance, so its name has no slash or space: choose another name", a.NodeName))
 	case a.ExpectNodes < 0:
-		return errors.New("expect_nodes can't be negative")
+		return in("expect_nodes", "", fmt.Errorf("expect_nodes %d is negative: give the number of gateways, or leave it out", a.ExpectNodes))
 	}
 	return nil
 }
@@ -238,7 +254,7 @@ func choose(option string, value *string, of []string) error {
 		*value = of[0]
 	}
 	if !slices.Contains(of, *value) {
-		return fmt.Errorf("%s %q is unknown: want one of %q", option, *value, of)
+		return in(option, "", fmt.Errorf("%s %q is unknown: want one of %q", option, *value, of))
 	}
 	return nil
 }
@@ -257,6 +273,7 @@ func digestOf(a *App) string {
 	if err != nil || json.Unmarshal(b, &members) != nil {
 		return ""
 	}
+	delete(members, "place")
 	delete(members, "node_name")
 	delete(members, "token_cache")
 	withoutMachine(members["ledger"])
@@ -401,13 +418,13 @@ func (a *App) settings() node.Settings {
 }
 
 // appOf finds the app of the configuration that a module belongs to.
-func appOf(ctx caddy.Context, directive string) (*App, error) {
+func appOf(ctx caddy.Context, directive string, at place) (*App, error) {
 	app, err := ctx.AppIfConfigured("curfew")
 	switch {
 	case err == nil:
 		return app.(*App), nil
 	case errors.Is(err, caddy.ErrNotConfigured):
-		return nil, fmt.Errorf("%s needs the global curfew options: add `{ curfew { issuer <url> { audience <audience> } } }` at the top: %w", directive, err)
+		return nil, at.name(fmt.Errorf("%s needs the global curfew options: add `{ curfew { issuer <url> { audience <audience> } } }` at the top: %w", directive, err))
 	}
 	return nil, err // the options are there, and say what is wrong with them
 }

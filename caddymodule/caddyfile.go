@@ -42,6 +42,9 @@ func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		return nil, err
 	}
 	g := new(Guard)
+	if global, ok := h.Option("curfew").(httpcaddyfile.App); ok {
+		g.app = decodeApp(global.Value) // to check the guard by
+	}
 	if err := g.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}

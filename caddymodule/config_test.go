@@ -144,7 +144,7 @@ func TestRefusedAtLoad(t *testing.T) {
 		{"admin empty file", issuer, admin("{file." + empty + "}"), "give it a value, at Caddyfile:11"},
 		{"admin short secret", issuer, admin("a"), "it has 1 characters: use at least 16, such as what `openssl rand -base64 32` prints, at Caddyfile:11"},
 		{"admin bad role", issuer, site("curfew_admin {\n token helpdesk god 0123456789abcdef\n}"), "role"},
-		{"oidc without audience", issuer, site("curfew_admin {\n oidc https://login.example.com {\n role write scope s\n }\n}"), "`audience`, at Caddyfile:13"},
+		{"oidc without audience", issuer, site("curfew_admin {\n oidc https://login.example.com {\n role write scope s\n }\n}"), "`audience`, at Caddyfile:11"},
 		{"oidc without role", issuer, site("curfew_admin {\n oidc https://login.example.com {\n audience a\n }\n}"), "role"},
 		{"missing directory, with a guard", issuer + "ledger local /nowhere/at/all", site("curfew"), "does not exist"},
 	} {

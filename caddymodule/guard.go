@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -86,6 +87,11 @@ type Guard struct {
 	// Where the Caddyfile has it, for messages: filled in by the adapter.
 	Place place `json:"place,omitempty"`
 
+	passPreflights     bool
+	refuseQueryTokens  bool
+	failRefusals       bool // as errors, for handle_errors
+	stripAuthorization bool
+
 	app      *App
 	log      *zap.Logger
 	entrance *entrance
@@ -161,7 +167,14 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}) {
 		o[name] = parse
 	}
-	return o.read(d, "issuer", "audience", "token_from", "identity_header", "upgrade")
+	return o.read(d, func() error {
+		probe := *g
+		err := probe.resolve()
+		if err == nil && g.app != nil {
+			err = probe.resolveWith(g.app)
+		}
+		return err
+	}, "issuer", "audience", "token_from", "identity_header", "upgrade")
 }
 
 func (g *Guard) parseTokenFrom(d *caddyfile.Dispenser) error {
@@ -180,14 +193,14 @@ func (g *Guard) parseTokenFrom(d *caddyfile.Dispenser) error {
 func (g *Guard) parseIdentityHeader(d *caddyfile.Dispenser) error {
 	var header, claim string
 	if !d.AllArgs(&header, &claim) {
-		return d.ArgErr()
+		return d.Err("write `identity_header <Header> <claim>`")
 	}
 	if g.IdentityHeaders == nil {
 		g.IdentityHeaders = make(map[string]string)
 	}
 	for other := range g.IdentityHeaders {
 		if same(other, header) {
-			return d.Errf("identity_header %s is mapped twice", header)
+			return d.Errf("identity_header %s is mapped twice: remove one", header)
 		}
 	}
 	g.IdentityHeaders[header] = claim
@@ -197,7 +210,7 @@ func (g *Guard) parseIdentityHeader(d *caddyfile.Dispenser) error {
 // Provision resolves policies, sources and counters.
 func (g *Guard) Provision(ctx caddy.Context) error {
 	var err error
-	if g.app, err = appOf(ctx, "curfew"); err != nil {
+	if g.app, err = appOf(ctx, "curfew", g.Place); err != nil {
 		return err
 	}
 	if err := g.provision(ctx); err != nil {
@@ -216,27 +229,10 @@ func (g *Guard) provision(ctx caddy.Context) error {
 	if err := g.loadMatchers(ctx); err != nil {
 		return err
 	}
-	if err := g.setDefaults(); err != nil {
+	if err := g.resolve(); err != nil {
 		return err
 	}
-	if err := g.require(); err != nil {
-		return err
-	}
-	if err := g.narrow(); err != nil {
-		return err
-	}
-	for _, from := range g.TokenFrom {
-		source, err := from.source()
-		if err != nil {
-			return err
-		}
-		if slices.Contains(g.sources, source) {
-			return fmt.Errorf("token_from %s %s is given twice: every credential would be found twice, and refused", from.In, from.Name)
-		}
-		g.sources = append(g.sources, source)
-	}
-	var err error
-	if g.identity, err = newIdentity(g.IdentityHeaders); err != nil {
+	if err := g.resolveWith(g.app); err != nil {
 		return err
 	}
 	g.app.carried.mapped = append(g.app.carried.mapped, g.identity.mapped...)
@@ -277,14 +273,15 @@ func (g *Guard) loadMatchers(ctx caddy.Context) error {
 	return new(flow).readable(g.covers.sets)
 }
 
-func (g *Guard) setDefaults() error {
+// resolve turns the guard's own options into what a request is judged by.
+func (g *Guard) resolve() error {
 	if len(g.TokenFrom) == 0 {
 		g.TokenFrom = []TokenSource{{In: "header"}}
 	}
 	if len(g.Upgrade) == 0 {
 		g.Upgrade = protocols{webSocket}
 	}
-	return errors.Join(
+	if err := cmp.Or(
 		choose("preflight", &g.Preflight, []string{"refuse", "pass"}),
 		choose("query_token", &g.QueryToken, []string{"refuse", "ignore"}),
 		choose("refusal", &g.Refusal, []string{"respond", "handle_errors"}),
@@ -292,13 +289,42 @@ func (g *Guard) setDefaults() error {
 		checkSignInURL(g.SignInURL),
 		g.Upgrade.check(),
 		g.Connections.setDefaults(),
-	)
+	); err != nil {
+		return err
+	}
+	g.passPreflights, g.refuseQueryTokens = g.Preflight == "pass", g.QueryToken == "refuse"
+	g.failRefusals, g.stripAuthorization = g.Refusal == "handle_errors", g.Authorization == "strip"
+	for _, from := range g.TokenFrom {
+		source, err := from.source()
+		if err == nil && slices.Contains(g.sources, source) {
+			err = fmt.Errorf("token_from %s %s is given twice, so every credential would be found twice and refused: remove one", from.In, from.Name)
+		}
+		if err != nil {
+			return in("token_from", cmp.Or(from.Name, from.In), err)
+		}
+		g.sources = append(g.sources, source)
+	}
+	var err error
+	if g.identity, err = newIdentity(g.IdentityHeaders); err != nil {
+		return err
+	}
+	g.required, err = g.Requirements.compile()
+	return err
+}
+
+// resolveWith looks up what the guard names of the global options.
+func (g *Guard) resolveWith(app *App) error {
+	if err := g.require(app); err != nil {
+		return err
+	}
+	return g.narrow(app)
 }
 
 // require adds the named policies and the guard's own requirements up.
-func (g *Guard) require() error {
+func (g *Guard) require(app *App) error {
+	var named policy.Requirements
 	for _, name := range g.Policies {
-		p, known := g.app.Policies[name]
+		p, known := app.Policies[name]
 		if !known {
 			return fmt.Errorf("policy %q is not defined: add `policy %s { … }` to the global curfew options", name, name)
 		}
@@ -306,30 +332,26 @@ func (g *Guard) require() error {
 		if err != nil {
 			return fmt.Errorf("policy %s: %w", name, err)
 		}
-		g.required = g.required.Merge(r)
+		named = named.Merge(r)
 	}
-	own, err := g.Requirements.compile()
-	if err != nil {
-		return err
-	}
-	g.required = g.required.Merge(own)
+	g.required = named.Merge(g.required)
 	return nil
 }
 
 // narrow finds which audiences of which issuers the guard takes. A token is
 // for an audience only if its own issuer may speak for that one: otherwise any
 // issuer could name the audience of another's services.
-func (g *Guard) narrow() error {
+func (g *Guard) narrow(app *App) error {
 	for _, url := range g.Issuers {
-		if g.app.issuer(url) == nil {
-			return fmt.Errorf("issuer %q is not configured: add it to the global curfew options", url)
+		if app.issuer(url) == nil {
+			return in("issuer", url, fmt.Errorf("issuer %q is not configured: add it to the global curfew options", url))
 		}
 	}
-	if len(g.Issuers) == 0 && len(g.Audiences) == 0 && g.app.ambiguous() {
+	if len(g.Issuers) == 0 && len(g.Audiences) == 0 && app.ambiguous() {
 		return errors.New("several issuers or audiences are configured, so this guard must say whose tokens it takes: add `issuer …` or `audience …` to it")
 	}
 	g.takes = make(map[string][]string)
-	for _, i := range g.app.Issuers {
+	for _, i := range app.Issuers {
 		if len(g.Issuers) > 0 && !slices.Contains(g.Issuers, i.URL) {
 			continue
 		}
@@ -339,7 +361,7 @@ func (g *Guard) narrow() error {
 	}
 	for _, a := range g.Audiences {
 		if !g.reachable(a) {
-			return fmt.Errorf("audience %q is not configured for any issuer of this guard: add it to the global curfew options", a)
+			return in("audience", a, fmt.Errorf("audience %q is not configured for any issuer of this guard: add it to the global curfew options", a))
 		}
 	}
 	return nil

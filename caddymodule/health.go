@@ -22,7 +22,12 @@ func init() { caddy.RegisterModule(new(Health)) }
 // requests can't be decided: while the ledger is replayed, fenced, without any
 // keys, or shutting down. `/readyz?exclude=fence` leaves the fence out. Both
 // are without authentication and without detail.
-type Health struct{ app *App }
+type Health struct {
+	// Where the Caddyfile says this. Messages name it.
+	Place place `json:"place,omitempty"`
+
+	app *App
+}
 
 // CaddyModule returns the Caddy module information.
 func (*Health) CaddyModule() caddy.ModuleInfo {
@@ -34,15 +39,16 @@ func (*Health) CaddyModule() caddy.ModuleInfo {
 //	curfew_health
 func (h *Health) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // curfew_health
-	if d.NextArg() {
-		return d.ArgErr()
+	h.Place = placeOf(d)
+	if err := alone(d); err != nil {
+		return err
 	}
-	return options{}.read(d)
+	return options{}.read(d, unchecked)
 }
 
 // Provision finds the app.
 func (h *Health) Provision(ctx caddy.Context) (err error) {
-	h.app, err = appOf(ctx, "curfew_health")
+	h.app, err = appOf(ctx, "curfew_health", h.Place)
 	return err
 }
 

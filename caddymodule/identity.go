@@ -33,11 +33,11 @@ func newIdentity(headers map[string]string) (identity, error) {
 		alike := func(other string) bool { return same(name, other) }
 		switch {
 		case !isToken(header) || claim == "":
-			return id, fmt.Errorf("identity_header %s %s: want a header's name and a claim's name", header, claim)
+			return id, in("identity_header", header, fmt.Errorf("identity_header %s %s: want a header's name and a claim's name", header, claim))
 		case isOurs(name), slices.ContainsFunc(reserved, alike):
-			return id, fmt.Errorf("identity_header %s is reserved: choose another header", header)
+			return id, in("identity_header", header, fmt.Errorf("identity_header %s is reserved: choose another header", header))
 		case slices.ContainsFunc(id.mapped, func(m mapping) bool { return alike(m.header) }):
-			return id, fmt.Errorf("identity_header %s is mapped twice: servers take some characters of names for the same", header)
+			return id, in("identity_header", header, fmt.Errorf("identity_header %s is mapped twice, since servers take some characters of names for the same: remove one", header))
 		}
 		id.mapped = append(id.mapped, mapping{name, claim})
 	}

@@ -119,8 +119,11 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 	if err := word(&i.URL)(d); err != nil {
 		return err
 	}
+	if a.issuer(i.URL) != nil {
+		return d.Errf("issuer %s is configured twice: merge the two blocks", i.URL)
+	}
 	a.Issuers = append(a.Issuers, i)
-	err := options{
+	return options{
 		"audience":        words(&i.Audiences),
 		"client":          words(&i.Clients),
 		"accept":          i.parseAccept,
@@ -143,13 +146,7 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 		"jwks":               i.parseFile(&i.JWKS),
 		"fetch_timeout":      duration(&i.FetchTimeout),
 		"tls_ca":             i.parseFile(&i.TLSCA),
-	}.read(d, "audience", "client", "accept", "machine_clients", "exempt_client")
-	if err != nil {
-		return err
-	}
-	// Provision will say the same, but here the line is known.
-	check := *i
-	return located(d, check.provision())
+	}.read(d, func() error { return new(*i).provision() }, "audience", "client", "accept", "machine_clients", "exempt_client")
 }
 
 // parseFile reads what may be the path of a file. A URL and a path don't both
@@ -171,7 +168,7 @@ func (i *Issuer) parseFile(into *string) func(*caddyfile.Dispenser) error {
 func (i *Issuer) parseAccept(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return d.ArgErr()
+		return d.Err("write `accept access_token`, `accept access_token lenient` or `accept id_token`")
 	}
 	for n, arg := range args {
 		switch last := len(i.Accept) - 1; {
@@ -206,30 +203,58 @@ func (i *Issuer) provision() error {
 			*d.value = caddy.Duration(d.def)
 		}
 		if *d.value < 0 {
-			return fmt.Errorf("%s must be positive", d.option)
+			return in(d.option, "", fmt.Errorf("%s %s: want a positive duration, or leave it out for the default", d.option, time.Duration(*d.value)))
 		}
 	}
 	if skew := i.skew(); skew < 0 || skew > maxClockSkew {
-		return fmt.Errorf("clock_skew %s: want at most %s; mend the clocks instead", skew, maxClockSkew)
+		return in("clock_skew", "", fmt.Errorf("clock_skew %s: want at most %s; mend the clocks instead", skew, maxClockSkew))
 	}
 	if t := time.Duration(i.FetchTimeout); t < 0 || t > token.MaxFetchTimeout {
-		return fmt.Errorf("fetch_timeout %s: want more than 0 and at most %s", t, token.MaxFetchTimeout)
+		return in("fetch_timeout", "", fmt.Errorf("fetch_timeout %s: want more than 0 and at most %s", t, token.MaxFetchTimeout))
+	}
+	for option, source := range map[string]token.KeySource{"discovery": {Discovery: i.Discovery}, "jwks": {JWKS: i.JWKS}} {
+		if err := source.Validate(); err != nil {
+			return in(option, "", err)
+		}
 	}
 	if err := i.source().Validate(); err != nil {
-		return err
+		return in("discovery", "", err)
 	}
 	if i.TLSCA != "" && i.source().IsFile() {
-		return errors.New("tls_ca is for URLs, and jwks is a file: remove one of them")
+		return in("tls_ca", "", errors.New("tls_ca is for URLs, and jwks is a file: remove one of them"))
 	}
 	for _, a := range i.Accept {
 		if _, known := accepts[a]; !known {
-			return fmt.Errorf("accept %q is unknown: want access_token, access_token lenient or id_token", a)
+			return in("accept", a, fmt.Errorf("accept %q is unknown: want access_token, access_token lenient or id_token", a))
 		}
 	}
 	if slices.Contains(i.ExemptClients, "") {
-		return errors.New("a client can't be empty")
+		return in("exempt_client", "", errors.New("an exempt client is empty: remove it, or set the placeholder it comes from"))
 	}
-	return i.settings().Validate()
+	return i.validate()
+}
+
+// validate asks package token about the settings: first about those that every
+// issuer has, then about one option at a time, so that the error names it.
+func (i *Issuer) validate() error {
+	all := i.settings()
+	if err := (token.Issuer{URL: i.URL, Audiences: i.Audiences}).Validate(); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		option string
+		token.Issuer
+	}{
+		{"algorithms", token.Issuer{Algorithms: all.Algorithms}},
+		{"client_claim", token.Issuer{ClientClaims: all.ClientClaims}},
+		{"accept", token.Issuer{Accept: all.Accept, Clients: all.Clients}},
+	} {
+		part.URL, part.Audiences = i.URL, i.Audiences
+		if err := part.Validate(); err != nil {
+			return in(part.option, "", err)
+		}
+	}
+	return all.Validate()
 }
 
 // maxClockSkew bounds how long after a sign-out a new sign-in is refused.

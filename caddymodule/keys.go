@@ -81,11 +81,11 @@ func (i *Issuer) keyOptions() (token.KeySetOptions, error) {
 		return o, nil
 	}
 	var err error
-	if o.Source.JWKS, err = filePath(i.JWKS); err == nil {
-		err = o.Source.Check()
-	}
-	if err != nil {
+	if o.Source.JWKS, err = filePath(i.JWKS); err != nil {
 		return o, fmt.Errorf("jwks: %w", err)
+	}
+	if err := o.Source.Check(); err != nil {
+		return o, fmt.Errorf("jwks: %w: want the JSON Web Key Set of the issuer", err)
 	}
 	return o, nil
 }

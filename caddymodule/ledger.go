@@ -50,13 +50,13 @@ func (a *App) parseLedger(d *caddyfile.Dispenser) error {
 		a.Ledger.Local = new(LocalLedger)
 	case len(args) == 2 && args[0] == "local":
 		if args[1] == "" {
-			return d.Err("the ledger directory is empty")
+			return d.Err("the ledger directory is empty: name one, or set the variable it comes from")
 		}
 		a.Ledger.Local = &LocalLedger{Dir: args[1]}
 	default:
 		return d.Err("want `ledger local [<dir>]` or `ledger nats <url>…`")
 	}
-	return options{}.read(d)
+	return options{}.read(d, unchecked)
 }
 
 // store is a ledger that was checked, and how a gateway opens it.

@@ -32,6 +32,8 @@ type Connections struct {
 	// The code in the close frame of a WebSocket whose session has ended: 1008
 	// (the default), or 3000 to 4999, which are for applications.
 	WebSocketCloseCode int `json:"websocket_close_code,omitempty"`
+
+	endsExpired bool // a request whose token expires
 }
 
 const defaultConnectionGrace = caddy.Duration(30 * time.Second)
@@ -42,14 +44,17 @@ func (c *Connections) setDefaults() error {
 	}
 	switch {
 	case c.WebSocketCloseCode != 0 && c.WebSocketCloseCode != 1008 && (c.WebSocketCloseCode < 3000 || c.WebSocketCloseCode > 4999):
-		return fmt.Errorf("websocket_close_code %d: want 1008, or 3000 to 4999, which are for applications", c.WebSocketCloseCode)
-	case c.ConnectionGrace < 0 || c.MaxConnectionAge < 0:
-		return errors.New("connection_grace and max_connection_age can't be negative")
+		return in("websocket_close_code", "", fmt.Errorf("websocket_close_code %d: want 1008, or 3000 to 4999, which are for applications", c.WebSocketCloseCode))
+	case c.ConnectionGrace < 0:
+		return errors.New("connection_grace is negative: give a duration such as 30s, or leave it out")
+	case c.MaxConnectionAge < 0:
+		return in("max_connection_age", "", errors.New("max_connection_age is negative: give a duration such as 12h, or leave it out for no limit"))
 	case c.ConnectionGrace > 0 && c.ConnectionExpiry != "grace":
-		return fmt.Errorf("connection_grace has no place beside connection_expiry %s", c.ConnectionExpiry)
+		return fmt.Errorf("connection_grace is for connection_expiry grace, and this is %s: remove one of them", c.ConnectionExpiry)
 	case c.ConnectionGrace == 0 && c.ConnectionExpiry == "grace":
 		c.ConnectionGrace = defaultConnectionGrace
 	}
+	c.endsExpired = c.ConnectionExpiry != "ignore"
 	return nil
 }
 
@@ -69,7 +74,7 @@ func (c *Connections) parseExpiry(d *caddyfile.Dispenser) error {
 		}
 		c.ConnectionGrace = caddy.Duration(grace)
 	}
-	return located(d, new(*c).setDefaults())
+	return nil
 }
 
 // parseCloseCode reads
@@ -78,14 +83,14 @@ func (c *Connections) parseExpiry(d *caddyfile.Dispenser) error {
 func (c *Connections) parseCloseCode(d *caddyfile.Dispenser) error {
 	var text string
 	if !d.AllArgs(&text) {
-		return d.ArgErr()
+		return d.Err("write `websocket_close_code <code>`: want 1008, or 3000 to 4999, which are for applications")
 	}
 	code, err := strconv.Atoi(text)
 	if err != nil || code == 0 {
 		return d.Errf("websocket_close_code %s: want 1008, or 3000 to 4999, which are for applications", text)
 	}
 	c.WebSocketCloseCode = code
-	return located(d, new(*c).setDefaults())
+	return nil
 }
 
 // closeCode is the code for a refusal of this status. The configured one says
@@ -99,7 +104,7 @@ func (c *Connections) closeCode(status int) uint16 {
 
 // terms are how long a request may last that is admitted now.
 func (c *Connections) terms(expiresAt int64, now time.Time) (expires, until time.Time) {
-	if c.ConnectionExpiry != "ignore" {
+	if c.endsExpired {
 		expires = time.Unix(expiresAt, int64(c.ConnectionGrace))
 	}
 	if c.MaxConnectionAge > 0 {

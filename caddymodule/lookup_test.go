@@ -115,8 +115,11 @@ func TestWhatIsOpenEndsWhileTheNodeIsNotReady(t *testing.T) {
 // ready. A token in the query is one.
 func TestATokenInTheQueryIsNotAnonymousWhileTheNodeIsNotReady(t *testing.T) {
 	g := &Guard{
-		Optional: true, QueryToken: "refuse", sources: token.Sources{{}},
+		Optional: true, QueryToken: "refuse",
 		app: &App{gateway: &gateway{node: node.New(node.Config{})}},
+	}
+	if err := g.resolve(); err != nil {
+		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		target string

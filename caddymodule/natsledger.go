@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -66,7 +67,7 @@ type NATSLedger struct {
 //		system_credentials <file>
 //	}
 //
-// Provision will say the same of what is wrong, but here the line is known.
+// Provision says the same of what is wrong, and here the line is known.
 func (l *NATSLedger) parse(d *caddyfile.Dispenser, urls []string) error {
 	if len(urls) == 0 {
 		return d.Err("ledger nats needs the URL of a server: write `ledger nats tls://<host>:4222`")
@@ -76,7 +77,7 @@ func (l *NATSLedger) parse(d *caddyfile.Dispenser, urls []string) error {
 			continue // a placeholder, resolved at Provision
 		}
 		if err := checkServer(u); err != nil {
-			return located(d, err)
+			return d.WrapErr(err)
 		}
 	}
 	l.URLs = urls
@@ -90,20 +91,18 @@ func (l *NATSLedger) parse(d *caddyfile.Dispenser, urls []string) error {
 			}
 			return d.Err("want `tls_client_cert <cert> <key>`")
 		},
-		"stream": func(d *caddyfile.Dispenser) error {
-			if err := word(&l.Stream)(d); err != nil {
-				return err
-			}
-			return located(d, checkStream(l.Stream))
-		},
+		"stream": word(&l.Stream),
 		"replicas": func(d *caddyfile.Dispenser) error {
 			if err := number(&l.Replicas)(d); err != nil {
 				return err
 			}
-			return located(d, checkReplicas(l.Replicas))
+			if err := checkReplicas(l.Replicas); err != nil { // zero would be the default
+				return d.WrapErr(err)
+			}
+			return nil
 		},
 		"system_credentials": word(&l.SystemCredentials),
-	}.read(d)
+	}.read(d, func() error { return checkStream(cmp.Or(l.Stream, nats.DefaultStream)) })
 }
 
 // mostReplicas is JetStream's limit.
@@ -112,13 +111,7 @@ const mostReplicas = 5
 // options are what the ledger is opened with, as far as the configuration says
 // it. Nothing is dialled.
 func (l *NATSLedger) options() (nats.Options, error) {
-	o := nats.Options{Stream: l.Stream, Replicas: l.Replicas}
-	if o.Stream == "" {
-		o.Stream = nats.DefaultStream
-	}
-	if o.Replicas == 0 {
-		o.Replicas = nats.DefaultReplicas
-	}
+	o := nats.Options{Stream: cmp.Or(l.Stream, nats.DefaultStream), Replicas: cmp.Or(l.Replicas, nats.DefaultReplicas)}
 	if err := errors.Join(checkStream(o.Stream), checkReplicas(o.Replicas)); err != nil {
 		return o, err
 	}
@@ -224,7 +217,7 @@ var streamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func checkStream(name string) error {
 	if !streamName.MatchString(name) {
-		return fmt.Errorf("ledger nats: stream %q: a name has up to 64 letters, digits, - and _", name)
+		return in("stream", "", fmt.Errorf("ledger nats: stream %q: a name has up to 64 letters, digits, - and _", name))
 	}
 	return nil
 }

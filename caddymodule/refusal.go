@@ -40,7 +40,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		if v.guards == 0 {
 			g.identity.anonymous(r)
 		}
-		if g.Authorization == "strip" {
+		if g.stripAuthorization {
 			r.Header.Del("Authorization")
 		}
 		logDecision(r, &entry)
@@ -103,7 +103,7 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision
 	switch {
 	case g.SignInURL != "" && d.Reason.Status() == http.StatusUnauthorized && r.Method == http.MethodGet && isNavigation(r):
 		return g.redirect(w, r)
-	case g.Refusal == "handle_errors":
+	case g.failRefusals:
 		g.withhold(r)
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
@@ -183,7 +183,7 @@ func checkSignInURL(s string) error {
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" && (u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/")) {
-		return fmt.Errorf("sign_in_url %q: want an absolute URL or a path", s)
+		return in("sign_in_url", "", fmt.Errorf("sign_in_url %q: want an absolute URL or a path", s))
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -35,18 +34,17 @@ func (a *App) parsePolicy(d *caddyfile.Dispenser) error {
 		return err
 	}
 	if _, twice := a.Policies[name]; twice {
-		return d.Errf("policy %q is defined twice", name)
+		return d.Errf("policy %q is defined twice: merge the two, or rename one", name)
 	}
 	if a.Policies == nil {
 		a.Policies = make(map[string]*Requirements)
 	}
 	r := new(Requirements)
 	a.Policies[name] = r
-	if err := r.options().read(d); err != nil {
+	return r.options().read(d, func() error {
+		_, err := r.compile()
 		return err
-	}
-	_, err := r.compile()
-	return located(d, err)
+	})
 }
 
 // options reads the requirements of a policy or guard:
@@ -74,7 +72,7 @@ func (r *Requirements) compile() (policy.Requirements, error) {
 	for option, values := range map[string][]string{"acr": r.ACR, "amr": r.AMR, "scope": r.Scope} {
 		for _, v := range values {
 			if !challengeToken(v) {
-				return p, fmt.Errorf("%s %q can't be part of a challenge: use visible ASCII without spaces, quotes and backslashes", option, v)
+				return p, in(option, v, fmt.Errorf("%s %q can't be part of a challenge: use visible ASCII without spaces, quotes and backslashes", option, v))
 			}
 		}
 	}
@@ -87,7 +85,7 @@ func (r *Requirements) compile() (policy.Requirements, error) {
 	if r.MaxAge != nil {
 		age := time.Duration(*r.MaxAge)
 		if age < 0 || age%time.Second != 0 {
-			return p, errors.New("max_age must be whole seconds, zero or more")
+			return p, in("max_age", "", fmt.Errorf("max_age %s: it must be whole seconds, zero or more", age))
 		}
 		p.MaxAge = &age
 	}

@@ -29,7 +29,7 @@ func (p protocols) check() error {
 	for _, protocol := range p {
 		name, version, versioned := strings.Cut(protocol, "/")
 		if !isToken(name) || versioned && !isToken(version) {
-			return fmt.Errorf("upgrade %s: want names of protocols, such as `upgrade %s`", protocol, webSocket)
+			return in("upgrade", protocol, fmt.Errorf("upgrade %s: want names of protocols, such as `upgrade %s`", protocol, webSocket))
 		}
 	}
 	return nil

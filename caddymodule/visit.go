@@ -71,7 +71,7 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 	if err := g.Upgrade.checkExtended(r); err != nil {
 		return err
 	}
-	if g.Preflight == "pass" && g.isPreflight(r) {
+	if g.passPreflights && g.isPreflight(r) {
 		return g.bypass(w, r, v, next)
 	}
 	if err := g.judgeable(v, r, started); err != nil {
@@ -144,7 +144,7 @@ func (g *Guard) judgeable(v *visit, r *http.Request, now time.Time) error {
 	if s := n.StateAt(now); s != node.Ready {
 		return g.anonymousOr(r, errNotReady{s})
 	}
-	if g.QueryToken == "refuse" && token.QueryToken(r) {
+	if g.refuseQueryTokens && token.QueryToken(r) {
 		return &token.Error{Kind: token.Ambiguous, Detail: "the query carries a token"}
 	}
 	if err := g.identify(v, r, now); err != nil {
@@ -186,7 +186,7 @@ func (g *Guard) identify(v *visit, r *http.Request, now time.Time) error {
 // anonymousOr lets a request without a credential pass an optional guard even
 // while the node is not ready: nothing of it is to be decided.
 func (g *Guard) anonymousOr(r *http.Request, err error) error {
-	if g.Optional && !(g.QueryToken == "refuse" && token.QueryToken(r)) {
+	if g.Optional && !(g.refuseQueryTokens && token.QueryToken(r)) {
 		if _, _, missing := g.sources.Extract(r); isMissing(missing) {
 			return missing
 		}
@@ -244,7 +244,7 @@ func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next ca
 // admit tells the handlers behind, and the access log, who it is.
 func (g *Guard) admit(r *http.Request, v *visit) {
 	g.identity.set(r.Header, v.token, &v.values)
-	if g.Authorization == "strip" {
+	if g.stripAuthorization {
 		r.Header.Del("Authorization")
 	}
 	g.app.setUser(r, factsOf(v.token))
@@ -258,7 +258,7 @@ func (g *Guard) admit(r *http.Request, v *visit) {
 // 4.8). It never sends a credential with that, so what has one is none.
 func (g *Guard) isPreflight(r *http.Request) bool {
 	if r.Method != http.MethodOptions || r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" ||
-		strings.Join(r.Header["Authorization"], "") != "" || g.QueryToken == "refuse" && token.QueryToken(r) {
+		strings.Join(r.Header["Authorization"], "") != "" || g.refuseQueryTokens && token.QueryToken(r) {
 		return false
 	}
 	_, _, err := g.sources.Extract(r)

@@ -1,0 +1,311 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// here marks the line of a Caddyfile that has the mistake.
+const here = " # here"
+
+// mistake is a Caddyfile with one mistake, and what its message says of the
+// mend.
+type mistake struct{ name, text, mend string }
+
+// inGlobal, inIssuer and so on put options into a block of an otherwise valid
+// Caddyfile.
+func inGlobal(options string) string {
+	return inFile("issuer https://login.example.com {\n audience api\n }\n"+options, "respond ok")
+}
+
+func inIssuer(options string) string {
+	return inFile("issuer https://login.example.com {\n audience api\n"+options+"\n}", "respond ok")
+}
+
+func inPolicy(options string) string { return inGlobal("policy billing {\n" + options + "\n}") }
+
+func inNATS(options string) string {
+	return inGlobal("ledger nats tls://nats-1.internal:4222 {\n" + options + "\n}")
+}
+
+func inSite(directives string) string {
+	return inFile("issuer https://login.example.com {\n audience api\n }\npolicy billing {\n acr mfa\n}", directives)
+}
+
+func inGuard(options string) string { return inSite("curfew {\n" + options + "\n}") }
+
+func inAdmin(options string) string { return inSite("curfew_admin {\n" + options + "\n}") }
+
+func inOIDC(options string) string {
+	return inAdmin("oidc https://login.example.com {\n" + options + "\n}")
+}
+
+func inFile(global, site string) string {
+	return "{\n admin off\n curfew {\n" + global + "\n}\n}\nhttp://127.0.0.1:9 {\n" + site + "\n}\n"
+}
+
+// mistakes are at least one for every option of every block, and what blocks
+// lack. DIR is the working directory. It has the files "empty", "short"
+// and "pem", and none that is "missing".
+var mistakes = []mistake{
+	// Global options.
+	{"no issuer", "{\n admin off\n curfew {" + here + "\n}\n}\n", "add `issuer <url> { audience <audience> }`"},
+	{"second global block", "{\n admin off\n curfew {\n issuer https://a {\n audience api\n }\n }\n curfew {" + here + "\n}\n}\n", "merge the two"},
+	{"word after curfew", "{\n admin off\n curfew on {" + here + "\n}\n}\n", `remove "on"`},
+	{"unknown global option", inGlobal("ledgre local" + here), "the options of this block are expect_nodes, issuer, ledger,"},
+	{"global option twice", inGlobal("node_name a\nnode_name b" + here), "remove one of the two"},
+	{"issuer without url", inGlobal("issuer" + here), "write `issuer <value>`"},
+	{"issuer with two urls", inGlobal("issuer https://a https://b" + here), "write `issuer <value>`, with one"},
+	{"issuer twice", inGlobal("issuer https://login.example.com {" + here + "\n audience other\n}"), "merge the two blocks"},
+	{"issuer over http", inGlobal("issuer http://login.example.org {" + here + "\n audience api\n}"), "use https"},
+	{"issuer with a placeholder", inGlobal("issuer https://login.example.org/{tenantid} {" + here + "\n audience api\n}"), "name the issuer of each tenant"},
+	{"issuer that is no url", inGlobal("issuer login.example.org {" + here + "\n audience api\n}"), "write it as its tokens do, such as https://login.example.com"},
+	{"issuer without audience", inGlobal("issuer https://login.example.org" + here), "name the services its tokens are for with `audience`"},
+	{"policy without name", inGlobal("policy" + here), "write `policy <value>`"},
+	{"policy twice", inGlobal("policy p {\n acr mfa\n}\npolicy p {" + here + "\n amr otp\n}"), "merge the two, or rename one"},
+	{"unknown ledger", inGlobal("ledger postgres" + here), "want `ledger local [<dir>]` or `ledger nats <url>…`"},
+	{"missing ledger directory", inGlobal("ledger local missing" + here), "create it, owned by the user Caddy runs as and with mode 0700"},
+	{"ledger in a file", inGlobal("ledger local short" + here), "is not a directory: name one"},
+	{"empty ledger directory", inGlobal("ledger local \"\"" + here), "name one, or set the variable it comes from"},
+	{"option of a local ledger", inGlobal("ledger local {\n fsync off" + here + "\n}"), "remove it"},
+	{"unknown on_empty", inGlobal("on_empty maybe" + here), `want one of ["sign_out_all" "start" "refuse"]`},
+	{"node_name with a slash", inGlobal("node_name edge/1" + here), "choose another name"},
+	{"expect_nodes in words", inGlobal("expect_nodes three" + here), "want a whole number"},
+	{"expect_nodes below zero", inGlobal("expect_nodes -1" + here), "give the number of gateways"},
+	{"max_staleness too short", inGlobal("max_staleness 10ms" + here), "give at least 1s"},
+	{"max_staleness without a unit", inGlobal("max_staleness 30" + here), "want a duration such as 10m"},
+	{"unknown on_stale", inGlobal("on_stale wait" + here), `want one of ["deny" "allow"]`},
+	{"token_cache too small", inGlobal("token_cache 1KiB" + here), "give at least 1MiB"},
+	{"token_cache too large", inGlobal("token_cache 100TiB" + here), "want a size such as 64MiB, 1TiB at most"},
+	{"unknown log_user", inGlobal("log_user name" + here), `want one of ["sub" "hash" "off"]`},
+	{"missing sealing_key", inGlobal("sealing_key missing" + here), "write one with `openssl rand -base64 32`"},
+	{"short sealing_key", inGlobal("sealing_key short" + here), "write one with `openssl rand -base64 32`"},
+	{"strict_sites with a value", inGlobal("strict_sites on" + here), `remove "on"`},
+	{
+		"a hole where sites are strict",
+		strings.Replace(inSite("handle /a {\n curfew"+here+"\n reverse_proxy 127.0.0.1:1\n}\nreverse_proxy 127.0.0.1:1"), "policy billing", "strict_sites\npolicy billing", 1),
+		"put `curfew` before it, at the top of the site",
+	},
+
+	// Issuers.
+	{"unknown issuer option", inIssuer("audiences b" + here), "the options of this block are accept, algorithms, audience,"},
+	{"audience without value", inIssuer("audience" + here), "write `audience <value>…`"},
+	{"empty audience", inIssuer("audience \"\"" + here), "remove it, or set the variable it comes from"},
+	{"client without value", inIssuer("client" + here), "write `client <value>…`"},
+	{"accept without value", inIssuer("accept" + here), "write `accept access_token`"},
+	{"unknown kind of token", inIssuer("accept refresh_token" + here), "want access_token, access_token lenient or id_token"},
+	{"lenient alone", inIssuer("accept lenient" + here), "write `accept access_token lenient`"},
+	{"id tokens without a client", inIssuer("accept id_token" + here + "\nalgorithms RS256"), "needs `client`"},
+	{"symmetric algorithm", inIssuer("algorithms HS256" + here + "\nclient web"), "use some of "},
+	{"no algorithm", inIssuer("algorithms RS256 none" + here), "use some of "},
+	{"device_claim without value", inIssuer("device_claim" + here), "write `device_claim <value>`"},
+	{"empty tenant_claim", inIssuer("tenant_claim \"\"" + here), "give it a value"},
+	{"two audience_claims", inIssuer("audience_claim a b" + here), "write `audience_claim <value>`, with one"},
+	{"client_claim twice", inIssuer("client_claim cid cid" + here + "\nclient web"), "remove one"},
+	{"machine_clients without value", inIssuer("machine_clients" + here), "write `machine_clients <value>…`"},
+	{"empty exempt_client", inIssuer("exempt_client a \"\"" + here), "remove it"},
+	{"clock_skew too large", inIssuer("clock_skew 1h" + here), "mend the clocks instead"},
+	{"retention below zero", inIssuer("retention -1d" + here), "want a positive duration"},
+	{"max_token_lifetime in words", inIssuer("max_token_lifetime long" + here), "want a duration such as 10m"},
+	{"require_auth_time with a value", inIssuer("require_auth_time yes" + here), `remove "yes"`},
+	{"jwks_max_stale below zero", inIssuer("jwks_max_stale -1h" + here), "want a positive duration"},
+	{"discovery over http", inIssuer("discovery http://login.example.com/d" + here), "use https"},
+	{"discovery and jwks", inIssuer("jwks https://login.example.com/keys\ndiscovery https://login.example.com/d" + here), "remove one of them"},
+	{"password in jwks", inIssuer("jwks https://user:pass@login.example.com/keys" + here), "remove them"},
+	{"missing jwks", inIssuer("jwks missing" + here), "let the user Caddy runs as read it"},
+	{"jwks without keys", inIssuer("jwks short" + here), "want the JSON Web Key Set of the issuer"},
+	{"fetch_timeout too long", inIssuer("fetch_timeout 1h" + here), "at most 1m0s"},
+	{"missing tls_ca", inIssuer("tls_ca missing" + here), "let the user Caddy runs as read it"},
+	{"tls_ca without a certificate", inIssuer("tls_ca short" + here), "want PEM"},
+	{"tls_ca for a file", inIssuer("jwks short\ntls_ca pem" + here), "remove one of them"},
+
+	// Requirements, of policies and guards.
+	{"acr with a space", inPolicy("acr \"a b\"" + here), "use visible ASCII without spaces"},
+	{"acr without value", inPolicy("acr" + here), "write `acr <value>…`"},
+	{"amr with a quote", inPolicy("amr `a\"b`" + here), "use visible ASCII without spaces"},
+	{"max_age in milliseconds", inPolicy("max_age 1500ms" + here), "it must be whole seconds"},
+	{"scope with a space", inGuard("scope \"a b\"" + here), "use visible ASCII without spaces"},
+	{"sensitive with a value", inGuard("sensitive yes" + here), `remove "yes"`},
+	{"unknown option of a policy", inPolicy("role admin" + here), "the options of this block are acr, amr, max_age, scope, sensitive"},
+
+	// Guards.
+	{"unknown policy", inSite("curfew nosuch" + here), "add `policy nosuch { … }` to the global curfew options"},
+	{"second path", inSite("curfew /a /b" + here), "name several paths in a matcher of its own"},
+	{"unknown option of a guard", inGuard("requires mfa" + here), "the options of this block are acr, amr, audience,"},
+	{"option of a guard twice", inGuard("preflight pass\npreflight pass" + here), "remove one of the two"},
+	{"unknown issuer", inGuard("issuer https://login.example.com\nissuer https://other.example.com" + here), "add it to the global curfew options"},
+	{"unknown audience", inGuard("optional\naudience api other" + here), "add it to the global curfew options"},
+	{
+		"ambiguous issuers",
+		inFile("issuer https://a {\n audience api\n}\nissuer https://b {\n audience api\n}", "curfew {"+here+"\n optional\n}"),
+		"add `issuer …` or `audience …` to it",
+	},
+	{"guard without global options", "{\n admin off\n}\nhttp://127.0.0.1:9 {\n curfew" + here + "\n}\n", "add `{ curfew { issuer <url> { audience <audience> } } }` at the top"},
+	{"token_from the query", inGuard("token_from query token" + here), "want `token_from header` or `token_from cookie <name>`"},
+	{"bad name of a cookie", inGuard("token_from cookie a;b" + here), "want `header` or `cookie <name>`"},
+	{"token_from twice", inGuard("token_from cookie a\ntoken_from cookie a" + here), "remove one"},
+	{"optional with a value", inGuard("optional yes" + here), `remove "yes"`},
+	{"dry_run with a value", inGuard("dry_run on" + here), `remove "on"`},
+	{"unknown preflight", inGuard("preflight allow" + here), `want one of ["refuse" "pass"]`},
+	{"unknown query_token", inGuard("query_token accept" + here), `want one of ["refuse" "ignore"]`},
+	{"unknown refusal", inGuard("refusal redirect" + here), `want one of ["respond" "handle_errors"]`},
+	{"sign_in_url of another scheme", inGuard("sign_in_url javascript:alert" + here), "want an absolute URL or a path"},
+	{"reserved identity_header", inGuard("identity_header X-A a\nidentity_header Curfew-Subject email" + here), "choose another header"},
+	{"identity_header without claim", inGuard("identity_header X-Email" + here), "write `identity_header <Header> <claim>`"},
+	{"identity_header twice", inGuard("identity_header X-Email email\nidentity_header X_Email mail" + here), "remove one"},
+	{"unknown authorization", inGuard("authorization drop" + here), `want one of ["pass" "strip"]`},
+	{"upgrade to no protocol", inGuard("upgrade websocket web/socket/13" + here), "want names of protocols, such as `upgrade websocket`"},
+	{"grace without duration", inGuard("connection_expiry grace" + here), "want `connection_expiry enforce`, `grace <duration>` or `ignore`"},
+	{"unknown connection_expiry", inGuard("connection_expiry never" + here), `want one of ["grace" "enforce" "ignore"]`},
+	{"max_connection_age below zero", inGuard("max_connection_age -1h" + here), "leave it out for no limit"},
+	{"close code of the protocol", inGuard("websocket_close_code 1000" + here), "want 1008, or 3000 to 4999"},
+	{"two guards, the second is wrong", inSite("curfew\ncurfew /x {\n issuer https://x" + here + "\n}"), "add it to the global curfew options"},
+
+	// The admin API.
+	{"admin without credential", inSite("curfew_admin" + here), "add `token <name> <role> <secret>` or `oidc <issuer> { … }`"},
+	{"admin without global options", "{\n admin off\n}\nhttp://127.0.0.1:9 {\n curfew_admin {" + here + "\n token a read 0123456789abcdef\n}\n}\n", "at the top"},
+	{"admin with an argument", inSite("curfew_admin /x /y {" + here + "\n token a read 0123456789abcdef\n}"), `remove "/y"`},
+	{"token without secret", inAdmin("token helpdesk write" + here), "want `token <name> <role> <secret>`"},
+	{"unknown role", inAdmin("token helpdesk god 0123456789abcdef" + here), "want read, write or break_glass"},
+	{"short secret", inAdmin("token helpdesk write 0123" + here), "use at least 16"},
+	{"secret that is not set", inAdmin("token helpdesk write {env.CURFEW_TEST_NOT_SET}" + here), "give it a value"},
+	{"missing secret file", inAdmin("token a read 0123456789abcdef\ntoken helpdesk write {file./nowhere/secret}" + here), "let the user Caddy runs as read it"},
+	{"empty secret file", inAdmin("token helpdesk write {file.DIR/empty}" + here), "give it a value"},
+	{"placeholder in a secret", inAdmin("token helpdesk write x{env.HOME}" + here), "must be all of a secret"},
+	{"one secret for two", inAdmin("token a read 0123456789abcdef\ntoken b write 0123456789abcdef" + here), "give each a secret of its own"},
+	{"oidc without issuer", inAdmin("oidc {" + here + "\n audience a\n}"), "write `oidc <value>`"},
+	{"oidc without audience", inAdmin("oidc https://login.example.com {" + here + "\n role write scope s\n}"), "with `audience`"},
+	{"oidc without role", inAdmin("oidc https://login.example.com {" + here + "\n audience a\n}"), "add `role <role> scope <scope>…`"},
+	{"audience of oidc without value", inOIDC("audience" + here + "\nrole write scope s"), "write `audience <value>…`"},
+	{"role without scope", inOIDC("audience a\nrole write" + here), "want `role <role> scope <scope>…`"},
+	{"unknown role of scopes", inOIDC("audience a\nrole read scope r\nrole god scope s" + here), "want read, write or break_glass"},
+
+	// Health.
+	{"health with an argument", inSite("curfew_health /livez now" + here), `remove "now"`},
+	{"health with an option", inSite("curfew_health {\n path /ready" + here + "\n}"), "remove it"},
+	{"health without global options", "{\n admin off\n}\nhttp://127.0.0.1:9 {\n curfew_health" + here + "\n}\n", "at the top"},
+
+	// The ledger of a cluster. Files are looked for when the block is loaded.
+	{"nats without url", inGlobal("ledger nats" + here), "write `ledger nats tls://<host>:4222`"},
+	{"nats in plaintext", inGlobal("ledger nats nats://nats-1.internal:4222" + here), "write tls://nats-1.internal:4222"},
+	{"missing credentials", inGlobal("ledger nats tls://nats-1.internal:4222 {" + here + "\n credentials missing\n}"), "let the user Caddy runs as read it"},
+	{"credentials without value", inNATS("credentials" + here), "write `credentials <value>`"},
+	{"system_credentials without value", inNATS("system_credentials" + here), "write `system_credentials <value>`"},
+	{"tls_ca of nats without value", inNATS("tls_ca" + here), "write `tls_ca <value>`"},
+	{"certificate without key", inNATS("tls_client_cert a" + here), "want `tls_client_cert <cert> <key>`"},
+	{"stream with a dot", inNATS("replicas 3\nstream a.b" + here), "a name has up to 64 letters, digits, - and _"},
+	{"too many replicas", inNATS("replicas 7" + here), "1 to 5 servers"},
+	{"replicas in words", inNATS("replicas three" + here), "want a whole number"},
+	{"unknown option of nats", inNATS("user me" + here), "the options of this block are credentials,"},
+}
+
+// Each mistake is refused by `caddy validate` with the file and line of the
+// mistake and with its mend.
+func TestCaddyValidateNamesTheLineOfAMistakeAndItsMend(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "empty"), nil)
+	writeFile(t, filepath.Join(dir, "short"), []byte("abc"))
+	cert, _ := keyPair(t, dir, "pem")
+	t.Chdir(dir)
+	if err := os.Rename(cert, "pem"); err != nil {
+		t.Fatal(err)
+	}
+	if err := validateFile(t, inSite("curfew billing\nrespond ok")); err != nil {
+		t.Fatalf("the file that mistakes are put into is none itself: %v", err)
+	}
+	for _, m := range mistakes {
+		t.Run(m.name, func(t *testing.T) {
+			m.text = strings.ReplaceAll(m.text, "DIR", dir)
+			before, _, marked := strings.Cut(m.text, here)
+			if !marked {
+				t.Fatal("no line is marked")
+			}
+			err := validateFile(t, m.text)
+			if err == nil {
+				t.Fatal("the mistake is taken for valid")
+			}
+			message := err.Error() + "\n"
+			at := fmt.Sprintf("Caddyfile:%d", strings.Count(before, "\n")+1)
+			if _, after, ok := strings.Cut(message, at); !ok || strings.ContainsAny(after[:1], "0123456789") {
+				t.Errorf("it does not name %s: %s", at, message)
+			}
+			if !strings.Contains(message, m.mend) {
+				t.Errorf("it does not say %q: %s", m.mend, message)
+			}
+			for _, twice := range []string{", at Caddyfile:", at} {
+				if strings.Count(message, twice) > 1 {
+					t.Errorf("it names places twice: %s", message)
+				}
+			}
+		})
+	}
+}
+
+// Every option that a block of the Caddyfile has is in a line with a mistake.
+func TestEveryOptionHasAMistake(t *testing.T) {
+	tried := make(map[string]bool)
+	for _, m := range mistakes {
+		before, _, _ := strings.Cut(m.text, here)
+		line := before[strings.LastIndex(before, "\n")+1:]
+		tried[strings.Fields(line)[0]] = true
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := 0
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			table, ok := n.(*ast.CompositeLit)
+			if !ok {
+				return true
+			}
+			if name, ok := table.Type.(*ast.Ident); !ok || name.Name != "options" {
+				return true
+			}
+			for _, e := range table.Elts {
+				options++
+				option, err := strconv.Unquote(e.(*ast.KeyValueExpr).Key.(*ast.BasicLit).Value)
+				if err != nil || !tried[option] {
+					t.Errorf("%s: no mistake is made in %s", file, option)
+				}
+			}
+			return true
+		})
+	}
+	if options < 50 {
+		t.Errorf("only %d options were found", options)
+	}
+}
+
+// validateFile runs `caddy validate` on a Caddyfile in the working directory.
+func validateFile(t *testing.T, text string) error {
+	t.Helper()
+	writeFile(t, "Caddyfile", []byte(text))
+	command := new(cobra.Command)
+	caddycmd.Commands()["validate"].CobraFunc(command)
+	command.SetArgs([]string{"--config", "Caddyfile", "--adapter", "caddyfile"})
+	command.SilenceErrors, command.SilenceUsage = true, true
+	var out bytes.Buffer
+	command.SetOut(io.Discard)
+	command.SetErr(&out)
+	return command.Execute()
+}
