@@ -61,6 +61,10 @@ type front struct {
 	routes caddyhttp.RouteList
 	once   sync.Once
 	chain  caddyhttp.Handler
+
+	// named is a named route behind the front, which Caddy compiles at each
+	// request: what follows it is not always the same.
+	named *caddyhttp.Route
 }
 
 // CaddyModule returns the name under which metrics and traces know the front.
@@ -73,6 +77,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if f.routes != nil {
 		f.once.Do(func() { f.chain = f.routes.Compile(next) })
 		next = f.chain
+	}
+	if f.named != nil {
+		next = f.named.Compile(next)
 	}
 	// Routes for errors get a request that may have entered, and what guards
 	// wrote into it.
@@ -106,17 +113,43 @@ func (a *App) entranceOf(ctx caddy.Context) (*entrance, error) {
 		a.entrances = make(map[*caddyhttp.Server]*entrance)
 	}
 	a.entrances[server] = e
-	if err := e.cover(ctx, &server.Routes); err != nil {
+	if err := e.cover(ctx, &server.Routes, "curfew"); err != nil {
 		return nil, err
 	}
-	if server.Errors == nil {
-		return e, nil
+	if server.Errors != nil {
+		// A guard there is not the first that most requests come to.
+		if err := e.cover(ctx, &server.Errors.Routes, ""); err != nil {
+			return nil, err
+		}
 	}
-	return e, e.cover(ctx, &server.Errors.Routes)
+	if slices.ContainsFunc(server.Routes, isLoading) {
+		return e, nil // every way to a named route is covered
+	}
+	return e, e.coverNamed(ctx, server.NamedRoutes)
 }
 
-// cover puts fronts into the routes of a server.
-func (e *entrance) cover(ctx caddy.Context, routes *caddyhttp.RouteList) error {
+// coverNamed puts fronts into named routes, for routes that are compiled and do
+// nothing but invoke them.
+func (e *entrance) coverNamed(ctx caddy.Context, named map[string]*caddyhttp.Route) error {
+	for _, route := range named {
+		if isLoading(*route) {
+			if first := firstHandler(*route); first != "curfew" {
+				route.Handlers = []caddyhttp.MiddlewareHandler{&front{entrance: e, before: first}}
+			}
+			continue
+		}
+		loaded := *route
+		*route = caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{&front{entrance: e, named: &loaded}}}
+		if err := route.ProvisionHandlers(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cover puts fronts into the routes of a server, but for those that begin with
+// the handler alike, which does the same.
+func (e *entrance) cover(ctx caddy.Context, routes *caddyhttp.RouteList, alike string) error {
 	err := e.coverLoaded(ctx, *routes)
 	switch {
 	case !slices.ContainsFunc(*routes, isLoading):
@@ -128,7 +161,7 @@ func (e *entrance) cover(ctx caddy.Context, routes *caddyhttp.RouteList) error {
 	}
 	for i := range *routes {
 		if route := &(*routes)[i]; isLoading(*route) {
-			if first := firstHandler(*route); first != "curfew" {
+			if first := firstHandler(*route); first != alike {
 				route.Handlers = []caddyhttp.MiddlewareHandler{&front{entrance: e, before: first}}
 			}
 		}

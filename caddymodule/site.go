@@ -270,12 +270,6 @@ func (s *survey) proxy(h *reverseproxy.Handler, f flow) flow {
 	if f.ended != "" {
 		return f
 	}
-	for _, u := range upstreamsOf(h) {
-		s.ways = append(s.ways, way{f.spot, u, len(f.guards) > 0})
-		if s.guarded[u.id] == nil {
-			s.guarded[u.id] = f.some
-		}
-	}
 	ended := f
 	ended.end("`reverse_proxy`")
 	for _, response := range h.HandleResponse {
@@ -283,7 +277,27 @@ func (s *survey) proxy(h *reverseproxy.Handler, f flow) flow {
 			ended = ended.or(s.routes(response.Routes, f)) // what comes out of them goes on
 		}
 	}
+	if ended.ended == "" && asksAbout(h) {
+		return ended
+	}
+	for _, u := range upstreamsOf(h) {
+		s.ways = append(s.ways, way{f.spot, u, len(f.guards) > 0})
+		if s.guarded[u.id] == nil {
+			s.guarded[u.id] = f.some
+		}
+	}
 	return ended
+}
+
+// asksAbout reports whether a proxy that lets requests go on, such as
+// forward_auth, asks its upstream about them at a path of the configuration: the
+// upstream gets no request that a client has chosen.
+func asksAbout(h *reverseproxy.Handler) bool {
+	if h.Rewrite == nil || h.Rewrite.Method == "" {
+		return false
+	}
+	path, _, _ := strings.Cut(h.Rewrite.URI, "?")
+	return path != "" && len(placeholdersIn(path)) == 0
 }
 
 // upstreamsOf are the upstreams of a proxy.

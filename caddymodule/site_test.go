@@ -405,6 +405,15 @@ func TestHolesThatTheConfigurationShowsAreWarnedOf(t *testing.T) {
 			[]string{never + "`file_server` before it answers every request | app.example.com |  |  | Caddyfile:24"},
 		},
 		{"guard behind some answers", "app.example.com {\nroute {\nrespond /health ok\nfile_server {\npass_thru\n}\ncurfew\nreverse_proxy app:80\n}\n}", nil},
+		{
+			"forward_auth, as its own site and elsewhere",
+			"app.example.com {\ncurfew\nforward_auth auth:80 {\nuri /verify?rd=x\n}\nreverse_proxy app:80\n}\nb.example.com {\nforward_auth auth:80 {\nuri /verify\n}\nreverse_proxy b:80\n}\nauth.example.com {\nreverse_proxy auth:80\n}",
+			nil,
+		},
+		{
+			"forward_auth with a path of the client's", "app.example.com {\ncurfew\nreverse_proxy app:80\n}\nb.example.com {\nforward_auth app:80 {\nuri /verify{uri}\n}\nreverse_proxy b:80\n}",
+			[]string{open + "b.example.com |  | app:80 | Caddyfile:17"},
+		},
 		{"guard behind forward_auth", "app.example.com {\nroute {\nforward_auth auth:80 {\nuri /x\n}\ncurfew\nreverse_proxy app:80\n}\n}", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -304,6 +304,19 @@ func TestEveryRouteOfAServerWithAGuardIsCovered(t *testing.T) {
 			"",
 		},
 		{
+			"in one of several named routes",
+			server(at("/named", `{"handler": "invoke", "name": "n"}`)+","+at("/a", `{"handler": "invoke", "name": "a"}`)+","+at("/z", `{"handler": "invoke", "name": "z"}`),
+				`, "named_routes": {"a": {"handle": [`+upstream+`]}, "n": {"handle": [`+guard+","+upstream+`]}, "z": {"handle": [`+upstream+`]}}`),
+			[]string{"/named", "/a", "/z"},
+			"",
+		},
+		{
+			"in errors, beside named routes", server(failing+","+at("/a", `{"handler": "invoke", "name": "a"}`),
+				`, "errors": {"routes": [{"handle": [`+guard+","+upstream+`]}]}, "named_routes": {"a": {"handle": [`+upstream+`]}}`),
+			[]string{"/fails", "/a"},
+			"",
+		},
+		{
 			"in errors, beside what can't be covered", server(failing+","+at("/public", upstream), `, "errors": {"routes": [{"handle": [`+guard+","+upstream+`]}]}`),
 			nil, "its route 1 goes to reverse_proxy beside them",
 		},
