@@ -184,7 +184,7 @@ func (c *call) isEmptyBody() bool {
 
 func wellFormed(document []byte, shape *strictjson.Shape) *Problem {
 	var fault *strictjson.Fault
-	if errors.As(strictjson.Check(document, shape), &fault) {
+	if errors.As(strictjson.Check(string(document), shape), &fault) {
 		return invalidRequest.at(fault.Pointer, "%s", fault.Detail)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"curfew.dev/curfew/internal/strictjson"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -24,7 +25,7 @@ type claims struct {
 	hasTokenHash, hasScope            bool
 	marked                            bool // it has a claim of access tokens, whatever is in it
 	ignored                           []string
-	extra                             []member
+	extra                             strictjson.Object
 }
 
 // claimWords are the claims that something behind us, or go-oidc beside us,
@@ -66,20 +67,20 @@ func newDialect(i Issuer, extra []string) (dialect, error) {
 
 // read sorts the members of a payload into claims. An error names the claim,
 // by a name that we know or the configuration has.
-func (d dialect) read(members []member) (*claims, error) {
+func (d dialect) read(members strictjson.Object) (*claims, error) {
 	c := &claims{parties: make([]string, len(d.clients))}
 	for _, m := range members {
-		if d.words.mistaken(m.name) {
-			return nil, invalid("claims: " + d.words[fold(m.name)] + " is written in another case")
+		if d.words.mistaken(m.Name) {
+			return nil, invalid("claims: " + d.words[fold(m.Name)] + " is written in another case")
 		}
 		want := c.set(m)
-		if want == "" && m.name != "" {
+		if want == "" && m.Name != "" {
 			want = d.own(c, m)
 		}
 		if want != "" {
-			return nil, invalid("claims: " + m.name + " is not " + want)
+			return nil, invalid("claims: " + m.Name + " is not " + want)
 		}
-		if slices.Contains(d.extra, m.name) {
+		if slices.Contains(d.extra, m.Name) {
 			c.extra = append(c.extra, m)
 		}
 	}
@@ -88,18 +89,18 @@ func (d dialect) read(members []member) (*claims, error) {
 
 // own reads the claims that the configuration names. It returns what one is
 // not.
-func (d dialect) own(c *claims, m member) string {
+func (d dialect) own(c *claims, m strictjson.Member) string {
 	var want string
-	if m.name == d.device {
+	if m.Name == d.device {
 		want = c.optional(m, &c.device)
 	}
-	if m.name == d.tenant && want == "" {
+	if m.Name == d.tenant && want == "" {
 		want = c.optional(m, &c.tenant)
 	}
-	if m.name == d.audience && want == "" && !m.value.empty() {
-		want = unless(readAudiences(m.value, &c.otherAudiences), anAudience)
+	if m.Name == d.audience && want == "" && !m.Value.Empty() {
+		want = unless(readAudiences(m.Value, &c.otherAudiences), anAudience)
 	}
-	if n := slices.Index(d.clients, m.name); n >= 0 && want == "" {
+	if n := slices.Index(d.clients, m.Name); n >= 0 && want == "" {
 		want = c.optional(m, &c.parties[n])
 	}
 	return want
@@ -116,22 +117,22 @@ const (
 // set reads one claim. It returns what the claim should have been, if it is of
 // no use and the token is to be refused for it; docs/decisions/0019 has the
 // reason for each.
-func (c *claims) set(m member) string {
-	switch m.name {
+func (c *claims) set(m strictjson.Member) string {
+	switch m.Name {
 	case "iss":
-		return unless(readID(m.value, &c.issuer), anID)
+		return unless(readID(m.Value, &c.issuer), anID)
 	case "sub":
-		return unless(readText(m.value, &c.subject) && c.subject != "" && len(c.subject) <= revocation.MaxSubject, anID)
+		return unless(readText(m.Value, &c.subject) && c.subject != "" && len(c.subject) <= revocation.MaxSubject, anID)
 	case "aud":
-		return unless(readAudiences(m.value, &c.audiences), anAudience)
+		return unless(readAudiences(m.Value, &c.audiences), anAudience)
 	case "iat":
-		return unless(readDate(m.value, &c.issuedAt) && c.issuedAt > 0, aDate)
+		return unless(readDate(m.Value, &c.issuedAt) && c.issuedAt > 0, aDate)
 	case "exp":
-		return unless(readDate(m.value, &c.expiresAt) && c.expiresAt > 0, aDate)
+		return unless(readDate(m.Value, &c.expiresAt) && c.expiresAt > 0, aDate)
 	case "nbf":
-		return unless(readDate(m.value, &c.notBefore), aDate)
+		return unless(readDate(m.Value, &c.notBefore), aDate)
 	case "auth_time":
-		return unless(readDate(m.value, &c.authTime) && c.authTime > 0, aDate)
+		return unless(readDate(m.Value, &c.authTime) && c.authTime > 0, aDate)
 	case "sid":
 		return c.optional(m, &c.session)
 	case "jti":
@@ -142,14 +143,14 @@ func (c *claims) set(m member) string {
 	case "azp":
 		return c.optional(m, &c.authorizedParty)
 	case "typ":
-		return unless(readText(m.value, &c.kind), aText)
+		return unless(readText(m.Value, &c.kind), aText)
 	case "acr":
-		c.ignoreUnless(readText(m.value, &c.acr), m)
+		c.ignoreUnless(readText(m.Value, &c.acr), m)
 	case "amr":
-		c.ignoreUnless(readTexts(m.value, &c.amr), m)
+		c.ignoreUnless(readTexts(m.Value, &c.amr), m)
 	case "scope", "scp":
 		c.marked = true
-		ok := readScope(m.value, &c.scope)
+		ok := readScope(m.Value, &c.scope)
 		c.hasScope = c.hasScope || ok
 		c.ignoreUnless(ok, m)
 	case "events":
@@ -172,47 +173,47 @@ func unless(ok bool, want string) string {
 // optional reads an identifier that a token may lack. Of an empty one, there is
 // nothing that a revocation could name, so it is as if absent. Any other value
 // that is no identifier might be what a revocation was meant for.
-func (c *claims) optional(m member, into *string) string {
-	if m.value.empty() {
+func (c *claims) optional(m strictjson.Member, into *string) string {
+	if m.Value.Empty() {
 		c.ignoreUnless(false, m)
 		return ""
 	}
-	return unless(readID(m.value, into), anID)
+	return unless(readID(m.Value, into), anID)
 }
 
 // ignoreUnless notes a claim that is as if absent: without it, the token can do
 // less.
-func (c *claims) ignoreUnless(ok bool, m member) {
-	if !ok && !slices.Contains(c.ignored, m.name) {
-		c.ignored = append(c.ignored, m.name)
+func (c *claims) ignoreUnless(ok bool, m strictjson.Member) {
+	if !ok && !slices.Contains(c.ignored, m.Name) {
+		c.ignored = append(c.ignored, m.Name)
 	}
 }
 
-func readText(v value, into *string) (ok bool) {
-	*into, ok = v.text()
+func readText(v strictjson.Value, into *string) (ok bool) {
+	*into, ok = v.Text()
 	return ok
 }
 
 // readID reads an identifier. An empty one would read as absent, and could
 // then not be targeted.
-func readID(v value, into *string) bool {
+func readID(v strictjson.Value, into *string) bool {
 	return readText(v, into) && *into != "" && len(*into) <= revocation.MaxID
 }
 
-func readTexts(v value, into *[]string) (ok bool) {
-	*into, ok = v.texts() // none where one is no string
+func readTexts(v strictjson.Value, into *[]string) (ok bool) {
+	*into, ok = v.Texts() // none where one is no string
 	return ok
 }
 
-func readDate(v value, into *int64) (ok bool) {
-	*into, ok = v.date()
+func readDate(v strictjson.Value, into *int64) (ok bool) {
+	*into, ok = date(v)
 	return ok
 }
 
 // readAudiences reads a string or a non-empty array of strings (RFC 7519,
 // 4.1.3).
-func readAudiences(v value, into *[]string) bool {
-	if one, ok := v.text(); ok {
+func readAudiences(v strictjson.Value, into *[]string) bool {
+	if one, ok := v.Text(); ok {
 		*into = []string{one}
 	} else if !readTexts(v, into) {
 		return false
@@ -222,8 +223,8 @@ func readAudiences(v value, into *[]string) bool {
 
 // readScope reads a space-separated string (RFC 8693, 4.2) or the array of
 // strings that some providers send.
-func readScope(v value, into *[]string) bool {
-	list, isText := v.text()
+func readScope(v strictjson.Value, into *[]string) bool {
+	list, isText := v.Text()
 	values := strings.Split(list, " ")
 	if !isText {
 		if !readTexts(v, &values) {

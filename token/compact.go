@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"curfew.dev/curfew/internal/strictjson"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -96,6 +97,12 @@ func base64urlOnly(s string) bool {
 	return true
 }
 
+// parseObject bounds what a provider or a client may send: 16 levels within the
+// object.
+func parseObject(s string) (strictjson.Object, error) {
+	return strictjson.Parse(s, strictjson.Limits{Depth: 17, Members: 4096})
+}
+
 func parseHeader(s string) (header, error) {
 	members, err := parseObject(s)
 	if err != nil {
@@ -113,9 +120,9 @@ func parseHeader(s string) (header, error) {
 	return h, nil
 }
 
-func (h *header) set(m member) error {
-	text, isText := m.value.text()
-	switch m.name {
+func (h *header) set(m strictjson.Member) error {
+	text, isText := m.Value.Text()
+	switch m.Name {
 	case "alg":
 		if h.alg = text; !isText || text == "" {
 			return invalid("header: alg is not a string")
@@ -135,7 +142,7 @@ func (h *header) set(m member) error {
 		// ignored (RFC 7515, 4): keys come from the issuer's set alone, so nothing
 		// is fetched from there and nothing in there is trusted.
 		h.more = true
-		if headerWords.mistaken(m.name) {
+		if headerWords.mistaken(m.Name) {
 			return invalid("header: a registered parameter in the wrong case")
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"curfew.dev/curfew/internal/strictjson"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -95,22 +96,22 @@ var (
 
 // parseKey reads one JWK (RFC 7517, 4) and admits it only if it is meant for
 // signatures and strong enough.
-func parseKey(members []member) (*key, error) {
-	if kty, _ := find(members, "kty").text(); kty == "oct" || find(members, "d") != "" {
+func parseKey(members strictjson.Object) (*key, error) {
+	if kty, _ := members.Value("kty").Text(); kty == "oct" || members.Value("d") != "" {
 		return nil, errKeySecret
 	}
 	var jwkAlg string
 	for _, m := range members {
-		text, isText := m.value.text()
-		ops, _ := m.value.texts()
+		text, isText := m.Value.Text()
+		ops, _ := m.Value.Texts()
 		switch {
-		case m.name == "use" && text != "sig", m.name == "key_ops" && !slices.Contains(ops, "verify"):
+		case m.Name == "use" && text != "sig", m.Name == "key_ops" && !slices.Contains(ops, "verify"):
 			return nil, errKeyUse
-		case m.name == "alg" && !isText:
+		case m.Name == "alg" && !isText:
 			return nil, errKeyAlgorithm
-		case m.name == "alg":
+		case m.Name == "alg":
 			jwkAlg = text
-		case m.name == "kid" && (text == "" || len(text) > revocation.MaxID):
+		case m.Name == "kid" && (text == "" || len(text) > revocation.MaxID):
 			return nil, errKeyType
 		}
 	}
@@ -128,11 +129,11 @@ func parseKey(members []member) (*key, error) {
 
 // publicPart is a JWK without what is not read of it. A certificate in it that
 // can't be read, or is of another key, changes nothing.
-func publicPart(members []member) []byte {
+func publicPart(members strictjson.Object) []byte {
 	part := make(map[string]json.RawMessage)
 	for _, m := range members {
-		if slices.Contains([]string{"kty", "kid", "n", "e", "crv", "x", "y"}, m.name) {
-			part[m.name] = json.RawMessage(m.value)
+		if slices.Contains([]string{"kty", "kid", "n", "e", "crv", "x", "y"}, m.Name) {
+			part[m.Name] = json.RawMessage(m.Value)
 		}
 	}
 	b, _ := json.Marshal(part) // it was JSON a moment ago

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"curfew.dev/curfew/internal/strictjson"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -39,7 +40,7 @@ func parseKeyring(s string) (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, ok := find(members, "keys").elements()
+	all, ok := members.Value("keys").Elements()
 	switch {
 	case !ok:
 		return nil, errJWKS
@@ -59,7 +60,7 @@ func parseKeyring(s string) (*keyring, error) {
 
 // add takes one JWK. The same key for several algorithms, or written twice, is
 // one.
-func (r *keyring) add(v value) {
+func (r *keyring) add(v strictjson.Value) {
 	members, err := parseObject(string(v))
 	if err != nil {
 		return // no JWK
@@ -67,7 +68,7 @@ func (r *keyring) add(v value) {
 	k, err := parseKey(members)
 	if err != nil {
 		if errors.Is(err, errKeySecret) || errors.Is(err, errKeyWeak) {
-			kid, _ := find(members, "kid").text()
+			kid, _ := members.Value("kid").Text()
 			r.unused = append(r.unused, UnusedKey{kid[:min(len(kid), revocation.MaxID)], err.Error()})
 		}
 		return

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"curfew.dev/curfew/internal/outbound"
+	"curfew.dev/curfew/internal/strictjson"
 )
 
 // WellKnown is the name of a document in which an issuer describes itself, below
@@ -36,11 +37,11 @@ func (w WellKnown) URL(issuer string) string {
 }
 
 // Metadata is what a document says of its issuer. Its values are not checked.
-type Metadata struct{ members []member }
+type Metadata struct{ members strictjson.Object }
 
 // Text is the value of a member that is a string; empty if there is none.
 func (m Metadata) Text(name string) string {
-	text, _ := find(m.members, name).text()
+	text, _ := m.members.Value(name).Text()
 	return text
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"curfew.dev/curfew/internal/strictjson"
 )
 
 // Opened is a token that was read strictly and that a key of its issuer signed.
@@ -17,7 +19,7 @@ import (
 type Opened struct {
 	compact
 	issuer  *issuer
-	members []member
+	members strictjson.Object
 	claims  *claims
 	key     *key
 }
@@ -34,7 +36,7 @@ func (v *Verifier) Open(ctx context.Context, raw string, now time.Time) (*Opened
 	if err != nil {
 		return nil, invalid("claims: " + err.Error())
 	}
-	url, ok := find(members, "iss").text()
+	url, ok := members.Value("iss").Text()
 	i := v.issuers[url]
 	if !ok || i == nil {
 		return nil, invalid("its issuer is not configured")
@@ -77,12 +79,12 @@ func (o *Opened) Type() string { return o.header.typ }
 // registered claims and those that the issuer's configuration names have the
 // type that they should have, unless they are null or an empty string. Others
 // may hold anything.
-func (o *Opened) Claim(name string) value { return find(o.members, name) }
+func (o *Opened) Claim(name string) strictjson.Value { return o.members.Value(name) }
 
 // Date is a claim that is a NumericDate (RFC 7519, 2), in Unix seconds rounded
 // down. It is not ok if the token has none of that name, or one that is not a
 // number of at least 0 and below 2^53.
-func (o *Opened) Date(name string) (seconds int64, ok bool) { return o.Claim(name).date() }
+func (o *Opened) Date(name string) (seconds int64, ok bool) { return date(o.Claim(name)) }
 
 // Refuse is the error of a judge that does not accept the token. detail is for
 // logs: it must hold nothing of the token. What is known of the signature is

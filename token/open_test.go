@@ -78,7 +78,7 @@ func TestAnOpenedTokenIsReadAsItWasSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if nonce, ok := o.Claim("nonce").text(); !ok || nonce != "n\u00e9" {
+	if nonce, ok := o.Claim("nonce").Text(); !ok || nonce != "n\u00e9" {
 		t.Errorf("nonce is %q %v", nonce, ok)
 	}
 	if x := o.Claim("x"); x != `[1,"a"]` {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"curfew.dev/curfew/internal/strictjson"
 )
 
 // signing carries a token through go-oidc to VerifySignature, and the key or the
@@ -90,11 +92,11 @@ func (i *issuer) VerifySignature(ctx context.Context, _ string) ([]byte, error) 
 
 // registered is a payload of the claims that a token needs. Others that go-oidc
 // knows are not asked for here, and it would refuse a token for their types.
-func registered(claims []member) []byte {
+func registered(claims strictjson.Object) []byte {
 	b := []byte("{")
 	for _, m := range claims {
-		if slices.Contains([]string{"iss", "sub", "aud", "exp", "iat"}, m.name) {
-			b = append(append(append(append(append(b, '"'), m.name...), `":`...), m.value...), ',')
+		if slices.Contains([]string{"iss", "sub", "aud", "exp", "iat"}, m.Name) {
+			b = append(append(append(append(append(b, '"'), m.Name...), `":`...), m.Value...), ',')
 		}
 	}
 	return append(b[:max(len(b)-1, 1)], '}') // the last comma goes

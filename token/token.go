@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"curfew.dev/curfew/internal/strictjson"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -30,15 +31,15 @@ type Token struct {
 	begins   int64 // Unix nanoseconds: before, one of its instants lies in the future
 	deadline int64 // Unix nanoseconds
 	maxStale time.Duration
-	extra    []member
+	extra    strictjson.Object
 	ignored  []string
 }
 
 // Claim returns a claim that [VerifierConfig] asked to keep: a string's value,
 // or the JSON text of anything else. A claim that is absent or null is not ok.
 func (t *Token) Claim(name string) (value string, ok bool) {
-	v := find(t.extra, name)
-	if text, isText := v.text(); isText {
+	v := t.extra.Value(name)
+	if text, isText := v.Text(); isText {
 		return text, true
 	}
 	return string(v), v != "" && v != "null"

@@ -7,7 +7,7 @@ import (
 )
 
 // Shape says which members a value may have. A nil Shape allows anything that
-// is well formed; whether a value has the right type is for who decodes it.
+// is well formed. Whether a value has the right type is found out by the decoder.
 type Shape struct {
 	// Members are the known names of an object, each with the shape of its
 	// value; nil: the names are free.
@@ -54,15 +54,15 @@ func (s *Shape) items() *Shape {
 }
 
 // member gives the shape of the value of a member, or the objection to its name.
-func (s *Shape) member(name []byte) (value *Shape, objection string) {
+func (s *Shape) member(name string) (value *Shape, objection string) {
 	if s == nil || s.Members == nil {
 		return nil, ""
 	}
-	if value, known := s.Members[string(name)]; known {
+	if value, known := s.Members[name]; known {
 		return value, ""
 	}
 	for known := range s.Members {
-		if strings.EqualFold(known, string(name)) {
+		if strings.EqualFold(known, name) {
 			return nil, "is written " + known
 		}
 	}
