@@ -54,6 +54,13 @@ func TestServers(t *testing.T) {
 	if _, _, err := l.Append(t.Context(), []revocation.Record{cut}, ledger.Idempotency{}); err != nil {
 		t.Fatal(err)
 	}
+	d, err := l.Documents(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Store(t.Context(), ledger.Accounts, ledger.KeyOf("alice"), []byte("seen"), 0); err != nil {
+		t.Error(err)
+	}
 	if !l.Connection().Verified {
 		t.Error("receipts would say unverified")
 	}

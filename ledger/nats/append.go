@@ -340,9 +340,11 @@ func (l *Ledger) notWritten(err error) error {
 
 // complained takes an error that a server sent for nothing in particular.
 func (l *Ledger) complained(err error) {
-	switch l.refusals.heard(err) {
-	case l.options.subject("log." + kindEntry), l.options.subject("log." + kindTick):
+	switch subject := l.refusals.heard(err); {
+	case subject == l.options.subject("log."+kindEntry), subject == l.options.subject("log."+kindTick):
 		l.readOnly(true)
+		return
+	case l.options.ofDocuments(subject): // each caller is told
 		return
 	}
 	l.log.Warn("NATS complains", "error", err)

@@ -9,6 +9,12 @@
 // genesis of the epoch on, and keeps a running hash over them. A tick states
 // its writer's count and hash, and everybody compares.
 //
+// # Documents
+//
+// What a [ledger.Documents] keeps is in two key-value buckets and a stream of
+// lists, which a node looks after once documents are wanted. Nothing of the log
+// depends on them, and nothing that happens to the log touches them.
+//
 // # What is trusted
 //
 // Acknowledgements of appends, and messages that come in order without a gap.

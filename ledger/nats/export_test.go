@@ -31,3 +31,6 @@ func (l *Ledger) Settled() {
 
 // Server is the one that the node is connected to.
 func (l *Ledger) Server() string { return l.conn.ConnectedServerName() }
+
+// LookAtDocuments lets tests ask for the streams of documents at once.
+func (l *Ledger) LookAtDocuments() bool { return l.documents.look() }

@@ -24,6 +24,8 @@ type Ledger struct {
 	conn    *nats.Conn
 	js      jetstream.JetStream
 	replica *replica
+	// documents are looked after once they are wanted.
+	documents *documents
 
 	urgent, bulk *lane
 	refusals     refusals
@@ -74,6 +76,7 @@ func Open(o Options) (*Ledger, error) {
 		urgent: newLane(urgentFlights), bulk: newLane(bulkFlights),
 		flights: make(map[uint64]*flight), acked: make(map[uint64]*flight),
 	}
+	l.documents = newDocuments(l)
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.asked, l.hangUp = context.WithCancel(l.ctx)
 	l.connection.Problem = errors.New("connecting to NATS")
@@ -109,6 +112,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Replicas == 0 {
 		o.Replicas = DefaultReplicas
+	}
+	if o.DocumentBytes == 0 {
+		o.DocumentBytes = ledger.MaxCollection
 	}
 	if o.Now == nil {
 		o.Now = time.Now

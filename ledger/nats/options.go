@@ -20,6 +20,9 @@ type Options struct {
 	Stream string
 	// Replicas the stream must have at least; 0 is 3.
 	Replicas int
+	// DocumentBytes is how much each stream of documents may take, where this node
+	// creates it; 0 is [ledger.MaxCollection].
+	DocumentBytes int64
 	// SystemCredentials is the path of credentials of the system account, by
 	// which the servers are asked whether they sync before they acknowledge.
 	SystemCredentials string

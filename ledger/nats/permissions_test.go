@@ -23,17 +23,23 @@ type roles struct{ owner, node, edge, system string }
 // guarded runs a server with the accounts that operators are given.
 func guarded(t *testing.T, n int, settings ...func(int, *server.Options)) (*natstest.Cluster, roles) {
 	t.Helper()
+	return guardedBy(t, "../../deploy/nats/accounts.conf", n, settings...)
+}
+
+// guardedBy runs a server with the accounts of a file.
+func guardedBy(t *testing.T, path string, n int, settings ...func(int, *server.Options)) (*natstest.Cluster, roles) {
+	t.Helper()
 	var is roles
-	for variable, path := range map[string]*string{
+	for variable, seed := range map[string]*string{
 		"CURFEW_OWNER_NKEY": &is.owner, "CURFEW_NODE_NKEY": &is.node,
 		"CURFEW_EDGE_NKEY": &is.edge, "CURFEW_SYSTEM_NKEY": &is.system,
 	} {
 		public, file := natstest.User(t)
 		t.Setenv(variable, public)
-		*path = file
+		*seed = file
 	}
 	withAccounts := func(_ int, o *server.Options) {
-		read, err := server.ProcessConfigFile("../../deploy/nats/accounts.conf")
+		read, err := server.ProcessConfigFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +142,7 @@ func TestRolesAreRefused(t *testing.T) {
 	following(t, owner.Ledger)
 	owner.write("kept")
 
-	reading := []string{"CURFEW.log.>", "CURFEW.log.entry", "CURFEW.>", "$JS.API.>", "$JS.EVENT.>", ">"}
+	reading := []string{"CURFEW.log.>", "CURFEW.log.entry", "CURFEW.>", "$JS.API.>", "$JS.EVENT.>", ">", "$KV.>", "$KV.CURFEW_ACCOUNTS.>", "CURFEW_ACTIVITY.>"}
 	// What nobody may do, what only the owner may, and what a node may besides.
 	nobody := []string{
 		"CURFEW.log.other", "CURFEW.other", "_INBOX.somebody", "anything",
@@ -147,7 +153,23 @@ func TestRolesAreRefused(t *testing.T) {
 		"$JS.API.CONSUMER.DELETE.CURFEW.x", "$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.API.CONSUMER.CREATE.CURFEW.x.CURFEW.log.entry",
 	}
 	owners := []string{"$JS.API.STREAM.CREATE.CURFEW", "$JS.API.STREAM.PURGE.CURFEW", "CURFEW.log.genesis", "CURFEW.log.trim"}
-	nodes := []string{"CURFEW.log.entry", "CURFEW.log.tick"}
+	nodes := []string{
+		"CURFEW.log.entry", "CURFEW.log.tick", "$KV.CURFEW_ACCOUNTS.x", "$KV.CURFEW_SESSIONS.x", "CURFEW_ACTIVITY.x",
+		"$JS.API.STREAM.MSG.GET.CURFEW_ACTIVITY",
+	}
+	// What stores documents sends them nowhere but to a leader's answers.
+	nobody = append(nobody, "$KV.OTHER.x", "$JS.API.STREAM.INFO.KV_OTHER")
+	for _, stream := range []string{"KV_CURFEW_ACCOUNTS", "KV_CURFEW_SESSIONS", "CURFEW_ACTIVITY"} {
+		owners = append(owners, "$JS.API.STREAM.CREATE."+stream)
+		nobody = append(
+			nobody,
+			"$JS.API.STREAM.UPDATE."+stream, "$JS.API.STREAM.DELETE."+stream, "$JS.API.STREAM.PURGE."+stream, "$JS.API.STREAM.MSG.DELETE."+stream,
+			"$JS.API.STREAM.SNAPSHOT."+stream, "$JS.API.STREAM.RESTORE."+stream,
+			"$JS.API.CONSUMER.CREATE."+stream, "$JS.API.CONSUMER.CREATE."+stream+".x", "$JS.API.CONSUMER.CREATE."+stream+".x.>",
+			"$JS.API.CONSUMER.DURABLE.CREATE."+stream+".x", "$JS.API.CONSUMER.MSG.NEXT."+stream+".x",
+			"$JS.API.DIRECT.GET."+stream, "$JS.API.DIRECT.GET."+stream+".x",
+		)
+	}
 	for role, tt := range map[string]struct {
 		seed             string
 		publish, hearing []string
