@@ -11,9 +11,13 @@ import (
 
 // What docs/cluster.md quotes of a node's `why` is what nodes say.
 func TestPageQuotesTheCode(t *testing.T) {
-	paths, err := filepath.Glob("../ledger/nats/*.go")
-	if err != nil {
-		t.Fatal(err)
+	var paths []string
+	for _, dir := range []string{"../ledger/nats", "../node", "../revocation"} {
+		found, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, found...)
 	}
 	var code strings.Builder
 	for _, path := range paths {
