@@ -27,7 +27,7 @@ func (a *api) standing(is *Issuer, c *revocation.Credential, now time.Time) stri
 		return standingOf(policy.NotReady)
 	}
 	k := policy.Case{
-		Credential: c, Issuer: policy.Issuer{ClockSkew: is.ClockSkew, Retention: is.Retention},
+		Credential: c, Issuer: &revocation.Issuer{ClockSkew: is.ClockSkew, Retention: is.Retention},
 		Requirements: new(policy.Requirements), Now: now.Unix(),
 	}
 	a.Node.Index().Find(c, &k.Finding)

@@ -37,7 +37,7 @@ type Admin struct {
 	app      *App
 	api      http.Handler
 	bearers  func(*http.Request) (admin.Caller, error)
-	rules    map[string]policy.Issuer
+	callers  map[string]*revocation.Issuer
 	verifier *token.Verifier
 	keySets  []*pooledKeys
 }
@@ -136,7 +136,7 @@ func (a *Admin) parseOIDC(d *caddyfile.Dispenser) error {
 
 // check refuses what would take no token.
 func (o *AdminOIDC) check() error {
-	if err := (token.Issuer{URL: o.Issuer, Audiences: o.Audiences}).Validate(); err != nil {
+	if err := (token.Issuer{Issuer: revocation.Issuer{URL: o.Issuer}, Audiences: o.Audiences}).Validate(); err != nil {
 		return fmt.Errorf("oidc: %w", err)
 	}
 	if len(o.Roles) == 0 {
@@ -265,10 +265,10 @@ func (a *Admin) provisionOIDC() error {
 			return fmt.Errorf("oidc %s: %w", o.Issuer, err)
 		}
 		settings := known.settings()
-		if a.rules == nil {
-			a.rules = make(map[string]policy.Issuer)
+		if a.callers == nil {
+			a.callers = make(map[string]*revocation.Issuer)
 		}
-		a.rules[o.Issuer] = known.rules()
+		a.callers[o.Issuer] = known.shared()
 		settings.Audiences, settings.Accept = o.Audiences, withoutIDTokens(settings.Accept)
 		keys, err := acquireKeySet(known, a.app.gateway.metrics)
 		if err != nil {
@@ -325,7 +325,7 @@ func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 		return admin.Caller{}, errCaller
 	}
 	c := a.app.caseOf(&t.Credential, &policy.Requirements{}, now)
-	c.Issuer = a.rules[t.Credential.Issuer]
+	c.Issuer = a.callers[t.Credential.Issuer]
 	if d := c.Decide(); !d.Admits() {
 		return admin.Caller{}, errCaller
 	}

@@ -24,7 +24,7 @@ import (
 	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
-	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token"
 )
 
@@ -95,7 +95,7 @@ type App struct {
 	log       *slog.Logger
 	gateway   *gateway
 	keySets   []*pooledKeys
-	issuers   map[string]policy.Issuer
+	issuers   map[string]*revocation.Issuer
 	verifying token.VerifierConfig
 	verifier  *token.Verifier
 	digest    string
@@ -304,7 +304,7 @@ func withoutMachine(v any) {
 }
 
 func (a *App) provisionVerifier() error {
-	a.issuers = make(map[string]policy.Issuer, len(a.Issuers))
+	a.issuers = make(map[string]*revocation.Issuer, len(a.Issuers))
 	a.dialects = make(map[string]string, len(a.Issuers))
 	for _, i := range a.Issuers {
 		if err := i.provision(); err != nil {
@@ -313,7 +313,7 @@ func (a *App) provisionVerifier() error {
 		if _, twice := a.issuers[i.URL]; twice {
 			return fmt.Errorf("issuer %s is configured twice: merge the two blocks", i.URL)
 		}
-		a.issuers[i.URL], a.dialects[i.URL] = i.rules(), i.dialect()
+		a.issuers[i.URL], a.dialects[i.URL] = i.shared(), i.dialect()
 		keys, err := acquireKeySet(i, a.gateway.metrics)
 		if err != nil {
 			return fmt.Errorf("issuer %s: %w", i.URL, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token"
 )
 
@@ -238,7 +238,7 @@ func (i *Issuer) provision() error {
 // issuer has, then about one option at a time, so that the error names it.
 func (i *Issuer) validate() error {
 	all := i.settings()
-	if err := (token.Issuer{URL: i.URL, Audiences: i.Audiences}).Validate(); err != nil {
+	if err := (token.Issuer{Issuer: revocation.Issuer{URL: i.URL}, Audiences: i.Audiences}).Validate(); err != nil {
 		return err
 	}
 	for _, part := range []struct {
@@ -273,9 +273,14 @@ func (i *Issuer) source() token.KeySource {
 	return token.KeySource{Discovery: i.Discovery, JWKS: i.JWKS}
 }
 
-// rules are what decisions need to know of it.
-func (i *Issuer) rules() policy.Issuer {
-	return policy.Issuer{ClockSkew: i.skew(), Retention: time.Duration(i.Retention)}
+// shared returns the part of the configuration on which records and decisions
+// depend.
+func (i *Issuer) shared() *revocation.Issuer {
+	return &revocation.Issuer{
+		URL: i.URL, ClockSkew: i.skew(), Retention: time.Duration(i.Retention), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
+		RequireAuthTime: i.RequireAuthTime, DeviceClaim: i.DeviceClaim, TenantClaim: i.TenantClaim,
+		ExemptClients: i.ExemptClients, MachineClients: i.MachineClients,
+	}
 }
 
 // dialect names the issuer and all that decides which facts are read from which
@@ -296,14 +301,13 @@ func (i *Issuer) onlyClients() []string {
 }
 
 func (i *Issuer) settings() token.Issuer {
-	// To the token room a skew of zero is the default; a nanosecond is none.
 	s := token.Issuer{
-		URL: i.URL, Audiences: i.Audiences, Clients: i.Clients, Algorithms: i.Algorithms,
-		DeviceClaim: i.DeviceClaim, TenantClaim: i.TenantClaim, RequireAuthTime: i.RequireAuthTime,
-		AudienceClaim: i.AudienceClaim, ClientClaims: i.ClientClaims, MachineClients: i.MachineClients,
-		ClockSkew: max(i.skew(), 1), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
-		JWKSMaxStale: time.Duration(i.JWKSMaxStale),
+		Issuer: *i.shared(), Audiences: i.Audiences, Clients: i.Clients, Algorithms: i.Algorithms,
+		AudienceClaim: i.AudienceClaim, ClientClaims: i.ClientClaims, JWKSMaxStale: time.Duration(i.JWKSMaxStale),
 	}
+	// In package token a zero skew means "use the default", so pass one
+	// nanosecond for "no skew".
+	s.ClockSkew = max(s.ClockSkew, 1)
 	for _, a := range i.Accept {
 		s.Accept = append(s.Accept, accepts[a])
 	}

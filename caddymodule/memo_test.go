@@ -39,7 +39,7 @@ func TestHarmlessFindingsChangeNothing(t *testing.T) {
 		for _, sensitive := range []bool{false, true} {
 			with := policy.Case{
 				Credential: &c, Finding: f, Now: instants.Draw(t, "now"), Requirements: &policy.Requirements{Sensitive: sensitive},
-				Issuer: policy.Issuer{Retention: time.Duration(rapid.IntRange(1, 6).Draw(t, "retention")) * time.Second},
+				Issuer: &revocation.Issuer{Retention: time.Duration(rapid.IntRange(1, 6).Draw(t, "retention")) * time.Second},
 			}
 			without := with
 			without.Finding = revocation.Finding{}

@@ -1,22 +1,12 @@
 package policy
 
-import (
-	"time"
-
-	"curfew.dev/curfew/revocation"
-)
-
-// Issuer is what the rules need to know of a credential's issuer.
-type Issuer struct {
-	ClockSkew time.Duration
-	Retention time.Duration
-}
+import "curfew.dev/curfew/revocation"
 
 // Case is everything one decision depends on. Its methods read it only.
 type Case struct {
 	Credential   *revocation.Credential
 	Finding      revocation.Finding
-	Issuer       Issuer
+	Issuer       *revocation.Issuer // of the credential; required
 	Requirements *Requirements
 	Now          int64 // Unix seconds, rounded down
 }

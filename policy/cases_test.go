@@ -58,7 +58,7 @@ const (
 	skew      = 2 * time.Second
 )
 
-var exampleIssuer = policy.Issuer{ClockSkew: skew, Retention: 1000 * time.Second}
+var exampleIssuer = &revocation.Issuer{ClockSkew: skew, Retention: 1000 * time.Second}
 
 func usual() revocation.Credential {
 	return revocation.Credential{

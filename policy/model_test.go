@@ -90,7 +90,7 @@ func drawCase(t *rapid.T) (*policy.Case, []revocationtest.Located) {
 	}
 	c := &policy.Case{
 		Credential:   revocationtest.Credential(t),
-		Issuer:       policy.Issuer{ClockSkew: time.Second, Retention: 10 * time.Second},
+		Issuer:       &revocation.Issuer{ClockSkew: time.Second, Retention: 10 * time.Second},
 		Requirements: drawRequirements(t),
 		Now:          revocationtest.Start + rapid.Int64Range(0, revocationtest.Span+4).Draw(t, "now"),
 	}
@@ -240,7 +240,7 @@ func TestTheSameSecond(t *testing.T) {
 			for instant := int64(1497); instant < 1507; instant++ {
 				for _, auth := range []int64{0, instant} {
 					cred := claims{IAT: instant, AuthTime: &auth}.credential()
-					c := policy.Case{Credential: cred, Issuer: policy.Issuer{ClockSkew: skew, Retention: time.Hour}, Requirements: &policy.Requirements{}, Now: 1600}
+					c := policy.Case{Credential: cred, Issuer: &revocation.Issuer{ClockSkew: skew, Retention: time.Hour}, Requirements: &policy.Requirements{}, Now: 1600}
 					x.Find(cred, &c.Finding)
 					want := policy.Admitted
 					switch {

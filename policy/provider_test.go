@@ -74,7 +74,7 @@ func TestNobodyIsLockedOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const start = 1_800_000_000_000
 		bit := func(label string) bool { return rapid.Bool().Draw(t, label) }
-		issuer := policy.Issuer{ClockSkew: skew, Retention: 100 * time.Second}
+		issuer := &revocation.Issuer{ClockSkew: skew, Retention: 100 * time.Second}
 		p := &provider{
 			skew: rapid.Int64Range(-2000, 2000).Draw(t, "skew"), whole: bit("whole"), silent: bit("silent"),
 		}

@@ -16,6 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -25,7 +26,7 @@ func TestK1SameKidAtTwoIssuers(t *testing.T) {
 	a.Rotate(tokentest.NewKey(t, "same", "ES256"))
 	b.Rotate(tokentest.NewKey(t, "same", "ES256"))
 	conf := func(i *tokentest.Issuer) IssuerKeys {
-		return IssuerKeys{Issuer{URL: i.URL, Audiences: []string{api}}, staticKeys(t, i, start)}
+		return IssuerKeys{Issuer{Issuer: revocation.Issuer{URL: i.URL}, Audiences: []string{api}}, staticKeys(t, i, start)}
 	}
 	for _, order := range [][]IssuerKeys{{conf(a), conf(b)}, {conf(b), conf(a)}} {
 		cache, err := NewCache(1 << 20)
@@ -49,7 +50,7 @@ func TestK2AlgorithmConfusion(t *testing.T) {
 	i := tokentest.New(t, issuerURL)
 	i.Rotate(rsaKey, ecKey)
 	f := fixture{i, newTestVerifier(t, VerifierConfig{
-		Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, staticKeys(t, i, start)}},
+		Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, staticKeys(t, i, start)}},
 	})}
 	payload, _ := json.Marshal(i.Claims(api, start))
 	forge := func(header string, secret []byte) string {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -20,7 +21,7 @@ func BenchmarkVerify(b *testing.B) {
 		i := tokentest.New(b, issuerURL)
 		i.Rotate(tokentest.NewKey(b, "k", alg))
 		keys := staticKeys(b, i, start)
-		v := newTestVerifier(b, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, keys}}})
+		v := newTestVerifier(b, VerifierConfig{Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, keys}}})
 		raw := i.Sign(i.Claims(api, start))
 		b.Run("cold/"+alg, func(b *testing.B) {
 			b.ReportAllocs()
@@ -59,7 +60,7 @@ func BenchmarkHit(b *testing.B) {
 		b.Fatal(err)
 	}
 	v := newTestVerifier(b, VerifierConfig{
-		Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, staticKeys(b, i, start)}},
+		Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, staticKeys(b, i, start)}},
 		Cache:   cache,
 	})
 	raw := i.Sign(i.Claims(api, start), tokentest.Claims{"pad": strings.Repeat("x", 400)})
@@ -171,7 +172,7 @@ func BenchmarkHerd(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				v := newTestVerifier(b, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, keys}}, Cache: cache})
+				v := newTestVerifier(b, VerifierConfig{Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, keys}}, Cache: cache})
 				var herd sync.WaitGroup
 				begin := make(chan struct{})
 				for range size {

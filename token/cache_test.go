@@ -137,7 +137,7 @@ func TestCacheAcrossConfigurations(t *testing.T) {
 	keys, cache := staticKeys(t, i, start), newTestCache(t, 0)
 	verifier := func(audience string) *Verifier {
 		return newTestVerifier(t, VerifierConfig{
-			Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{audience}}, keys}}, Cache: cache,
+			Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{audience}}, keys}}, Cache: cache,
 		})
 	}
 	raw := i.Sign(i.Claims(api, start))

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"time"
 
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token"
 )
 
@@ -64,7 +65,7 @@ func (p provider) trust() *token.Verifier {
 	go keys.Run(p.ctx)
 	keys.Await(p.ctx)
 	v, err := token.NewVerifier(token.VerifierConfig{Issuers: []token.IssuerKeys{{
-		Issuer: token.Issuer{URL: p.URL, Audiences: []string{"https://api.example.com"}, Clients: []string{"web"}},
+		Issuer: token.Issuer{Issuer: revocation.Issuer{URL: p.URL}, Audiences: []string{"https://api.example.com"}, Clients: []string{"web"}},
 		Keys:   keys,
 	}}})
 	if err != nil {

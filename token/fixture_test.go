@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -66,7 +67,7 @@ type fixture struct {
 func newFixture(tb testing.TB, change ...func(*Issuer)) fixture {
 	tb.Helper()
 	i := tokentest.New(tb, issuerURL)
-	conf := Issuer{URL: issuerURL, Audiences: []string{api}, Clients: []string{"web", "mobile"}}
+	conf := Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}, Clients: []string{"web", "mobile"}}
 	for _, f := range change {
 		f(&conf)
 	}

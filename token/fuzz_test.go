@@ -55,7 +55,7 @@ func FuzzParse(f *testing.F) {
 
 // FuzzClaims: no panic, and what is admitted can be revoked.
 func FuzzClaims(f *testing.F) {
-	i := &issuer{checked: newChecked(), Issuer: Issuer{URL: issuerURL, Audiences: []string{api}, Clients: []string{"web"}}.withDefaults()}
+	i := &issuer{checked: newChecked(), Issuer: Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}, Clients: []string{"web"}}.withDefaults()}
 	i.Accept = []Accept{AccessTokenLenient, IDToken}
 	i.DeviceClaim, i.TenantClaim, i.AudienceClaim = "device", "tid", "resource"
 	var err error

@@ -39,11 +39,12 @@ var algorithms = []string{
 	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 }
 
-// Issuer is what is configured of one OpenID provider.
+// Issuer holds the configuration of one OpenID provider whose tokens are read.
 type Issuer struct {
-	// URL is the iss of its tokens, byte for byte, and where its discovery
-	// document is: https, or http on a loopback host.
-	URL string
+	// Issuer is the part that decisions and records share. Its URL is also the
+	// origin of the discovery document: https, or http on a loopback host. A
+	// ClockSkew of 0 means 2 s, a MaxTokenLifetime of 0 means 28 h.
+	revocation.Issuer
 	// Audiences are the identifiers of the services behind the gateway. An
 	// access token is for at least one of them.
 	Audiences []string
@@ -54,10 +55,6 @@ type Issuer struct {
 	// Algorithms limits the signature algorithms; none means all asymmetric
 	// ones of RFC 7518, RFC 8037 and RFC 9864.
 	Algorithms []string
-	// DeviceClaim and TenantClaim name the claims that hold the device and the
-	// organisation; empty: the issuer has none.
-	DeviceClaim string
-	TenantClaim string
 	// AudienceClaim names the claim of access tokens that holds their audience, in
 	// place of aud; empty: aud.
 	AudienceClaim string
@@ -65,20 +62,9 @@ type Issuer struct {
 	// has counts. None means client_id and azp, which must agree where a token
 	// has both.
 	ClientClaims []string
-	// MachineClients are clients that act for themselves, so that their tokens
-	// tell of no sign-in. A client that is the subject of its token is one
-	// without being named.
-	MachineClients []string
-	// ClockSkew is how far the issuer's clock may be from ours; 0 means 2 s.
-	ClockSkew time.Duration
-	// MaxTokenLifetime bounds exp - iat; 0 means 28 h. Revocations are kept
-	// this long, so a longer-lived token would outlive its own cut.
-	MaxTokenLifetime time.Duration
 	// JWKSMaxStale is how long keys are trusted after they were last fetched;
 	// 0 means 24 h.
 	JWKSMaxStale time.Duration
-	// RequireAuthTime refuses tokens without auth_time, but those of machines.
-	RequireAuthTime bool
 }
 
 // Validate reports the first thing that is wrong with the configuration, and

@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+
+	"curfew.dev/curfew/revocation"
 )
 
 func TestIssuerValidate(t *testing.T) {
@@ -39,7 +41,7 @@ func TestIssuerValidate(t *testing.T) {
 		"negative skew":       {func(i *Issuer) { i.ClockSkew = -1 }, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			i := Issuer{URL: issuerURL, Audiences: []string{api}}
+			i := Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}
 			c.change(&i)
 			err := i.Validate()
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -121,7 +122,7 @@ func TestEd25519ByItsName(t *testing.T) {
 	i := tokentest.New(t, issuerURL)
 	i.Rotate(tokentest.NewKey(t, "o", "EdDSA"))
 	v := newTestVerifier(t, VerifierConfig{
-		Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, staticKeys(t, i, start)}},
+		Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, staticKeys(t, i, start)}},
 	})
 	claims, err := json.Marshal(i.Claims(api, start))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -67,7 +68,7 @@ func run(t *testing.T, cache *Cache, fail http.Handler) running {
 	i.Fail(fail)
 	r := running{Issuer: i, log: new(journal)}
 	r.keys = NewKeySet(i.URL, KeySetOptions{Transport: i.Transport(), Observer: r.log})
-	r.v = newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: i.URL, Audiences: []string{api}}, r.keys}}, Cache: cache})
+	r.v = newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: i.URL}, Audiences: []string{api}}, r.keys}}, Cache: cache})
 	ctx, cancel := context.WithCancel(t.Context())
 	go r.keys.Run(ctx)
 	r.stop = func() { cancel(); synctest.Wait() }
@@ -466,7 +467,7 @@ func TestAKeyThatHasJustCome(t *testing.T) {
 	fetch()
 	i.Rotate(tokentest.NewKey(t, "key-2", "ES256"))
 	observer.then = fetch
-	v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, s}}})
+	v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, s}}})
 	if _, _, err := v.Verify(t.Context(), i.Sign(i.Claims(api, time.Now())), time.Now()); err != nil {
 		t.Error(err)
 	}
@@ -553,7 +554,7 @@ func TestTokenWithoutKid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i.Publish(c.keys...)
 			v := newTestVerifier(t, VerifierConfig{
-				Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, staticKeys(t, i, start)}},
+				Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, staticKeys(t, i, start)}},
 			})
 			raw := sign(t, tokentest.Key{Algorithm: "ES256", Signer: one.Signer}, i.Claims(api, start), nil, nil)
 			got, _, err := v.Verify(t.Context(), raw, start)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -181,7 +182,7 @@ func TestKeysFromAFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := NewKeySet(issuerURL, KeySetOptions{Source: KeySource{JWKS: path}})
-		v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, s}}})
+		v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, s}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		go s.Run(ctx)
 		defer func() { cancel(); synctest.Wait() }()

@@ -627,7 +627,9 @@ func TestAlgorithmsOfTheIssuer(t *testing.T) {
 
 func TestNotReadyIssuerLeavesOthersAlone(t *testing.T) {
 	up, down := tokentest.New(t, issuerURL), tokentest.New(t, "https://down.example.com")
-	conf := func(i *tokentest.Issuer) Issuer { return Issuer{URL: i.URL, Audiences: []string{api}} }
+	conf := func(i *tokentest.Issuer) Issuer {
+		return Issuer{Issuer: revocation.Issuer{URL: i.URL}, Audiences: []string{api}}
+	}
 	v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{
 		{conf(up), staticKeys(t, up, start)},
 		{conf(down), NewKeySet(down.URL, KeySetOptions{})},
@@ -648,7 +650,7 @@ func TestStaleKeysAreNotReady(t *testing.T) {
 
 func TestNewVerifierRefuses(t *testing.T) {
 	keys := NewKeySet(issuerURL, KeySetOptions{})
-	good := Issuer{URL: issuerURL, Audiences: []string{api}}
+	good := Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}
 	with := func(f func(*Issuer)) Issuer { i := good; f(&i); return i }
 	for name, c := range map[string]VerifierConfig{
 		"no audience":    {Issuers: []IssuerKeys{{with(func(i *Issuer) { i.Audiences = nil }), keys}}},
@@ -686,7 +688,7 @@ func TestVerifyStopsWaitingWithTheCaller(t *testing.T) {
 	i := tokentest.New(t, issuerURL)
 	s := staticKeys(t, i, time.Now())
 	s.stopped = false // nobody runs it, so the wait would be long
-	v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{URL: issuerURL, Audiences: []string{api}}, s}}})
+	v := newTestVerifier(t, VerifierConfig{Issuers: []IssuerKeys{{Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{api}}, s}}})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	i.Rotate(tokentest.NewKey(t, "key-2", "ES256"))

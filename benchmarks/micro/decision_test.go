@@ -23,7 +23,7 @@ type desk struct {
 	verifier *token.Verifier
 	index    revocation.Index
 	required policy.Requirements
-	rules    policy.Issuer
+	rules    *revocation.Issuer
 	applied  uint64
 	now      time.Time
 }
@@ -36,7 +36,7 @@ func newDesk(b testing.TB, entries int, cacheBytes int64) *desk {
 	d := &desk{
 		issuer: tokentest.New(b, issuerURL), now: time.Now(),
 		required: policy.Requirements{ACR: [][]string{{"mfa"}}, MaxAge: &age, Scope: []string{"read"}},
-		rules:    policy.Issuer{ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour},
+		rules:    &revocation.Issuer{ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour},
 	}
 	cache, err := token.NewCache(cacheBytes)
 	if err != nil {
@@ -53,7 +53,7 @@ func newDesk(b testing.TB, entries int, cacheBytes int64) *desk {
 		}
 	}
 	d.verifier, err = token.NewVerifier(token.VerifierConfig{
-		Issuers: []token.IssuerKeys{{Issuer: token.Issuer{URL: issuerURL, Audiences: []string{"api"}}, Keys: keys}}, Cache: cache,
+		Issuers: []token.IssuerKeys{{Issuer: token.Issuer{Issuer: revocation.Issuer{URL: issuerURL}, Audiences: []string{"api"}}, Keys: keys}}, Cache: cache,
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -104,21 +104,21 @@ func (o Options) began(seen, head ledger.Head) {
 // than what was verified here: the clock may be behind.
 func (o Options) genesis(recorded time.Time) revocation.Record {
 	now := o.now()
-	r := revocation.Record{
-		Type: revocation.Genesis, Time: now.UnixMilli(), Source: "genesis",
+	var before time.Time // nobody is signed out
+	if o.OnEmpty != Start {
+		before = now
+		if newest := NewestOf(o.Dir, o.Witness).latest(); newest.After(before) {
+			before = newest
+		}
+		if recorded.After(before) && recorded.Sub(now) <= revocation.MostAhead {
+			before = recorded
+		}
+	}
+	by := revocation.Author{
+		Source:    "genesis",
 		RequestID: rand.Text(), // no other ledger begins like this one
 	}
-	if o.OnEmpty != Start {
-		at := now
-		if newest := NewestOf(o.Dir, o.Witness).latest(); newest.After(at) {
-			at = newest
-		}
-		if recorded.After(at) && recorded.Sub(now) <= revocation.MostAhead {
-			at = recorded
-		}
-		r.At, r.Through = at.UnixMilli(), revocation.ThroughOf(at, o.Skew)
-	}
-	return r
+	return revocation.NewGenesis(by, now, before, o.Skew)
 }
 
 // damaged wraps [ledger.ErrIntegrity] and names the mend.

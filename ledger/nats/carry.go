@@ -169,11 +169,8 @@ func (c *carrying) horizons() error {
 	}
 	for of, through := range c.gone {
 		if through > c.said[of] {
-			records = append(records, revocation.Record{
-				Type: revocation.Cut, Mode: of.Mode, Target: revocation.Target{Issuer: of.Issuer},
-				At: through * 1000, Through: through, Time: c.now.UnixMilli(),
-				Source: "trim", Actor: c.actor, Reason: "cuts up to here have expired",
-			})
+			by := revocation.Author{Source: "trim", Actor: c.actor, Reason: "cuts up to here have expired"}
+			records = append(records, revocation.NewHorizon(by, c.now, of, through))
 		}
 	}
 	slices.SortFunc(records, func(a, b revocation.Record) int {

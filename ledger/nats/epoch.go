@@ -152,11 +152,11 @@ func newIdentity() (id [16]byte) {
 // unless the configuration trusts what exists.
 func (l *Ledger) genesis(epoch uint64) genesis {
 	now := l.options.Now()
-	r := revocation.Record{Type: revocation.Genesis, Time: now.UnixMilli(), Source: "genesis", Actor: l.options.Node}
+	var before time.Time // nobody is signed out
 	if l.options.OnEmpty != local.Start {
-		at := l.options.Instant()
-		r.At, r.Through = at.UnixMilli(), revocation.ThroughOf(at, l.options.Skew)
+		before = l.options.Instant()
 	}
+	r := revocation.NewGenesis(revocation.Author{Source: "genesis", Actor: l.options.Node}, now, before, l.options.Skew)
 	return genesis{Epoch: epoch, Records: revocation.AppendRecords(nil, []revocation.Record{r})}
 }
 
