@@ -327,16 +327,16 @@ func (a *App) provisionVerifier() error {
 	return err
 }
 
-// keepClaims has verified tokens keep the claims that a guard maps to headers.
-// Guards are provisioned one after the other, before any request.
-func (a *App) keepClaims(headers map[string]string) error {
-	for _, claim := range headers {
-		if slices.Contains(a.verifying.Claims, claim) {
-			continue
+// provide adds what a guard needs to what this configuration does. Guards are
+// provisioned one after the other, before any request.
+func (a *App) provide(n needs) error {
+	a.carried.mapped = append(a.carried.mapped, n.headers...)
+	for _, m := range n.headers {
+		if !slices.Contains(a.verifying.Claims, m.claim) {
+			a.verifying.Claims = append(a.verifying.Claims, m.claim)
 		}
-		a.verifying.Claims = append(a.verifying.Claims, claim)
-		slices.Sort(a.verifying.Claims)
 	}
+	slices.Sort(a.verifying.Claims)
 	verifier, err := token.NewVerifier(a.verifying)
 	if err != nil {
 		return err

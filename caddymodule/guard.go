@@ -235,8 +235,7 @@ func (g *Guard) provision(ctx caddy.Context) error {
 	if err := g.resolveWith(g.app); err != nil {
 		return err
 	}
-	g.app.carried.mapped = append(g.app.carried.mapped, g.identity.mapped...)
-	if err := g.app.keepClaims(g.IdentityHeaders); err != nil {
+	if err := g.app.provide(g.needs()); err != nil {
 		return err
 	}
 	g.label = "default"
@@ -246,6 +245,14 @@ func (g *Guard) provision(ctx caddy.Context) error {
 	g.outcomes = g.app.gateway.metrics.outcomes(g.label)
 	return nil
 }
+
+// needs is what a guard asks of the app: what it needs of every verified token,
+// and of requests that other guards admit.
+type needs struct {
+	headers []mapping // no client may send them; their claims are kept
+}
+
+func (g *Guard) needs() needs { return needs{headers: g.identity.mapped} }
 
 // cover has every request to the guard's server pass its entrance.
 func (g *Guard) cover(ctx caddy.Context) error {

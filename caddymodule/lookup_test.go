@@ -128,7 +128,9 @@ func TestATokenInTheQueryIsNotAnonymousWhileTheNodeIsNotReady(t *testing.T) {
 		{"/", policy.NoCredential},
 		{"/?access_token=x", policy.NotReady},
 	} {
-		err := g.judgeable(new(visit), httptest.NewRequest("GET", c.target, nil), time.Unix(20, 0))
+		v := new(visit)
+		shown := g.read(httptest.NewRequest("GET", c.target, nil), v)
+		err := g.judgeable(t.Context(), v, &shown, time.Unix(20, 0))
 		if got := refusalOf(err).Reason; got != c.want {
 			t.Errorf("%s: %s, want %s", c.target, got, c.want)
 		}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -71,10 +72,11 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 	if err := g.Upgrade.checkExtended(r); err != nil {
 		return err
 	}
-	if g.passPreflights && g.isPreflight(r) {
+	shown := g.read(r, v)
+	if g.passPreflights && shown.none() && isPreflight(r) {
 		return g.bypass(w, r, v, next)
 	}
-	if err := g.judgeable(v, r, started); err != nil {
+	if err := g.judgeable(r.Context(), v, &shown, started); err != nil {
 		refusal := refusalOf(err)
 		if refusal.Reason == policy.NoCredential && g.Optional {
 			return g.bypass(w, r, v, next)
@@ -132,22 +134,53 @@ func (g *Guard) observe(cached bool, started time.Time) {
 	g.outcomes.verify.Observe(took)
 }
 
-// errNotReady says that the gate is shut.
+// shown is what a request shows a guard as its credential. It is read once for
+// each guard, since handlers between two guards may change the request.
+type shown struct {
+	known   bool // a guard before has verified it
+	raw     string
+	from    token.Source
+	err     error // why raw is empty
+	inQuery bool  // a token in the query, which the guard refuses
+}
+
+// read looks for the credential where the guard takes one. A token that a guard
+// before found in another place is not looked at.
+func (g *Guard) read(r *http.Request, v *visit) shown {
+	s := shown{known: v.token != nil && slices.Contains(g.sources, v.from), inQuery: g.refuseQueryTokens && token.QueryToken(r)}
+	if !s.known {
+		s.raw, s.from, s.err = g.sources.Extract(r)
+	}
+	return s
+}
+
+// none reports whether the request shows no credential in any place.
+func (s *shown) none() bool {
+	var e *token.Error
+	return !s.known && !s.inQuery && errors.As(s.err, &e) && e.Kind == token.Missing
+}
+
+// errNotReady says that the node can't decide.
 type errNotReady struct{ state node.State }
 
 func (e errNotReady) Error() string { return "node is " + e.state.String() }
 
-// judgeable finds the credential of a request and everything in the index that
-// matches it, or says what stands in the way.
-func (g *Guard) judgeable(v *visit, r *http.Request, now time.Time) error {
+// judgeable verifies the credential of a request and finds the records that
+// match it, or returns why the request can't be judged. While the node is not
+// ready, an optional guard still lets a request without a credential pass:
+// nothing is decided about it.
+func (g *Guard) judgeable(ctx context.Context, v *visit, s *shown, now time.Time) error {
 	n := g.app.gateway.node
-	if s := n.StateAt(now); s != node.Ready {
-		return g.anonymousOr(r, errNotReady{s})
+	if state := n.StateAt(now); state != node.Ready {
+		if g.Optional && s.none() {
+			return s.err
+		}
+		return errNotReady{state}
 	}
-	if g.refuseQueryTokens && token.QueryToken(r) {
+	if s.inQuery {
 		return &token.Error{Kind: token.Ambiguous, Detail: "the query carries a token"}
 	}
-	if err := g.identify(v, r, now); err != nil {
+	if err := g.identify(ctx, v, s, now); err != nil {
 		return err
 	}
 	if !g.isFor(v.Credential) {
@@ -158,20 +191,17 @@ func (g *Guard) judgeable(v *visit, r *http.Request, now time.Time) error {
 	return nil
 }
 
-// identify verifies the request's token, unless a guard before did. A token
-// from a place where this guard doesn't look is none to it.
-func (g *Guard) identify(v *visit, r *http.Request, now time.Time) error {
-	if v.token != nil && slices.Contains(g.sources, v.from) {
+// identify verifies the token of a request, unless a guard before did.
+func (g *Guard) identify(ctx context.Context, v *visit, s *shown, now time.Time) error {
+	switch {
+	case s.known:
 		return nil
-	}
-	raw, from, err := g.sources.Extract(r)
-	if err != nil {
-		return err
-	}
-	if v.token != nil {
+	case s.err != nil:
+		return s.err
+	case v.token != nil:
 		return &token.Error{Kind: token.Ambiguous, Detail: "two guards would take two credentials"}
 	}
-	t, cached, err := g.app.verifier.Verify(r.Context(), raw, now)
+	t, cached, err := g.app.verifier.Verify(ctx, s.raw, now)
 	g.app.gateway.metrics.looked(cached)
 	if err != nil {
 		return err
@@ -179,24 +209,8 @@ func (g *Guard) identify(v *visit, r *http.Request, now time.Time) error {
 	if !cached {
 		g.app.note(t)
 	}
-	v.token, v.from, v.cached, v.Credential = t, from, cached, &t.Credential
+	v.token, v.from, v.cached, v.Credential = t, s.from, cached, &t.Credential
 	return nil
-}
-
-// anonymousOr lets a request without a credential pass an optional guard even
-// while the node is not ready: nothing of it is to be decided.
-func (g *Guard) anonymousOr(r *http.Request, err error) error {
-	if g.Optional && !(g.refuseQueryTokens && token.QueryToken(r)) {
-		if _, _, missing := g.sources.Extract(r); isMissing(missing) {
-			return missing
-		}
-	}
-	return err
-}
-
-func isMissing(err error) bool {
-	var e *token.Error
-	return errors.As(err, &e) && e.Kind == token.Missing
 }
 
 // isFor reports whether the token is for this route.
@@ -255,14 +269,10 @@ func (g *Guard) admit(r *http.Request, v *visit) {
 }
 
 // isPreflight reports whether a browser asks if it may ask (Fetch standard,
-// 4.8). It never sends a credential with that, so what has one is none.
-func (g *Guard) isPreflight(r *http.Request) bool {
-	if r.Method != http.MethodOptions || r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" ||
-		strings.Join(r.Header["Authorization"], "") != "" || g.refuseQueryTokens && token.QueryToken(r) {
-		return false
-	}
-	_, _, err := g.sources.Extract(r)
-	return isMissing(err)
+// 4.8). A browser sends no credential with that, of any scheme.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" &&
+		strings.Join(r.Header["Authorization"], "") == ""
 }
 
 // refusalOf turns what stopped a request before it could be judged into the
