@@ -73,6 +73,7 @@ type status struct {
 	Why       string  `json:"why"`
 	Position  string  `json:"position"`
 	Epoch     uint64  `json:"epoch"`
+	Format    int     `json:"format"`
 	Staleness float64 `json:"staleness_seconds"`
 }
 
