@@ -14,70 +14,72 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Bounds of what is under way. What waits meanwhile flies together.
+// Bounds of the batches under way. Requests that wait meanwhile share the next
+// batch.
 const (
-	urgentFlights = 4
-	bulkFlights   = 1
-	laneLength    = 4096
+	urgentBatches = 4
+	bulkBatches   = 1
+	queueLength   = 4096
 	batchLength   = 1024
 	batchBytes    = 256 << 10
 	// bulkRecords is from how many records on an entry is bulk: an import, or
-	// what a trim writes again. It must not hold up a single sign-out.
+	// the copies that a trim makes. It must not hold up a single sign-out.
 	bulkRecords = 16
 	// answerWithin is how long an append may take before its outcome is
 	// unknown.
 	answerWithin = 5 * time.Second
 )
 
-// lane is a queue of appends of its own.
-type lane struct {
-	queue  chan *request
-	slots  chan struct{}
-	landed sync.WaitGroup // the flights and the loop that starts them
+// queue holds the appends that wait, urgent ones or bulk.
+type queue struct {
+	requests chan *request
+	slots    chan struct{}  // one for each batch under way
+	running  sync.WaitGroup // the batches under way and the loop that sends them
 
 	gate   sync.RWMutex
 	closed bool
 }
 
-func newLane(flights int) *lane {
-	return &lane{queue: make(chan *request, laneLength), slots: make(chan struct{}, flights)}
+func newQueue(batches int) *queue {
+	return &queue{requests: make(chan *request, queueLength), slots: make(chan struct{}, batches)}
 }
 
-func (n *lane) close() {
-	n.gate.Lock()
-	defer n.gate.Unlock()
-	n.closed = true
-	close(n.queue)
+func (q *queue) close() {
+	q.gate.Lock()
+	defer q.gate.Unlock()
+	q.closed = true
+	close(q.requests)
 }
 
-// send queues a request, unless the lane is closed or ctx ends.
-func (n *lane) send(ctx context.Context, r *request) error {
-	n.gate.RLock()
-	defer n.gate.RUnlock()
-	if n.closed {
+// send queues a request, unless the queue is closed or ctx ends.
+func (q *queue) send(ctx context.Context, r *request) error {
+	q.gate.RLock()
+	defer q.gate.RUnlock()
+	if q.closed {
 		return fmt.Errorf("%w: it is closed", ledger.ErrUnavailable)
 	}
 	select {
-	case n.queue <- r:
+	case q.requests <- r:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w before it was written", ledger.ErrUnavailable, ctx.Err())
 	}
 }
 
-// request is an append on its way.
+// request is an append that was not answered yet.
 type request struct {
 	ctx    context.Context
 	entry  entry
 	answer chan outcome
 }
 
-// flight is a batch on its way: it has landed when it came round.
-type flight struct {
+// pendingBatch is a batch of this node that was not answered yet. It is answered
+// when this node reads it from the stream.
+type pendingBatch struct {
 	number   uint64
 	requests []*request
 	sent     time.Time
-	landed   chan struct{} // closed when it came round
+	read     chan struct{} // closed when it was
 	sequence uint64        // where it was acknowledged
 	outcomes []outcome
 }
@@ -95,11 +97,11 @@ func (l *Ledger) Append(ctx context.Context, records []revocation.Record, key le
 	if err := l.ready(ctx); err != nil {
 		return revocation.Position{}, false, err
 	}
-	lane := l.urgent
+	q := l.urgent
 	if len(records) >= bulkRecords {
-		lane = l.bulk
+		q = l.bulk
 	}
-	if err := lane.send(ctx, r); err != nil {
+	if err := q.send(ctx, r); err != nil {
 		return revocation.Position{}, false, err
 	}
 	select {
@@ -123,7 +125,7 @@ func (l *Ledger) newRequest(ctx context.Context, records []revocation.Record, ke
 	return &request{ctx: ctx, entry: entry{key, payload}, answer: make(chan outcome, 1)}, nil
 }
 
-// maxEntry is what a message can hold beside its own frame.
+// maxEntry is how many bytes of records fit into a message.
 func (l *Ledger) maxEntry() int {
 	limit := int(l.conn.MaxPayload())
 	if limit <= 0 {
@@ -139,7 +141,7 @@ func (l *Ledger) already(key ledger.Idempotency) (outcome, bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Where that can't be told, the log does.
+	// On an error the log decides: the request is sent.
 	done, known, _ := l.fold.used(&step{}, &entry{Key: key}, l.options.Now())
 	if done.err != nil {
 		done.position = revocation.Position{}
@@ -147,7 +149,8 @@ func (l *Ledger) already(key ledger.Idempotency) (outcome, bool) {
 	return done, known
 }
 
-// ready says why nothing can be appended now: then nothing was.
+// ready returns why nothing can be appended now, and nil where something can.
+// After an error nothing was written.
 func (l *Ledger) ready(ctx context.Context) error {
 	if err := l.Err(); err != nil {
 		return err
@@ -178,29 +181,30 @@ func (l *Ledger) ready(ctx context.Context) error {
 	}
 }
 
-// fly sends what waits in a lane, for as long as the lane is open.
-func (l *Ledger) fly(n *lane) {
-	var left *request // behind
-	for r := range n.queue {
+// sendQueue sends the requests of a queue until the queue is closed.
+func (l *Ledger) sendQueue(q *queue) {
+	var left *request // did not fit into the batch before
+	for r := range q.requests {
 		for ; r != nil; r = left {
-			n.slots <- struct{}{}
-			var f *flight
-			if f, left = l.board(n, r); f == nil {
-				<-n.slots
+			q.slots <- struct{}{}
+			var p *pendingBatch
+			if p, left = l.gather(q, r); p == nil {
+				<-q.slots
 				continue
 			}
-			n.landed.Go(func() {
-				defer func() { <-n.slots }()
-				l.publish(f)
+			q.running.Go(func() {
+				defer func() { <-q.slots }()
+				l.publish(p)
 			})
 		}
 	}
 }
 
-// board takes what is in the queue, as far as it fits into a message. What does
-// not is left. Who has given up is told that nothing was written.
-func (l *Ledger) board(n *lane, r *request) (f *flight, left *request) {
-	f = &flight{landed: make(chan struct{})}
+// gather makes a batch of r and the requests that wait, as many as fit into a
+// message, and returns the first that does not fit. A caller that has given up is
+// told that nothing was written.
+func (l *Ledger) gather(q *queue, r *request) (p *pendingBatch, left *request) {
+	p = &pendingBatch{read: make(chan struct{})}
 	limit, size := l.maxEntry(), 0
 	for ok := true; ok; {
 		needs := len(r.entry.Records) + 96
@@ -208,48 +212,48 @@ func (l *Ledger) board(n *lane, r *request) (f *flight, left *request) {
 		case err != nil:
 			r.answer <- outcome{err: fmt.Errorf("%w: %w before it was written", ledger.ErrUnavailable, err)}
 		case size > 0 && size+needs > limit:
-			return f, r
+			return p, r
 		default:
-			f.requests = append(f.requests, r)
+			p.requests = append(p.requests, r)
 			size += needs
 		}
-		if len(f.requests) >= batchLength || size >= batchBytes/2 {
+		if len(p.requests) >= batchLength || size >= batchBytes/2 {
 			break
 		}
 		select {
-		case r, ok = <-n.queue:
+		case r, ok = <-q.requests:
 		default:
 			ok = false
 		}
 	}
-	if len(f.requests) == 0 {
+	if len(p.requests) == 0 {
 		return nil, nil
 	}
-	return f, nil
+	return p, nil
 }
 
-// publish sends a flight and answers everybody on it.
-func (l *Ledger) publish(f *flight) {
-	b := batch{Writer: l.options.Node, Entries: make([]entry, len(f.requests))}
-	for i, r := range f.requests {
+// publish sends a batch and answers its requests.
+func (l *Ledger) publish(p *pendingBatch) {
+	b := batch{Writer: l.options.Node, Entries: make([]entry, len(p.requests))}
+	for i, r := range p.requests {
 		b.Entries[i] = r.entry
 	}
 	l.mu.Lock()
 	l.number++
-	f.number, b.Number = l.number, l.number
-	f.sent = l.options.Now()
-	l.flights[f.number] = f
+	p.number, b.Number = l.number, l.number
+	p.sent = l.options.Now()
+	l.pending[p.number] = p
 	followed := l.fold.Sequence
 	l.mu.Unlock()
-	err := l.send(b.encode(), f, followed)
+	err := l.send(b.encode(), p, followed)
 	l.mu.Lock()
-	delete(l.flights, f.number)
-	delete(l.acked, f.sequence)
+	delete(l.pending, p.number)
+	delete(l.acked, p.sequence)
 	l.mu.Unlock()
-	for i, r := range f.requests {
+	for i, r := range p.requests {
 		o := outcome{err: err}
 		if err == nil {
-			o = f.outcomes[i]
+			o = p.outcomes[i]
 		}
 		if o.err != nil {
 			o.position, o.replayed = revocation.Position{}, false
@@ -258,21 +262,21 @@ func (l *Ledger) publish(f *flight) {
 	}
 }
 
-// send publishes and waits until the message was acknowledged and has come
-// round. The error says whether it may yet.
-func (l *Ledger) send(data []byte, f *flight, followed uint64) error {
+// send publishes a batch and waits until this node has read it from the stream.
+// The error says whether that may still happen.
+func (l *Ledger) send(data []byte, p *pendingBatch, followed uint64) error {
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()
 	ack, err := l.publishMsg(ctx, kindEntry, data)
 	if err == nil {
-		if err := l.acknowledged(f, ack.Sequence, followed); err != nil {
+		if err := l.acknowledged(p, ack.Sequence, followed); err != nil {
 			return l.fail(err)
 		}
 	} else if certain := l.notWritten(err); certain != nil {
 		return certain
 	}
 	select {
-	case <-f.landed: // only what is committed comes round
+	case <-p.read: // only committed messages can be read
 		return nil
 	case <-l.failed:
 		return l.Err()
@@ -304,26 +308,26 @@ func goesOn(sequence, followed uint64) error {
 	return fmt.Errorf("the stream gave sequence %d to a new message, and this node has followed it up to %d: its tail was lost", sequence, followed)
 }
 
-// acknowledged notes where a batch stands.
-func (l *Ledger) acknowledged(f *flight, sequence, followed uint64) error {
+// acknowledged notes the place in the stream that a batch was acknowledged at.
+func (l *Ledger) acknowledged(p *pendingBatch, sequence, followed uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f.sequence = sequence
+	p.sequence = sequence
 	if err := goesOn(sequence, followed); err != nil {
 		return err
 	}
 	select {
-	case <-f.landed:
+	case <-p.read:
 	default:
 		if sequence <= l.settled {
 			return fmt.Errorf("message %d of the stream is not the one that was acknowledged there", sequence)
 		}
-		l.acked[sequence] = f
+		l.acked[sequence] = p
 	}
 	return nil
 }
 
-// notWritten is the error of an append that certainly left nothing, or nil.
+// notWritten returns the error of an append that certainly wrote nothing, or nil.
 func (l *Ledger) notWritten(err error) error {
 	var refused *jetstream.APIError
 	switch {
@@ -350,27 +354,27 @@ func (l *Ledger) complained(err error) {
 	l.log.Warn("NATS complains", "error", err)
 }
 
-// land answers a batch of this node that came round.
-func (l *Ledger) land(m *message, s *step) error {
+// settle answers a batch of this node that it has read from the stream.
+func (l *Ledger) settle(m *message, s *step) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settled = m.sequence
-	f := l.acked[m.sequence]
-	if f != nil && (s.writer != l.options.Node || s.number != f.number) {
+	p := l.acked[m.sequence]
+	if p != nil && (s.writer != l.options.Node || s.number != p.number) {
 		return fmt.Errorf("message %d of the stream is not the one that was acknowledged there", m.sequence)
 	}
 	if s.writer != l.options.Node {
 		return nil
 	}
-	f = l.flights[s.number]
-	if f == nil || f.outcomes != nil {
+	p = l.pending[s.number]
+	if p == nil || p.outcomes != nil {
 		return nil
 	}
-	if f.sequence != 0 && f.sequence != m.sequence {
-		return fmt.Errorf("a batch was acknowledged at %d and came round at %d", f.sequence, m.sequence)
+	if p.sequence != 0 && p.sequence != m.sequence {
+		return fmt.Errorf("a batch was acknowledged at %d and came round at %d", p.sequence, m.sequence)
 	}
-	f.outcomes = s.outcomes
-	l.measure(f.sent, m.stamp)
-	close(f.landed)
+	p.outcomes = s.outcomes
+	l.measure(p.sent, m.stamp)
+	close(p.read)
 	return nil
 }

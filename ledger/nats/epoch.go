@@ -405,7 +405,7 @@ func (l *Ledger) restate(epoch uint64) error {
 	return errors.Join(c.restate(epoch), w.flush())
 }
 
-// restater appends records in chunks, on the bulk lane.
+// restater appends records in chunks, on the bulk queue.
 type restater struct {
 	ledger  *Ledger
 	records []revocation.Record

@@ -219,7 +219,7 @@ func (l *Ledger) concern(m *message, s *step) error {
 	if s.tick != nil && s.tick.By == l.options.Node {
 		l.tickCame(m)
 	}
-	if err := l.land(m, s); err != nil {
+	if err := l.settle(m, s); err != nil {
 		return fmt.Errorf("%w: %w", errSuspect, err)
 	}
 	if s.genesis != nil {

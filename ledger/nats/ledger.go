@@ -27,7 +27,7 @@ type Ledger struct {
 	// documents are looked after once they are wanted.
 	documents *documents
 
-	urgent, bulk *lane
+	urgent, bulk *queue
 	refusals     refusals
 
 	ctx     context.Context // ends with the ledger
@@ -45,10 +45,10 @@ type Ledger struct {
 	asked      context.Context // ends with the connection; see asking
 	hangUp     context.CancelFunc
 	fold       fold
-	flights    map[uint64]*flight // own batches under way, by number
-	acked      map[uint64]*flight // those of them that were acknowledged, by sequence
-	settled    uint64             // the last message whose batch was answered
-	number     uint64             // of the last own batch
+	pending    map[uint64]*pendingBatch // by number
+	acked      map[uint64]*pendingBatch // those of them that were acknowledged, by sequence
+	settled    uint64                   // the last message whose batch was answered
+	number     uint64                   // of the last own batch
 	ticked     ownTick
 	connection ledger.Connection
 	since      time.Time // of the connection
@@ -73,8 +73,8 @@ func Open(o Options) (*Ledger, error) {
 	}
 	l := &Ledger{
 		options: o, log: o.Log, replica: r, failed: make(chan struct{}),
-		urgent: newLane(urgentFlights), bulk: newLane(bulkFlights),
-		flights: make(map[uint64]*flight), acked: make(map[uint64]*flight),
+		urgent: newQueue(urgentBatches), bulk: newQueue(bulkBatches),
+		pending: make(map[uint64]*pendingBatch), acked: make(map[uint64]*pendingBatch),
 	}
 	l.documents = newDocuments(l)
 	l.ctx, l.stop = context.WithCancel(context.Background())
@@ -94,8 +94,8 @@ func Open(o Options) (*Ledger, error) {
 	}
 	l.done.Go(l.run)
 	l.done.Go(func() { l.replica.keepFlushing(l.ctx) })
-	for _, n := range []*lane{l.urgent, l.bulk} {
-		n.landed.Go(func() { l.fly(n) })
+	for _, q := range []*queue{l.urgent, l.bulk} {
+		q.running.Go(func() { l.sendQueue(q) })
 	}
 	l.done.Go(l.listen)
 	l.done.Go(l.keepTrimming)
@@ -296,8 +296,8 @@ func (l *Ledger) Close() error {
 	}
 	l.urgent.close()
 	l.bulk.close()
-	l.urgent.landed.Wait()
-	l.bulk.landed.Wait()
+	l.urgent.running.Wait()
+	l.bulk.running.Wait()
 	l.stop()
 	l.done.Wait()
 	l.conn.Close()
