@@ -7,8 +7,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Chainer computes the chain of a log: the hash of each entry over the one before
-// it. It keeps what it writes into; the zero value is ready.
+// Chainer computes the chain of a log: the hash of each entry and the hash before
+// it. It reuses a buffer. The zero value is ready.
 type Chainer struct{ scratch []byte }
 
 // Next is the hash of an entry's records, encoded, at a position.

@@ -14,62 +14,62 @@ import (
 // It is wrapped together with [ErrUnavailable].
 var ErrReadOnly = errors.New("this node may only follow the ledger")
 
-// Shared is a ledger that several nodes append to and follow (design, section
-// 4). Each keeps a replica, which Read, Get, Search and Head answer from.
+// Shared is a ledger that several nodes append to and follow. Each keeps a
+// replica, from which Read, Get, Search and Head answer.
 //
-// Open returns before the cluster was reached: a Shared that can't reach it
-// answers from its replica, and no tick arrives. Append returns only when the
-// entry was acknowledged by the replicas of the log and has come round to this
-// node's own [Follower].
+// Open returns before the cluster was reached. A Shared that can't reach it
+// answers from its replica, and no tick arrives. Append returns only when most
+// servers of the log have acknowledged the entry and this node's own [Follower]
+// has read it.
 type Shared interface {
 	Ledger
-	// Follow gives f everything after a position, in order, without a gap, then
-	// one tick by nobody, which has the newest echo of each node that may be
-	// serving, and all that arrives later, until ctx ends. It returns nil then, and an error
-	// that wraps [ErrIntegrity] once the log can't be trusted. There is one
-	// follower at a time. A position that the replica does not have is
-	// [ErrNotFound].
+	// Follow gives f every entry of the replica after a position, in order, without
+	// a gap. Then comes one tick by nobody, with the newest echo of each node that
+	// may be serving, and then everything that arrives, until ctx ends. It returns
+	// nil when ctx ends, and an error that wraps [ErrIntegrity] once the log can't
+	// be trusted. There is one follower at a time. A position that the replica does
+	// not have is [ErrNotFound].
 	Follow(ctx context.Context, after revocation.Position, f Follower) error
 	// Tick appends a tick with these echoes, and what its writer says of its
 	// horizons, if anything. The ledger adds this node's head. The error is one
 	// of Append's.
 	Tick(ctx context.Context, echoes []Echo, horizons *Horizons) error
-	// Say tells all nodes, this one too, how this one is. Nothing is durable,
-	// and what is said while nobody can be reached is lost.
+	// Say sends a heartbeat to all nodes, this one included. It is not durable: a
+	// heartbeat that reaches no server is lost.
 	Say(h Heartbeat) error
-	// Acknowledge tells the node that wrote something how far this node enforces.
+	// Acknowledge tells the writer of an entry how far this node enforces.
 	Acknowledge(writer string, a Acknowledgement) error
 	// Ask asks all other nodes about a record and collects their answers until
 	// ctx ends or want of them came.
 	Ask(ctx context.Context, ref revocation.Ref, want int) []Answer
-	// Elsewhere asks for another way into the cluster: the one that is taken
-	// answers, and brings nothing new, as a server does that is cut off from the
-	// others. It reports whether there is going to be one; a connection that
-	// is lost, or was made just now, is left to itself.
+	// Elsewhere connects to another server of the cluster, for when the present
+	// one answers and brings nothing new, because it is cut off from the others. It
+	// reports whether it does. It leaves a connection alone that is lost, or was
+	// made just now.
 	Elsewhere() bool
-	// Connection says how the cluster is, for people and metrics.
+	// Connection describes this node's connection, for people and metrics.
 	Connection() Connection
 }
 
-// Follower is what a node does with what comes. Calls come one at a time, in
-// the order of the log, from one goroutine, except Heard, Acknowledged and
-// Asked, which come from another. None may block for long.
+// Follower receives what a [Shared] reads. Calls come one at a time, in the order
+// of the log, from one goroutine, except Heard, Acknowledged and Asked, which come
+// from another. None may block for long.
 type Follower interface {
 	// Applied: an entry is durable in the log. writer is the node that wrote
 	// it, empty where the replica no longer knows.
 	Applied(e revocation.Entry, writer string)
 	// Ticked: a tick stands in the log here. Everything before was Applied.
 	Ticked(t Tick)
-	// Heard: a node said how it is.
+	// Heard: a heartbeat came.
 	Heard(h Heartbeat)
 	// Acknowledged: a node enforces what this node wrote.
 	Acknowledged(a Acknowledgement)
-	// Asked: another node wants to know about a record. False: no answer.
+	// Asked: another node asks about a record. False: send no answer.
 	Asked(ref revocation.Ref) (Answer, bool)
 }
 
-// Echo is the newest nonce that a ticking node has heard from a node, with what
-// that node said of its own bound.
+// Echo is the newest nonce that the writer of a tick has heard from a node, and
+// that node's own bound.
 type Echo struct {
 	Node         string        `json:"node"` // name/instance
 	Nonce        uint64        `json:"nonce"`
@@ -78,15 +78,15 @@ type Echo struct {
 	Unbounded bool `json:"unbounded,omitempty"`
 }
 
-// Tick is a record of the log that proves freshness: who finds its own nonce in
-// it knows everything that was acknowledged before it sent that nonce.
+// Tick is a message of the log that proves freshness: a node that finds its own
+// nonce in it knows everything that was acknowledged before it sent that nonce.
 type Tick struct {
 	By     string `json:"by"` // name/instance
 	Echoes []Echo `json:"echoes"`
 	// Horizons is what its writer had at an earlier tick; nil: it does not say.
 	Horizons *Horizons `json:"horizons,omitempty"`
 
-	// Stamp is when the log took it, by the clock of the log; zero: not known.
+	// Stamp is when the servers stored it, by their clock; zero: not known.
 	Stamp time.Time `json:"-"`
 	// Sequence is where in the log it stands; 0: not known. Entered is where the
 	// trim stands behind which this node began to read this epoch: before it, the
@@ -135,13 +135,13 @@ type Heartbeat struct {
 	ConfigDigest string              `json:"config_digest,omitempty"`
 	// Format is the newest format of a record that the node reads; 0 means 1.
 	Format int `json:"format,omitempty"`
-	// Issuers are those whose tokens the node takes.
+	// Issuers are the issuers whose tokens the node takes.
 	Issuers []IssuerStatus `json:"issuers,omitempty"`
 	// Newest is the newest iat or auth_time of each issuer that the node, or one
 	// that it has heard of, has verified, in Unix seconds.
 	Newest map[string]int64 `json:"newest,omitempty"`
-	// Facts are what the node has seen the tokens of each issuer carry, as a set
-	// of bits of which a ledger knows nothing.
+	// Facts are, by issuer, the claims that the node has seen in tokens, as a set
+	// of bits. Their meaning is not the ledger's business.
 	Facts map[string]uint64 `json:"facts,omitempty"`
 	// Leaving: the node is shutting down and admits nothing any more.
 	Leaving bool `json:"leaving,omitempty"`
@@ -155,7 +155,7 @@ type IssuerStatus struct {
 	Why    string `json:"why,omitempty"` // it is not ready
 }
 
-// Acknowledgement is what a node tells a writer.
+// Acknowledgement tells the writer of entries how far a node enforces them.
 type Acknowledgement struct {
 	Node     string              `json:"node"`
 	Position revocation.Position `json:"position"` // enforced up to here
@@ -170,24 +170,24 @@ type CutCount struct {
 	Count int            `json:"count"`
 }
 
-// Answer is what a node says of a record that it enforces.
+// Answer says since when a node enforces a record.
 type Answer struct {
 	Node string `json:"node"`
-	// Since is when it began to, by its own clock; zero where it does not yet.
+	// Since is when it began to, by its own clock; zero: it does not yet.
 	Since time.Time `json:"since"`
 	Cut   int       `json:"cut"`
 }
 
-// Connection is how a node stands to the cluster.
+// Connection is the state of a node's connection to the cluster.
 type Connection struct {
-	// Problem says why nothing arrives or can be written; nil where all is well.
+	// Problem says why nothing arrives or can be written; nil: all is well.
 	Problem error
-	// Offset is this node's clock minus that of the log's stamps; Measured
-	// says whether it is known yet.
+	// Offset is this node's clock minus the servers'. Measured says whether it is
+	// known yet.
 	Offset   time.Duration
 	Measured bool
-	// Verified: every server of the log was seen to sync before it
-	// acknowledges, and the log has the replicas it should have.
+	// Verified: every server of the log was seen to sync before it acknowledges,
+	// and the log has the replicas that it should have.
 	Verified bool
 	// ReadOnly: this node may not append.
 	ReadOnly bool

@@ -1,14 +1,17 @@
 // Package ledger is the contract of the durable, ordered log of cuts, blocks,
-// step-ups and lifts. What keeps it is a sub-package: local (one bbolt file)
-// and, for a cluster, nats. Both pass the suite in ledgertest.
+// step-ups and lifts. The sub-packages implement it: local in one bbolt file and,
+// for a cluster, nats. Both pass the suite in ledgertest.
 //
-// The contract is one sentence: what [Ledger.Append] acknowledged is read back
-// by every later [Ledger.Read], in order, without a gap, unchanged, whatever
-// happened in between; and where that can't be shown, the ledger refuses to
-// open or to go on instead of serving less.
+// The contract: every later [Ledger.Read] returns the entries that
+// [Ledger.Append] acknowledged, in order, without a gap, unchanged, whatever
+// happened in between. A ledger that can't show that refuses to open or to go on
+// instead of serving less.
 //
 // The package must never know what a record means beyond encoding it: folding
 // is the index's business, enforcing is the node's.
+//
+// Read ledger.go first, then fleet.go for a ledger that several nodes share,
+// documents.go for data that lies in other files than the log, and chain.go.
 package ledger
 
 import (
@@ -48,8 +51,8 @@ var (
 // Idempotency makes a repeated append find the first one. The zero value asks
 // for none.
 type Idempotency struct {
-	// Key is a digest of the caller's name and its key; Request one of what
-	// was asked.
+	// Key is a digest of the caller's name and its key, and Request a digest of
+	// its request.
 	Key, Request [32]byte
 	// Expires is when the key may be forgotten.
 	Expires time.Time
@@ -70,7 +73,7 @@ type Page struct {
 	Limit int
 }
 
-// Located is a record and where it stands.
+// Located is a record and its place in the ledger.
 type Located struct {
 	Ref    revocation.Ref
 	Record revocation.Record

@@ -9,24 +9,24 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// acknowledging tells the writers of entries how far this node enforces: at
-// once, and then what has come together meanwhile. What is lost on the way is
-// made up for: the position by heartbeats, which come after what was told, the
-// counts when somebody asks.
+// acknowledging tells the writers of entries how far this node enforces. It sends
+// the first acknowledgement at once, and collects the next ones for a moment. A
+// lost one costs nothing: the position is in the next heartbeat, and a node that
+// asks is told the counts.
 type acknowledging struct {
 	node string
 	tell func(writer string, a ledger.Acknowledgement) error
 
 	more    chan struct{} // holds one: there is something to tell
-	telling sync.Mutex    // a round that has begun is over before the next
+	telling sync.Mutex    // held for a round, so that rounds don't overlap
 
 	mu      sync.Mutex
 	at      revocation.Position
 	waiting map[string][]ledger.CutCount // by writer
 }
 
-// Between two rounds of acknowledgements lies ackGap, and more where many nodes
-// write: what one node sends is bounded.
+// ackGap is the pause between two rounds of acknowledgements. Each writer adds
+// ackGapWriter to it, so that the traffic of a node is bounded.
 const (
 	ackGap        = 10 * time.Millisecond
 	ackGapWriter  = 2 * time.Millisecond
@@ -62,7 +62,7 @@ func (a *acknowledging) run(ctx context.Context) {
 	}
 }
 
-// round tells everybody, and returns how many they were.
+// round tells all writers that wait, and returns how many those were.
 func (a *acknowledging) round() int {
 	a.telling.Lock()
 	defer a.telling.Unlock()

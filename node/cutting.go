@@ -6,18 +6,18 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// cutting ends live requests beside the goroutine that applies: ending ten
-// thousand of them takes a while, and what comes next must not wait for that to
-// be in the index. Several entries are under way at once, so that a long one
-// does not keep the live requests of the others open.
+// cutting ends live requests in goroutines of its own. Ending ten thousand takes
+// a while, and the next entry must be in the index before that. Several entries
+// are under way at once, so that a long one does not keep the live requests of
+// the others open.
 type cutting struct {
 	cut    func(revocation.Entry)
 	passed func(*cutJob) // in the order of the ledger
 
 	mu      sync.Mutex
 	more    sync.Cond
-	jobs    []*cutJob // that are not done, or wait for one before them
-	next    int       // the first of them that nobody has begun
+	jobs    []*cutJob // not done, or done before one that is older
+	next    int       // index of the first that no cutter has taken
 	stopped bool
 }
 
@@ -36,7 +36,7 @@ func newCutting(cut func(revocation.Entry), passed func(*cutJob)) *cutting {
 	return c
 }
 
-// add leaves an entry to the cutters.
+// add queues an entry for the cutters.
 func (c *cutting) add(e revocation.Entry, writer string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +73,7 @@ func (c *cutting) take() *cutJob {
 	return j
 }
 
-// finish passes the entry on, and those that waited for it.
+// finish passes on the entry, and the later ones that were done before it.
 func (c *cutting) finish(j *cutJob) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

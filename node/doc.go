@@ -8,13 +8,19 @@
 //
 // With a shared ledger the node is one of a fleet. It proves that it is fresh by
 // nonces that come back in ticks, and fences itself when the newest proof is
-// older than max_staleness, by its own clock alone. Ticks also tell it who else
-// may be serving: the roster, which bounds what a receipt promises. A node of
-// the roster is pending until it says that it enforces a record, or until it
-// has fenced itself; an "enforced" receipt may have nodes that are fenced, since
-// those refuse everything.
+// older than max_staleness, by its own clock alone. Ticks also tell it which other
+// nodes may be serving: the roster, which bounds the promise of a receipt. A node of the
+// roster is pending until it says that it enforces a record, or until it has
+// fenced itself. An "enforced" receipt may have fenced nodes, because those refuse
+// everything.
 //
 // A node outlives configuration reloads. It must never import Caddy or NATS,
 // never compare another machine's clock with its own to judge freshness, and
 // never repair a damaged ledger by itself.
+//
+// Read node.go and state.go first. A local ledger is in local.go; writing in
+// submit.go, format.go and enforcement.go. Of a fleet read fleet.go and
+// follower.go, then heart.go with ticking.go and freshness.go, peers.go with
+// roster.go, horizons.go, and cutting.go with acknowledging.go and progress.go.
+// receipts.go and status.go build answers from all of it.
 package node

@@ -13,10 +13,10 @@ type enforcement struct {
 	since time.Time
 	cut   []int // live requests that each record cut here; nil: none of them any
 	own   bool  // this node wrote it
-	// roster is who could be admitting without it when it was applied; nil:
-	// that is not known, or there is nobody else.
+	// roster is the nodes that could be admitting without it when it was applied;
+	// nil: they are not known, or there are none.
 	roster    *roster
-	elsewhere []cutAt // what other nodes said that they cut
+	elsewhere []cutAt // the counts of other nodes
 }
 
 type cutAt struct {
@@ -40,7 +40,7 @@ func (e *enforcement) cutBy(node string, item uint16) int {
 // enforcement in their receipts.
 const remembered = 1 << 16
 
-// remember notes that what stands at pos is in the index, and since when. The
+// remember notes that the entry at pos is in the index, and since when. The
 // caller holds mu.
 func (n *Node) remember(pos revocation.Position, e enforcement) {
 	if n.enforced == nil {
@@ -61,8 +61,8 @@ func (n *Node) remember(pos revocation.Position, e enforcement) {
 	n.wake()
 }
 
-// advance goes on over what was applied out of order: writers of a local ledger
-// overtake one another. The caller holds mu.
+// advance moves followed over entries that were applied out of order, as writers
+// of a local ledger overtake one another. The caller holds mu.
 func (n *Node) advance() {
 	for {
 		next := revocation.Position{Epoch: n.followed.Epoch, Sequence: n.followed.Sequence + 1}
@@ -73,8 +73,8 @@ func (n *Node) advance() {
 	}
 }
 
-// applied notes an entry of a shared ledger, which come in order, and reports
-// whether the node was ever ready: nothing can be live before.
+// applied notes an entry of a shared ledger, whose entries come in order. It
+// reports whether the node was ever ready, because no request is live before.
 func (n *Node) applied(pos revocation.Position, e enforcement) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -102,7 +102,7 @@ func (n *Node) end(r *revocation.Record) int {
 	switch r.Type {
 	case revocation.Cut, revocation.Block, revocation.StepUp:
 		return n.cfg.Live.Cut(r.Target)
-	case revocation.Genesis: // it names nobody, and signs out everybody
+	case revocation.Genesis: // it has no target, and signs out everybody
 		if r.Through > 0 {
 			return n.cfg.Live.CutAll(live.Changed)
 		}
@@ -117,7 +117,7 @@ func (n *Node) count(ref revocation.Ref, records, cut int) {
 	defer n.mu.Unlock()
 	e, known := n.enforced[ref.Position]
 	if !known {
-		return // so much was written meanwhile that it is forgotten
+		return // more than remembered were written since
 	}
 	if e.cut == nil {
 		e.cut = make([]int, records)
@@ -139,12 +139,12 @@ func (n *Node) counts(pos revocation.Position) []ledger.CutCount {
 	return all
 }
 
-// mostEarly bounds for how many entries is kept what comes before them. A node has
-// no more of its own under way.
+// mostEarly bounds the entries whose counts are kept before the entry itself is
+// read. A node has no more entries of its own under way.
 const mostEarly = 1 << 14
 
-// cutElsewhere takes what another node has cut for records of this one. It may
-// come before the entry itself has come round.
+// cutElsewhere takes the counts of another node for records that this one wrote.
+// They may come before this node has read the entry itself.
 func (n *Node) cutElsewhere(node string, counts []ledger.CutCount) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -162,10 +162,10 @@ func (n *Node) cutElsewhere(node string, counts []ledger.CutCount) {
 	}
 }
 
-// enforcementOf is how an entry came into force here, and whether it has. What
-// stood in the ledger when this instance began is enforced since it was ready.
-// Of a write too old to be remembered nobody knows more than when the next was.
-// What is durable and not applied is not enforced.
+// enforcementOf is how an entry came into force here, and whether it has. Entries
+// from before this instance are enforced since it became ready. The exact time of
+// an old write is gone: the time of the next remembered write is the best upper
+// bound. An entry that is durable and not applied is not enforced.
 func (n *Node) enforcementOf(pos revocation.Position) (enforcement, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -195,7 +195,7 @@ func (n *Node) cutBy(ref revocation.Ref) int {
 	return 0
 }
 
-// forget drops what was remembered of a ledger that is closed.
+// forget drops everything about a ledger that is closed.
 func (n *Node) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

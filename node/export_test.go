@@ -30,9 +30,9 @@ func (n *Node) FollowerOf(nodes int) (f ledger.Follower, stop func()) {
 	n.peers.ticked(&tick, n.ID(), time.Now())
 	n.follower.Store(of)
 	for range cutters {
-		of.beside.Go(of.cuts.run)
+		of.background.Go(of.cuts.run)
 	}
-	return of, func() { of.cuts.stop(); of.beside.Wait(); n.follower.Store(nil) }
+	return of, func() { of.cuts.stop(); of.background.Wait(); n.follower.Store(nil) }
 }
 
 // EnforcedThrough is what a heartbeat says.

@@ -19,14 +19,14 @@ func (n *Node) runShared(ctx context.Context, l ledger.Shared) error {
 	err := f.run(ctx)
 	if ctx.Err() == nil {
 		n.become(Damaged, err)
-		f.say(n.cfg.Now()) // nobody needs to wait for it any more
+		f.say(n.cfg.Now()) // no other node needs to wait for this one any more
 	}
 	n.follower.Store(nil)
 	return err
 }
 
-// abandon closes a ledger that can't be trusted. What was applied stays: nothing
-// is un-revoked by it.
+// abandon closes a ledger that can't be trusted. The index stays as it is, so
+// that nothing is un-revoked.
 func (n *Node) abandon(l ledger.Shared, why error) {
 	n.become(Damaged, why)
 	n.log.Store(nil)

@@ -21,16 +21,16 @@ type follower struct {
 	acks *acknowledging
 	// enforced passes what is in the index here and has been cut; everywhere
 	// what every node of the roster enforces.
-	enforced, everywhere passage
+	enforced, everywhere progress
 
-	wake   chan struct{} // holds one: the heart should look at once
-	beside sync.WaitGroup
+	wake       chan struct{} // holds one: the heart should look at once
+	background sync.WaitGroup
 
 	mu        sync.Mutex
 	ticks     ticking
 	listening time.Time // since when this node is heard, so that it hears others
 	settled   bool      // the roster is known
-	answer    bool      // somebody should hear at once how this node is
+	answer    bool      // another node waits for a heartbeat of this one
 	horizons  horizons
 	// contradicted: the node is damaged because its horizons differ, and not
 	// because its ledger can't be trusted. Under node.mu.
@@ -50,10 +50,10 @@ func newFollower(n *Node, l ledger.Shared) *follower {
 // run follows the ledger until ctx ends, or it can't be trusted any more.
 func (f *follower) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
-	f.beside.Go(func() { f.beat(ctx, fail) })
-	f.beside.Go(func() { f.acks.run(ctx) })
+	f.background.Go(func() { f.beat(ctx, fail) })
+	f.background.Go(func() { f.acks.run(ctx) })
 	for range cutters {
-		f.beside.Go(f.cuts.run)
+		f.background.Go(f.cuts.run)
 	}
 	err := f.log.Follow(ctx, f.node.Applied(), f)
 	if err == nil {
@@ -66,20 +66,20 @@ func (f *follower) run(ctx context.Context) error {
 	f.cuts.stop()
 	f.enforced.end()
 	f.everywhere.end()
-	f.beside.Wait()
+	f.background.Wait()
 	return err
 }
 
-// hurry makes the heart look at once.
-func (f *follower) hurry() {
+// lookNow makes the heart look at once.
+func (f *follower) lookNow() {
 	select {
 	case f.wake <- struct{}{}:
 	default:
 	}
 }
 
-// Applied folds an entry into the index first. What it takes to end live
-// requests is left to others.
+// Applied folds an entry into the index. Other goroutines end the live requests
+// that the entry refuses.
 func (f *follower) Applied(e revocation.Entry, writer string) {
 	n := f.node
 	n.index.Apply(e)
@@ -96,7 +96,8 @@ func (f *follower) Applied(e revocation.Entry, writer string) {
 	f.cuts.add(e, writer)
 }
 
-// passed is called for each entry, in order, when what it refuses was cut.
+// passed is called for each entry, in order, when the live requests that it
+// refuses have ended.
 func (f *follower) passed(j *cutJob) {
 	if j.writer != "" && j.writer != f.node.ID() {
 		f.acks.add(j.writer, j.entry.Position, f.node.counts(j.entry.Position))
@@ -104,9 +105,9 @@ func (f *follower) passed(j *cutJob) {
 	f.enforced.pass(j.entry.Position)
 }
 
-// Ticked takes what a tick proves: everything before it was applied. One by
-// nobody is what the ledger remembers of earlier ones: who may be serving. Where
-// it remembers nothing, the node learns that by what comes.
+// Ticked takes a tick, which proves that everything before it was applied. A tick
+// by nobody holds the echoes that the ledger remembers of earlier ticks: the nodes
+// that may be serving. Where it remembers none, later ticks name them.
 func (f *follower) Ticked(t ledger.Tick) {
 	n := f.node
 	now := n.cfg.Now()
@@ -123,9 +124,9 @@ func (f *follower) Ticked(t ledger.Tick) {
 	f.noteTick(now, t.By == n.ID())
 	f.compareHorizons(&t)
 	f.settle(now)
-	f.lookRound(now)
+	f.releaseWaiters(now)
 	if State(n.state.Load()) != Ready {
-		f.callAgain() // whoever ticked has not heard of this node
+		f.callAgain() // the writer of the tick has not heard of this node
 	}
 }
 
@@ -133,11 +134,11 @@ func (f *follower) callAgain() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.answer = true
-	f.hurry()
+	f.lookNow()
 }
 
-// noteTick keeps the cadence. Two intervals after the node began to hear the
-// others a tick has everybody who may be serving.
+// noteTick tells the cadence of a tick. The first tick that comes two intervals
+// after the node began to hear the others names all nodes that may be serving.
 func (f *follower) noteTick(now time.Time, mine bool) {
 	calling := f.node.peers.calling(now)
 	f.mu.Lock()
@@ -160,8 +161,7 @@ func (f *follower) isSettled() bool {
 	return f.settled
 }
 
-// Heard takes what a node says of itself. That this one hears itself says that
-// it hears the others.
+// Heard takes a heartbeat. A node that hears its own hears the others too.
 func (f *follower) Heard(h ledger.Heartbeat) {
 	now := f.node.cfg.Now()
 	if h.Node != f.node.ID() {
@@ -170,7 +170,7 @@ func (f *follower) Heard(h ledger.Heartbeat) {
 		}
 		f.node.peers.heard(&h, now)
 		f.node.claimed(h.Newest, now)
-		f.lookRound(now)
+		f.releaseWaiters(now)
 		f.listen(&h, now)
 		return
 	}
@@ -181,7 +181,8 @@ func (f *follower) Heard(h ledger.Heartbeat) {
 	}
 }
 
-// listen lets a node that waits for a tick know that one is coming.
+// listen answers a node that waits for a tick: this one writes it, or says that
+// it waits as well.
 func (f *follower) listen(h *ledger.Heartbeat, now time.Time) {
 	calling := f.node.peers.calling(now)
 	f.mu.Lock()
@@ -191,7 +192,7 @@ func (f *follower) listen(h *ledger.Heartbeat, now time.Time) {
 	}
 	if calling && f.ticks.call(now) {
 		f.answer = f.answer || h.State != Ready.String()
-		f.hurry()
+		f.lookNow()
 	}
 }
 
@@ -200,7 +201,7 @@ func (f *follower) Acknowledged(a ledger.Acknowledgement) {
 	now := f.node.cfg.Now()
 	f.node.cutElsewhere(a.Node, a.Cut)
 	f.node.peers.acknowledged(a.Node, a.Position, now)
-	f.lookRound(now)
+	f.releaseWaiters(now)
 }
 
 // Asked answers what this node enforces.
@@ -216,9 +217,9 @@ func (f *follower) Asked(ref revocation.Ref) (ledger.Answer, bool) {
 	return a, true
 }
 
-// has reports whether a record that others have is in the ledger here as well.
-// Within an epoch it is, up to what was applied; of earlier ones this node may
-// have missed something.
+// has reports whether a record that other nodes have is in the ledger here as
+// well. Within the present epoch every applied record is. This node may have
+// missed records of earlier epochs.
 func (f *follower) has(ref revocation.Ref) bool {
 	if !f.passedBy(ref.Position) {
 		return true
@@ -230,20 +231,20 @@ func (f *follower) has(ref revocation.Ref) bool {
 // passedBy reports whether a position is of an epoch before this one.
 func (f *follower) passedBy(pos revocation.Position) bool { return pos.Epoch < f.node.Applied().Epoch }
 
-// lookRound lets those go on who wait until everybody enforces something.
-func (f *follower) lookRound(now time.Time) {
+// releaseWaiters ends the waits for positions that the whole roster enforces.
+func (f *follower) releaseWaiters(now time.Time) {
 	if !f.everywhere.awaited() || !f.isSettled() {
 		return
 	}
-	least, any := f.node.peers.everyone(f.node.peers.rosterAt(now))
+	least, any := f.node.peers.leastEnforced(f.node.peers.rosterAt(now))
 	if here := f.enforced.passed(); !any || here.Compare(least) < 0 {
 		least = here
 	}
 	f.everywhere.pass(least)
 }
 
-// settle makes the state what the proofs say. A damaged ledger stays so until
-// it is opened again; horizons that differ, until they don't.
+// settle sets the state by the proofs. A node is damaged until its ledger is opened
+// again or, if its horizons differ from those of others, until they agree.
 func (f *follower) settle(now time.Time) {
 	problem, broken := f.log.Connection().Problem, f.log.Err()
 	differs, waits := f.compared(now)
@@ -272,7 +273,7 @@ func (f *follower) settle(now time.Time) {
 		n.cutAll()
 	}
 	if changed {
-		f.hurry()
+		f.lookNow()
 	}
 }
 
@@ -282,7 +283,7 @@ var (
 	errStale      = errors.New("no tick has echoed this node for longer than max_staleness")
 )
 
-// judge says what the proofs make of the node, and why. The texts don't change
+// judge returns the state by the proofs, and why. The texts don't change
 // from moment to moment, or each would be told as news.
 func (f *follower) judge(now time.Time, problem error) (State, error) {
 	p := f.node.fresh.newest.Load()

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// proof is that a node knew, at an instant of its own clock, everything that
-// was acknowledged until then: when it sent a nonce that came back in a tick.
+// proof says that a node knew, at an instant of its own clock, everything that
+// was acknowledged until then. The instant is when it sent a nonce that came back
+// in a tick.
 type proof struct {
 	sent time.Time // with its monotonic reading
 	wall int64     // the same by the wall clock, in Unix nanoseconds
-	// limit is how long it lasts, and unbounded that it lasts for ever: what
-	// all nodes were told with the nonce, and less if the configuration wants
-	// less by now. More would break the bounds of receipts that others gave.
+	// limit is how long it lasts, and unbounded that it lasts for ever, as all
+	// nodes were told with the nonce. A newer configuration may make them
+	// stricter. More would break the bounds of receipts that others gave.
 	limit     time.Duration
 	unbounded bool
 }
@@ -26,7 +27,7 @@ func (p *proof) staleness(now time.Time) time.Duration {
 
 func (p *proof) stale(now time.Time) bool { return p.staleness(now) > p.limit }
 
-// over reports whether the proof lets the node decide no longer.
+// over reports whether the node may no longer decide by the proof.
 func (p *proof) over(now time.Time) bool { return p.stale(now) && !p.unbounded }
 
 func (p *proof) tighten(limit time.Duration, unbounded bool) {
@@ -34,8 +35,8 @@ func (p *proof) tighten(limit time.Duration, unbounded bool) {
 	p.unbounded = p.unbounded && unbounded
 }
 
-// freshness is the proofs that a node has and hopes for. The zero value has
-// none.
+// freshness is the newest proof of a node and the nonces that may become the next.
+// The zero value has neither.
 type freshness struct {
 	newest atomic.Pointer[proof]
 
@@ -46,7 +47,7 @@ type freshness struct {
 	sent      []promise // that did not come back, oldest first
 }
 
-// promise is what a nonce will prove once it comes back.
+// promise is the proof that a nonce becomes once it comes back.
 type promise struct {
 	nonce uint64
 	proof
@@ -56,8 +57,8 @@ type promise struct {
 // that is forgotten proves nothing, and a newer one will come.
 const promises = 4096
 
-// next is a nonce to send, with what others are to be told of it. Now was read
-// before it is sent.
+// next is a nonce to send, and the bounds to send with it. Now is an instant before
+// that.
 func (f *freshness) next(now time.Time) promise {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +70,7 @@ func (f *freshness) next(now time.Time) promise {
 	return f.last
 }
 
-// newestPromise is what a tick of this node's own echoes.
+// newestPromise is the promise that a tick of this node echoes.
 func (f *freshness) newestPromise() promise {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -91,8 +92,8 @@ func (f *freshness) echoed(nonce uint64) {
 	}
 }
 
-// configure is for the nonces to come. Those that were sent, and the newest
-// proof, last no longer than that, and none longer than it did.
+// configure sets the bounds of later nonces. It shortens those of nonces that were
+// sent and of the newest proof, and lengthens none.
 func (f *freshness) configure(limit time.Duration, unbounded bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,9 +137,9 @@ func (n *Node) State() State {
 	return n.StateAt(n.cfg.Now())
 }
 
-// StaleAt reports whether the node serves though it can't prove that it is
-// fresh (on_stale allow): whoever admits then has an admission to count. It is
-// one atomic load, and always false with a local ledger.
+// StaleAt reports whether the node serves though it can't prove that it is fresh
+// (on_stale allow). A caller that admits then counts a stale admission. It is one
+// atomic load, and always false with a local ledger.
 func (n *Node) StaleAt(now time.Time) bool {
 	p := n.fresh.newest.Load()
 	return p != nil && p.unbounded && p.stale(now)

@@ -12,37 +12,37 @@ const (
 	// probeEvery is how often a node that is not ready looks whether the
 	// cluster can be reached.
 	probeEvery = 20 * time.Millisecond
-	// answerEvery is the least time between heartbeats that somebody waits for.
+	// answerEvery is the least time between heartbeats that another node waits for.
 	answerEvery = 10 * time.Millisecond
 	// longestTick bounds how long a tick may be under way.
 	longestTick = 5 * time.Second
 	// expireEvery is how often expired cuts are let go.
 	expireEvery = 10 * time.Minute
-	// silence is how long no tick may come, which are a second apart, until this
-	// node tries another way into the cluster. It is more than the election of a
-	// leader takes, which a move could not help.
+	// silence is how long this node waits for a tick before it tries another way
+	// into the cluster. Ticks are a second apart. An election of a leader takes
+	// less, and another way would not shorten it.
 	silence = 10 * time.Second
 )
 
-// heart is what recurs.
+// heart does the recurring work of a follower.
 type heart struct {
 	*follower
 	said      time.Time // when the last heartbeat was
 	saidState State
 	connected bool
 	expired   time.Time
-	// beaten is when it looked last, and listens since when it would have noticed
+	// looked is when it looked last, and listens since when it would have noticed
 	// a tick.
-	beaten, listens time.Time
+	looked, listens time.Time
 }
 
 // beat keeps the node fresh and its state true until ctx ends: it says how the
 // node is, ticks, fences at the deadline.
 func (f *follower) beat(ctx context.Context, fail context.CancelCauseFunc) {
 	h := heart{follower: f, expired: f.node.cfg.Now()}
-	timer := time.AfterFunc(time.Hour, f.hurry)
+	timer := time.AfterFunc(time.Hour, f.lookNow)
 	defer timer.Stop()
-	f.hurry()
+	f.lookNow()
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,7 +56,7 @@ func (f *follower) beat(ctx context.Context, fail context.CancelCauseFunc) {
 		if wait := h.once(ctx).Sub(f.node.cfg.Now()); wait > 0 {
 			timer.Reset(wait)
 		} else {
-			f.hurry()
+			f.lookNow()
 		}
 	}
 }
@@ -74,7 +74,7 @@ func (h *heart) once(ctx context.Context) (next time.Time) {
 		h.said, h.saidState = now, state
 		h.say(now)
 		n.peers.forget(now)
-		h.lookRound(now)
+		h.releaseWaiters(now)
 	}
 	h.connected = connected
 	next = earliest(h.said.Add(s.interval()), h.fence(now, state))
@@ -99,16 +99,16 @@ func (h *heart) once(ctx context.Context) (next time.Time) {
 // leaveSilence tries another way into the cluster where nothing comes on the
 // present one. A node that was stopped for a while first listens again.
 func (h *heart) leaveSilence(now time.Time) {
-	if now.Sub(h.beaten) > silence/2 {
+	if now.Sub(h.looked) > silence/2 {
 		h.listens = now
 	}
-	h.beaten = now
+	h.looked = now
 	if now.Sub(latest(h.lastTick(), h.listens)) >= silence && h.log.Elsewhere() {
 		h.listens = now
 	}
 }
 
-// answers reports whether somebody waits to hear of this node now.
+// answers reports whether another node waits for a heartbeat that is due now.
 func (h *heart) answers(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -125,7 +125,7 @@ func (f *follower) awaited() bool {
 	return f.answer
 }
 
-// fence is when the node has to fence itself, if nothing comes.
+// fence is when the node has to fence itself, unless a proof comes before.
 func (h *heart) fence(now time.Time, state State) time.Time {
 	p := h.node.fresh.newest.Load()
 	if p == nil || p.unbounded || state != Ready {
@@ -134,9 +134,9 @@ func (h *heart) fence(now time.Time, state State) time.Time {
 	return now.Add(p.limit - p.staleness(now) + 1)
 }
 
-// say tells how this node is; what is lost is said again. Whoever hears how far
-// it enforces has heard what it cut up to there: a receipt would be complete
-// without it.
+// say sends a heartbeat. A lost one is replaced by the next. The acknowledgements
+// go first: a node that hears how far this one enforces must know the counts up
+// to there, or its receipt would look complete without them.
 func (f *follower) say(now time.Time) {
 	said := f.heartbeat(now)
 	f.acks.round()
@@ -159,7 +159,7 @@ func (f *follower) heartbeat(now time.Time) ledger.Heartbeat {
 	return said
 }
 
-// tick appends one, if it is due, and returns when it is.
+// tick begins to append a tick if one is due, and returns when the next is.
 func (f *follower) tick(ctx context.Context, now time.Time, interval time.Duration, wanting bool) time.Time {
 	n := f.node
 	f.mu.Lock()
@@ -170,17 +170,17 @@ func (f *follower) tick(ctx context.Context, now time.Time, interval time.Durati
 		due = earliest(due, f.ticks.tried.Add(interval))
 	}
 	switch {
-	case f.ticks.flying:
-		return time.Time{} // it wakes the heart when it has landed
+	case f.ticks.underWay:
+		return time.Time{} // the goroutine wakes the heart when it is done
 	case due.After(now):
 		return due
 	}
-	f.ticks.flying = true
-	f.beside.Go(func() { f.append(ctx) })
+	f.ticks.underWay = true
+	f.background.Go(func() { f.append(ctx) })
 	return time.Time{}
 }
 
-// append appends a tick. A failed one is tried again after an interval.
+// append appends a tick. After a failure the next try comes an interval later.
 func (f *follower) append(ctx context.Context) {
 	n := f.node
 	if State(n.state.Load()) == Closed {
@@ -193,12 +193,12 @@ func (f *follower) append(ctx context.Context) {
 	f.mu.Unlock()
 	_ = f.log.Tick(ctx, f.echoes(n.cfg.Now()), said)
 	f.mu.Lock()
-	f.ticks.flying, f.ticks.tried = false, n.cfg.Now()
+	f.ticks.underWay, f.ticks.tried = false, n.cfg.Now()
 	f.mu.Unlock()
-	f.hurry()
+	f.lookNow()
 }
 
-// echoes are the newest nonces of all that this node heard, itself included.
+// echoes are the newest nonces of all nodes that were heard, and of this one.
 func (f *follower) echoes(now time.Time) []ledger.Echo {
 	p := f.node.fresh.newestPromise()
 	own := ledger.Echo{Node: f.node.ID(), Nonce: p.nonce, MaxStaleness: p.limit, Unbounded: p.unbounded}
@@ -208,10 +208,10 @@ func (f *follower) echoes(now time.Time) []ledger.Echo {
 // leaveWithin bounds how long a node takes to say that it leaves.
 const leaveWithin = time.Second
 
-// leave tells the others that this node admits nothing any more, so that nobody
-// waits for it: those that listen at once, and those that start later by a tick
-// that does not echo its writer. Whoever learns of neither waits until the node
-// would have fenced itself.
+// leave tells the others that this node admits nothing any more, so that their
+// receipts don't wait for it. A heartbeat tells the nodes that listen. A tick
+// that does not echo its writer tells the nodes that start later. A node that
+// receives neither waits until this node's bound has passed.
 func (f *follower) leave() {
 	n := f.node
 	now := n.cfg.Now()

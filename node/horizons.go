@@ -7,17 +7,17 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// horizons compares what expired cuts have left behind here with what they have
-// in other nodes' indexes. Nodes let cuts expire at different moments, so that is
-// not what is compared, but what would be left at a tick by the tick's own stamp:
-// it follows from the log alone. The zero value has nothing to compare.
+// horizons compares the horizons that expired cuts leave in this node's index with
+// those of other nodes. Nodes let cuts expire at different moments. So they compare
+// the horizons that there would be at a tick, by the tick's own stamp, which follow
+// from the log alone. The zero value has nothing to compare.
 type horizons struct {
 	here   [64]ledger.Horizons // at ticks, by Tick
 	newest ledger.Horizons
 	// differs says that a node which has read as much of the log had something
 	// else. It holds until one agrees, or another epoch begins.
 	differs error
-	by      ledger.Horizons // what it had
+	by      ledger.Horizons // of that node
 	// until is when a node that entered behind a trim, and hears one that has read
 	// more, no longer waits for the first comparison. agreed is the newest epoch
 	// in which there was one.
@@ -28,9 +28,9 @@ type horizons struct {
 // comparesWithin is how many intervals a node waits for its first comparison.
 const comparesWithin = 3
 
-// ticked notes what this node has at a tick, and compares what the tick's writer
-// says of an earlier one. It reports whether the writer has read less of the log,
-// and should be told that it differs. A first comparison is waited for until an
+// ticked notes this node's horizons at a tick, and compares the writer's at an
+// earlier one. It reports whether the writer differs and has read less of the log,
+// so that it should be told. The node waits for its first comparison until an
 // instant.
 func (h *horizons) ticked(t *ledger.Tick, here ledger.Horizons, own bool, until time.Time) (tell bool) {
 	if here.Epoch > h.by.Epoch {
@@ -52,7 +52,7 @@ func (h *horizons) compare(writer string, theirs *ledger.Horizons) (tell bool) {
 	mine := h.here[theirs.Tick%uint64(len(h.here))]
 	switch {
 	case theirs.Tick == 0 || mine.Tick != theirs.Tick || mine.Epoch != theirs.Epoch:
-		return false // it says nothing of what this node has seen
+		return false // it is about a tick that this node does not remember
 	case theirs.Entered > mine.Entered:
 		return mine.Digest != theirs.Digest
 	case mine.Digest != theirs.Digest:
@@ -77,7 +77,7 @@ func (h *horizons) waits(now time.Time) bool {
 	return now.Before(h.until) && h.newest.Entered > 0 && h.agreed != h.newest.Epoch
 }
 
-// say is what a tick of this node says. One that differs has nothing to say.
+// say returns the horizons for a tick of this node, nil while it differs itself.
 func (h *horizons) say() *ledger.Horizons {
 	if h.differs != nil || h.newest.Tick == 0 {
 		return nil
@@ -86,7 +86,7 @@ func (h *horizons) say() *ledger.Horizons {
 	return &said
 }
 
-// compareHorizons takes what a tick says of them.
+// compareHorizons takes the horizons of a tick.
 func (f *follower) compareHorizons(t *ledger.Tick) {
 	if t.Sequence == 0 {
 		return
@@ -103,15 +103,15 @@ func (f *follower) compareHorizons(t *ledger.Tick) {
 	tell := f.horizons.ticked(t, here, t.By == n.ID(), until)
 	switch {
 	case f.horizons.differs != nil, f.horizons.waits(now):
-		f.ticks.mine = false // others should tick, who have something to say
+		f.ticks.mine = false // others should tick: their horizons can be compared
 	case tell:
 		f.ticks.contradict = true
-		f.hurry()
+		f.lookNow()
 	}
 }
 
-// compared is what stands against this node: that its horizons differ from
-// those of others, or that it waits for the first comparison.
+// compared returns why this node may not serve: its horizons differ from those of
+// another, or it waits for the first comparison.
 func (f *follower) compared(now time.Time) (differs error, waits bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// runLocal replays a ledger that this node alone writes, then watches over it
-// and lets expired cuts go.
+// runLocal replays a ledger that only this node writes, then watches it and lets
+// expired cuts go.
 func (n *Node) runLocal(ctx context.Context, l ledger.Ledger) {
 	if err := n.readOn(ctx); err != nil {
 		if ctx.Err() == nil {
@@ -43,7 +43,7 @@ func (n *Node) runLocal(ctx context.Context, l ledger.Ledger) {
 	}
 }
 
-// begin makes the node ready that has read its ledger.
+// begin makes a node ready that has read its ledger.
 func (n *Node) begin(now time.Time) {
 	n.mu.Lock()
 	n.replayed = n.followed
@@ -52,10 +52,9 @@ func (n *Node) begin(now time.Time) {
 	n.become(Ready, nil)
 }
 
-// keepUp applies what became durable without an answer, however late: whoever
-// wrote it has not, and was told that its outcome is unknown. Past is where the
-// ledger ended a while ago; what came since is still on its way through Submit.
-// The error is one that the node can't serve with.
+// keepUp applies entries that became durable after their Submit had returned with
+// an unknown outcome. Past is where the ledger ended a second ago: later entries
+// are still in Submit. After an error the node can't serve.
 func (n *Node) keepUp(ctx context.Context, l ledger.Ledger, past revocation.Position) error {
 	if err := l.Err(); err != nil {
 		return err

@@ -22,17 +22,17 @@ type newest struct {
 	doubts   [numDoubts]bool // the observer was told of
 }
 
-// NewestStore keeps what was verified over restarts. Nothing depends on it but
-// how well a node knows that its clock is behind, so its errors are its own
-// business.
+// NewestStore keeps the newest verified instants over restarts. They only tell a
+// node that its clock is behind, so the store handles its errors itself.
 type NewestStore interface {
-	// Load returns what was saved, nil where nothing was or it can't be read.
+	// Load returns the instants that were saved, nil if there are none or they
+	// can't be read.
 	Load() map[string]int64
-	// Save replaces what was saved, and reports whether that came about.
+	// Save replaces them, and reports whether it did.
 	Save(map[string]int64) bool
 }
 
-// ClockDoubt is something that makes a clock look wrong.
+// ClockDoubt is a reason to think that a clock is wrong.
 type ClockDoubt uint8
 
 // The doubts.
@@ -43,23 +43,23 @@ const (
 	// LedgerAhead: the newest instant in the ledger is so far beyond this node's
 	// clock that no cut takes it over.
 	LedgerAhead
-	// ClaimAhead: another node says that it verified a token that is so far
-	// beyond this node's clock that it is not believed.
+	// ClaimAhead: another node says that it verified a token so far beyond this
+	// node's clock that this node ignores the claim.
 	ClaimAhead
 
 	numDoubts
 )
 
 // Verified notes a credential that this node has verified, before it admits it.
-// Every later cut of its issuer that this node writes is no earlier than its
-// instants are; so is, two heartbeats on, that of any other node.
+// Later cuts of its issuer that this node writes are no earlier than its instants.
+// Two heartbeats later, neither are those of other nodes.
 func (n *Node) Verified(c *revocation.Credential) {
 	n.newest.mu.Lock()
 	defer n.newest.mu.Unlock()
 	n.newest.raise(c.Issuer, max(c.IssuedAt, c.AuthTime))
 }
 
-// raise notes what was verified. The caller holds mu.
+// raise notes a verified instant. The caller holds mu.
 func (x *newest) raise(issuer string, at int64) {
 	if at <= x.verified[issuer] {
 		return
@@ -87,17 +87,17 @@ func (x *newest) stamped(at time.Time) {
 	x.stamp = latest(x.stamp, at)
 }
 
-// known is what this node tells the others.
+// known is the instants that this node tells the others.
 func (x *newest) known() map[string]int64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return maps.Clone(x.verified)
 }
 
-// claimed takes what another node says was verified, of the issuers that are
-// configured here. A node that is broken into could say anything, and what is
-// said ends up in records that nothing takes back: a claim is believed that is
-// not far beyond this node's clock, or the log's, which is another.
+// claimed takes the instants that another node says were verified, of the issuers
+// that are configured here. A node that is broken into could claim anything, and a
+// claim gets into records for good. So it counts only up to a bound beyond this
+// node's clock or the log's, whichever is later.
 func (n *Node) claimed(verified map[string]int64, now time.Time) {
 	x, skews := &n.newest, n.settings.Load().Skews
 	x.mu.Lock()
@@ -120,10 +120,10 @@ func (n *Node) claimed(verified map[string]int64, now time.Time) {
 }
 
 // Instant is the instant of a cut or step-up that is made now, for an issuer or,
-// where there is none, for all of them. It is now, unless this node knows that
-// to be too early: a cut must hit everything that was verified before it,
+// without one, for all of them. It is now, or the newest instant that this node
+// knows if that is later: a cut must hit everything that was verified before it,
 // whatever the clocks did. A wrong record far ahead must not lock people out for
-// as long, so what the ledger says counts only within [revocation.MostAhead].
+// as long, so instants of the ledger count only within [revocation.MostAhead].
 func (n *Node) Instant(issuer string, now time.Time) time.Time {
 	n.doubtClock(now)
 	x := &n.newest
@@ -136,8 +136,8 @@ func (n *Node) Instant(issuer string, now time.Time) time.Time {
 	return at
 }
 
-// newestOf is the newest that was verified of an issuer or, where there is none,
-// of all. The caller holds mu.
+// newestOf is the newest verified instant of an issuer or, without one, of all.
+// The caller holds mu.
 func (x *newest) newestOf(issuer string) time.Time {
 	newest := x.verified[issuer]
 	if issuer == "" {
@@ -148,9 +148,9 @@ func (x *newest) newestOf(issuer string) time.Time {
 	return time.Unix(newest, 0)
 }
 
-// ClockBehind is by how much the newest instant that this node knows is beyond
-// its clock, where that is more than clocks that are right account for; else 0.
-// The clock is behind by that much, or more.
+// ClockBehind is by how much the newest instant that this node knows is beyond its
+// clock. It is 0 if clocks that are right explain the difference. Otherwise the
+// clock is behind by at least as much.
 func (n *Node) ClockBehind(now time.Time) time.Duration {
 	skews := n.settings.Load().Skews
 	x := &n.newest
@@ -170,7 +170,7 @@ func (n *Node) ClockBehind(now time.Time) time.Duration {
 	return behind
 }
 
-// doubtClock tells the observer what has changed about the clock.
+// doubtClock tells the observer of doubts about the clock that are new, or over.
 func (n *Node) doubtClock(now time.Time) {
 	n.doubt(ClockBehind, n.ClockBehind(now))
 	n.newest.mu.Lock()
@@ -194,11 +194,11 @@ func (n *Node) doubt(d ClockDoubt, by time.Duration) {
 	}
 }
 
-// saveEvery is how often what was verified is saved, if it has changed. With the
-// time that it takes, what is saved is at most 1 s old.
+// saveEvery is how often the verified instants are saved if they have changed.
+// With the time that it takes, the file is at most 1 s old.
 const saveEvery = 750 * time.Millisecond
 
-// keepNewest saves what was verified, and looks at the clock, until ctx ends.
+// keepNewest saves the verified instants, and checks the clock, until ctx ends.
 func (n *Node) keepNewest(ctx context.Context) {
 	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
@@ -234,7 +234,7 @@ func (n *Node) saveNewest() {
 	x.mu.Unlock()
 }
 
-// loadNewest takes what was saved before this start.
+// loadNewest takes the instants that were saved before this start.
 func (n *Node) loadNewest() {
 	if n.cfg.Newest == nil {
 		return

@@ -24,16 +24,16 @@ type Config struct {
 	Open func() (ledger.Ledger, error)
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
-	// Live are the requests that end when they are revoked, and all of them
-	// when the node stops being ready. Nil: there are none.
+	// Live are the live requests. A revoked one ends, and all end when the node
+	// stops being ready. Nil: there are none.
 	Live *live.Registry
 	// Newest keeps the newest instants of verified tokens over restarts; nil:
 	// they are forgotten.
 	Newest NewestStore
-	// Facts are told to the other nodes, by issuer: what this one has seen its
-	// tokens carry, as a set of bits. Nil: nothing is told.
+	// Facts are told to the other nodes: by issuer, the claims that this node has
+	// seen in tokens, as a set of bits. Nil: nothing is told.
 	Facts func() map[string]uint64
-	// Observer is told what happens; nil: nobody is.
+	// Observer hears of events; nil: nothing does.
 	Observer Observer
 }
 
@@ -59,11 +59,11 @@ type Node struct {
 	mu       sync.Mutex
 	why      error               // of the state
 	followed revocation.Position // everything up to here was applied
-	replayed revocation.Position // what of it was there when this instance began
-	changed  chan struct{}       // closed when something was applied
+	replayed revocation.Position // followed when this instance began
+	changed  chan struct{}       // closed at the next change; see Changes
 	enforced map[revocation.Position]enforcement
 	written  []revocation.Position           // the keys of enforced, oldest first
-	early    map[revocation.Position][]cutAt // what others say of entries that are yet to come
+	early    map[revocation.Position][]cutAt // counts of other nodes for entries that are not applied yet
 }
 
 type openLog struct{ ledger.Ledger }
@@ -97,7 +97,7 @@ func (n *Node) Start() error {
 	l, err := n.cfg.Open()
 	switch {
 	case errors.Is(err, ledger.ErrUninitialised):
-		l = nil // whatever came with the error
+		l = nil // it may be a typed nil
 		n.become(Starting, err)
 	case errors.Is(err, ledger.ErrIntegrity):
 		l = nil
@@ -111,9 +111,9 @@ func (n *Node) Start() error {
 	return nil
 }
 
-// run keeps a ledger open. A shared one that is damaged is closed and opened
-// again, as often as it takes: anyone in the fleet may have adopted what is
-// there. A damaged file stays open and locked until an operator has looked.
+// run keeps a ledger open. A shared one that is damaged is closed and opened again
+// until that succeeds: an operator may adopt it on any node of the fleet. A
+// damaged file stays open and locked until an operator has looked.
 func (n *Node) run(ctx context.Context, l ledger.Ledger) {
 	for {
 		if l == nil {
@@ -122,7 +122,7 @@ func (n *Node) run(ctx context.Context, l ledger.Ledger) {
 			}
 		}
 		n.log.Store(&openLog{l})
-		n.loadNewest() // whoever had the ledger before has saved it by now
+		n.loadNewest() // a process that had the ledger open before has saved it by now
 		shared, ok := l.(ledger.Shared)
 		if !ok {
 			n.runLocal(ctx, l)
@@ -142,7 +142,7 @@ func (n *Node) run(ctx context.Context, l ledger.Ledger) {
 // one verifies it.
 const damagedEvery = 5
 
-// awaitLedger tries to open the ledger until somebody has initialised it or, if
+// awaitLedger tries to open the ledger until an operator has initialised it or, if
 // it is damaged, has adopted or restored it.
 func (n *Node) awaitLedger(ctx context.Context) ledger.Ledger {
 	tick := time.NewTicker(time.Second)
@@ -169,7 +169,7 @@ func (n *Node) awaitLedger(ctx context.Context) ledger.Ledger {
 	}
 }
 
-// readOn applies everything in the ledger that was not read yet.
+// readOn applies the entries of the ledger that were not read yet.
 func (n *Node) readOn(ctx context.Context) error {
 	after := n.Applied()
 	last := after

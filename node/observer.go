@@ -2,7 +2,7 @@ package node
 
 import "time"
 
-// Observer is told what a node does, for metrics and logs. Calls come from
+// Observer hears of the events of a node, for metrics and logs. Calls come from
 // several goroutines and must not block.
 type Observer interface {
 	// Appended: an append took so long, with its outcome.

@@ -12,9 +12,9 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// peers is what a node knows of the others: from ticks, from what they say, and
-// from what they acknowledge. All instants are of this node's clock. The zero
-// value knows nobody.
+// peers is what a node knows of the others by ticks, heartbeats and
+// acknowledgements. All instants are of this node's clock. The zero value knows
+// no node.
 type peers struct {
 	mu     sync.Mutex
 	of     map[string]*peer
@@ -46,11 +46,11 @@ type milestone struct {
 }
 
 const (
-	// milestones is how many are kept of a node. What was reached before is
-	// told to have been reached with the oldest of them, which is later.
+	// milestones is how many are kept of a node. A position before the oldest
+	// counts as reached with the oldest, which is later.
 	milestones = 1024
-	// forgetAfter is for how long a node is remembered that is not heard. For
-	// as long one that serves without a bound is held to be serving.
+	// forgetAfter is how long a node that is not heard is remembered. A node
+	// without a bound is taken to be serving for as long.
 	forgetAfter = 10 * time.Minute
 	// mostPeers bounds what heartbeats can make a node remember.
 	mostPeers = 4096
@@ -80,9 +80,9 @@ func (p *peer) reach(at revocation.Position, now time.Time) {
 	p.reached = append(p.reached, milestone{at, now})
 }
 
-// since is when it was first known to enforce what stands at a position, or a
-// little later. What it has reached in a later epoch says nothing: an epoch is
-// begun where an earlier one was lost.
+// since is when the node was first known to enforce a position, or a little
+// later. A position of a later epoch proves nothing: an epoch begins where an
+// earlier one was lost.
 func (p *peer) since(pos revocation.Position) (time.Time, bool) {
 	i := sort.Search(len(p.reached), func(i int) bool { return p.reached[i].at.Compare(pos) >= 0 })
 	if i == len(p.reached) || p.reached[i].at.Epoch != pos.Epoch {
@@ -104,8 +104,8 @@ func (p *peers) peer(id string) *peer {
 	return found
 }
 
-// ticked takes a tick that was applied. One that does not echo its own writer is
-// the last of it: that node has left.
+// ticked takes a tick that was applied. A tick that does not echo its writer is
+// that node's last: it has left.
 func (p *peers) ticked(t *ledger.Tick, self string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +125,7 @@ func (p *peers) ticked(t *ledger.Tick, self string, now time.Time) {
 	p.renew(now)
 }
 
-// heard takes what a node says of itself.
+// heard takes a heartbeat of another node.
 func (p *peers) heard(h *ledger.Heartbeat, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -216,9 +216,9 @@ func (p *peers) rosterAt(now time.Time) *roster {
 	return p.roster
 }
 
-// echoes are what a tick of this node says of the others: their newest nonces.
-// Members of the roster that are not heard are in it as well: a node that
-// starts learns of them.
+// echoes are the newest nonces of the other nodes, for a tick of this one. They
+// include members of the roster that are not heard, so that a node that starts
+// learns of them.
 func (p *peers) echoes(now time.Time) []ledger.Echo {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -228,7 +228,7 @@ func (p *peers) echoes(now time.Time) []ledger.Echo {
 		case q.admits == math.MaxUint64:
 		case q.isHeard(now) && q.said.Nonce > q.echo.Nonce && q.said.Nonce >= q.admits:
 			all = append(all, ledger.Echo{Node: id, Nonce: q.said.Nonce, MaxStaleness: q.said.MaxStaleness, Unbounded: q.said.Unbounded})
-		case q.inRoster(now) && now.Sub(q.echoed) <= q.echo.MaxStaleness: // for longer, and nodes would remind one another for ever
+		case q.inRoster(now) && now.Sub(q.echoed) <= q.echo.MaxStaleness: // a longer time would make nodes remind one another for ever
 			all = append(all, q.echo)
 		}
 	}
@@ -236,7 +236,7 @@ func (p *peers) echoes(now time.Time) []ledger.Echo {
 	return all
 }
 
-// heardLately is how many others are heard.
+// heardLately is how many other nodes are heard.
 func (p *peers) heardLately(now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -249,7 +249,7 @@ func (p *peers) heardLately(now time.Time) int {
 	return n
 }
 
-// calling reports whether one that is heard waits for its first echo.
+// calling reports whether a node that is heard waits for its first echo.
 func (p *peers) calling(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -261,7 +261,7 @@ func (p *peers) calling(now time.Time) bool {
 	return false
 }
 
-// facts are the bits that any of the others has told of an issuer.
+// facts are the bits that other nodes have told of an issuer.
 func (p *peers) facts(issuer string) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -287,9 +287,9 @@ func (p *peers) forget(now time.Time) {
 	}
 }
 
-// everyone is the position that every member of a roster enforces, and whether
-// there are any members.
-func (p *peers) everyone(r *roster) (least revocation.Position, any bool) {
+// leastEnforced is the position up to which every member of a roster enforces,
+// and whether there are any members.
+func (p *peers) leastEnforced(r *roster) (least revocation.Position, any bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, m := range r.members {

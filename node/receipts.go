@@ -13,9 +13,9 @@ import (
 // askWithin bounds how long others are asked about a record.
 const askWithin = 300 * time.Millisecond
 
-// Receipt tells how a record stands now, or [ledger.ErrNotFound]. It is the
-// same on every node, and after a restart: the others are asked for what this
-// one has not heard.
+// Receipt tells how a record stands now, or [ledger.ErrNotFound]. It is the same
+// on every node and after a restart, because this node asks the others for
+// acknowledgements that it has not heard.
 func (n *Node) Receipt(ctx context.Context, ref revocation.Ref) (Receipt, error) {
 	l, err := n.Log()
 	if err != nil {
@@ -28,15 +28,15 @@ func (n *Node) Receipt(ctx context.Context, ref revocation.Ref) (Receipt, error)
 	return n.receiptWith(&r, ref, n.ask(ctx, ref)), nil
 }
 
-// ReceiptOf tells how a record that is known to be in the ledger stands now, as
-// far as this node has heard.
+// ReceiptOf tells how a record that is in the ledger stands now, as far as this
+// node has heard.
 func (n *Node) ReceiptOf(r *revocation.Record, ref revocation.Ref) Receipt {
 	return n.receiptWith(r, ref, nil)
 }
 
 // Await waits until no node of the roster is pending at a position, or ctx
-// ends; with a local ledger it does not wait at all. What has become of it is
-// in [Node.ReceiptOf].
+// ends. With a local ledger it does not wait. [Node.ReceiptOf] then tells the
+// outcome.
 func (n *Node) Await(ctx context.Context, pos revocation.Position) {
 	f := n.follower.Load()
 	if f == nil {
@@ -44,7 +44,7 @@ func (n *Node) Await(ctx context.Context, pos revocation.Position) {
 	}
 	everywhere, giveUp := f.everywhere.expect(pos)
 	defer giveUp()
-	f.lookRound(n.cfg.Now())
+	f.releaseWaiters(n.cfg.Now())
 	// A node stops being pending by the passing of time as well.
 	look := time.NewTicker(n.settings.Load().interval())
 	defer look.Stop()
@@ -56,14 +56,14 @@ func (n *Node) Await(ctx context.Context, pos revocation.Position) {
 			return
 		case <-look.C:
 			var here enforcement
-			if here, _ = n.enforcementOf(pos); f.isSettled() && !f.standing(pos, 0, &here, nil).pending {
+			if here, _ = n.enforcementOf(pos); f.isSettled() && !f.coverage(pos, 0, &here, nil).pending {
 				return
 			}
 		}
 	}
 }
 
-// ask collects what other nodes say of a record that they may enforce.
+// ask collects the answers of other nodes about a record.
 func (n *Node) ask(ctx context.Context, ref revocation.Ref) map[string]ledger.Answer {
 	f := n.follower.Load()
 	if f == nil {
@@ -71,7 +71,7 @@ func (n *Node) ask(ctx context.Context, ref revocation.Ref) map[string]ledger.An
 	}
 	members := n.peers.rosterAt(n.cfg.Now()).members
 	here, _ := n.enforcementOf(ref.Position)
-	if len(members) == 0 || here.own && f.isSettled() && !f.standing(ref.Position, ref.Item, &here, nil).pending {
+	if len(members) == 0 || here.own && f.isSettled() && !f.coverage(ref.Position, ref.Item, &here, nil).pending {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
@@ -83,7 +83,7 @@ func (n *Node) ask(ctx context.Context, ref revocation.Ref) map[string]ledger.An
 	return answers
 }
 
-// receiptWith tells how a record stands with what others have answered.
+// receiptWith builds a receipt with the answers of other nodes.
 func (n *Node) receiptWith(r *revocation.Record, ref revocation.Ref, answers map[string]ledger.Answer) Receipt {
 	out := receipt(r, ref)
 	if !r.Lifts.IsZero() {
@@ -96,20 +96,20 @@ func (n *Node) receiptWith(r *revocation.Record, ref revocation.Ref, answers map
 	}
 	f := n.follower.Load()
 	if f == nil {
-		out.Durability, out.Enforcement = "verified", n.alone(here)
+		out.Durability, out.Enforcement = "verified", n.localEnforcement(here)
 		return out
 	}
 	out.Durability = "unverified"
 	if f.log.Connection().Verified {
 		out.Durability = "verified"
 	}
-	out.Enforcement = f.together(ref, here, &e, answers)
+	out.Enforcement = f.fleetEnforcement(ref, here, &e, answers)
 	return out
 }
 
-// alone is the enforcement of a local ledger. It has one reader, which is fresh
-// by construction: the bound is the moment itself.
-func (n *Node) alone(here NodeReceipt) Enforcement {
+// localEnforcement is that of a local ledger. Its one reader is always fresh, so
+// the bound is the instant of enforcement.
+func (n *Node) localEnforcement(here NodeReceipt) Enforcement {
 	out := Enforcement{State: here.State, EnforcedBy: here.EnforcedAt, LiveRequestsCut: here.LiveRequestsCut, Nodes: []NodeReceipt{here}}
 	if here.State == "enforced" && n.settings.Load().Expect > 1 {
 		out.State = "partial"
@@ -117,11 +117,11 @@ func (n *Node) alone(here NodeReceipt) Enforcement {
 	return out
 }
 
-// together is the enforcement of a fleet. It is enforced when no node is
-// pending: those that are fenced refuse everything. It is pending, and without
-// a bound, while this node can't know yet who else there is.
-func (f *follower) together(ref revocation.Ref, here NodeReceipt, e *enforcement, answers map[string]ledger.Answer) Enforcement {
-	s := f.standing(ref.Position, ref.Item, e, answers)
+// fleetEnforcement is that of a fleet. It is enforced when no node is pending:
+// fenced nodes refuse everything. It is pending, and without a bound, while this
+// node can't know the roster yet.
+func (f *follower) fleetEnforcement(ref revocation.Ref, here NodeReceipt, e *enforcement, answers map[string]ledger.Answer) Enforcement {
+	s := f.coverage(ref.Position, ref.Item, e, answers)
 	out := Enforcement{State: "enforced", LiveRequestsCut: here.LiveRequestsCut, Nodes: append([]NodeReceipt{here}, s.nodes...)}
 	for _, other := range s.nodes {
 		out.LiveRequestsCut += other.LiveRequestsCut
@@ -140,8 +140,8 @@ func (f *follower) together(ref revocation.Ref, here NodeReceipt, e *enforcement
 	return out
 }
 
-// standing is how a roster stands to a record.
-type standing struct {
+// coverage is which nodes of a roster enforce a record.
+type coverage struct {
 	roster  *roster
 	nodes   []NodeReceipt
 	pending bool
@@ -149,7 +149,7 @@ type standing struct {
 
 // known is how many nodes there are, this one included, however often they were
 // restarted.
-func (s *standing) known(self string) int {
+func (s *coverage) known(self string) int {
 	names := map[string]bool{nameOf(self): true}
 	for _, m := range s.roster.members {
 		names[nameOf(m.node)] = true
@@ -163,16 +163,16 @@ func (s *standing) known(self string) int {
 // nameOf is the node_name of an instance.
 func nameOf(node string) string { return node[:max(0, strings.LastIndexByte(node, '/'))] }
 
-// standing judges the roster of an entry, which is that of when it was applied
-// or, where that is not known, the one of now; and names those who came later and
-// enforce it.
-func (f *follower) standing(pos revocation.Position, item uint16, e *enforcement, answers map[string]ledger.Answer) standing {
+// coverage judges the roster that an entry had when it was applied, or the present
+// one where that is not known. It adds nodes that joined later and enforce the
+// entry.
+func (f *follower) coverage(pos revocation.Position, item uint16, e *enforcement, answers map[string]ledger.Answer) coverage {
 	now := f.node.cfg.Now()
 	of := e.roster
 	if of == nil {
 		of = f.node.peers.rosterAt(now)
 	}
-	out := standing{roster: of}
+	out := coverage{roster: of}
 	for _, m := range of.members {
 		line := NodeReceipt{Node: m.node, LiveRequestsCut: e.cutBy(m.node, item)}
 		since, enforces := f.node.peers.since(m.node, pos)

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// roster is the instances that may be admitting requests without knowing what
-// comes next, apart from this one. It is never changed.
+// roster is the other instances that may be admitting requests without the next
+// record. It is never changed.
 type roster struct{ members []member } // by name
 
 type member struct {
 	node string
-	// maxStaleness and unbounded are what all nodes were told of it.
+	// maxStaleness and unbounded are its own, as all nodes were told.
 	maxStaleness time.Duration
 	unbounded    bool
 }
 
-// bound is how long after a record none of them admits what it refuses, and
-// whether there is such a time. The node that asks is one of them.
+// bound is how long after a record every member and this node refuse what the
+// record refuses, and whether there is such a time.
 func (r *roster) bound(own *Settings) (time.Duration, bool) {
 	longest, bounded := own.MaxStaleness, !own.Unbounded
 	for _, m := range r.members {

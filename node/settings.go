@@ -6,11 +6,11 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// DefaultMaxStaleness is how stale a node may be where nothing is said.
+// DefaultMaxStaleness is how stale a node may be by default.
 const DefaultMaxStaleness = 30 * time.Second
 
-// Settings are what a configuration says of its node. The zero value is the
-// defaults.
+// Settings are the part of a configuration that concerns its node. The zero value
+// is the defaults.
 type Settings struct {
 	// MaxStaleness is how long a node serves without proof that it is fresh;
 	// 0 is [DefaultMaxStaleness]. A local ledger is always fresh.
@@ -18,12 +18,12 @@ type Settings struct {
 	// Unbounded serves beyond it (on_stale allow). Receipts have no bound then.
 	Unbounded bool
 	// Expect is how many nodes there should be; while fewer are in the roster,
-	// receipts are partial. 0: nobody counts.
+	// receipts are partial. 0: any number will do.
 	Expect int
-	// Version and ConfigDigest are what other nodes are told of this one.
+	// Version and ConfigDigest are told to the other nodes.
 	Version, ConfigDigest string
-	// Skews are the clock skews of the issuers that are configured. Of others,
-	// nothing that nodes say is taken.
+	// Skews are the clock skews of the issuers that are configured. Claims of
+	// nodes about other issuers are ignored.
 	Skews map[string]time.Duration
 	// Issuers says whether the keys of each issuer are there; nil: nobody asks.
 	Issuers func() []ledger.IssuerStatus
@@ -51,20 +51,20 @@ const (
 	longestInterval = time.Second
 )
 
-// interval is how often a node says how it is, and how often there is a tick.
+// interval is the time between heartbeats of a node, and between ticks.
 func (s *Settings) interval() time.Duration {
 	return min(max(s.MaxStaleness/perStaleness, time.Millisecond), longestInterval)
 }
 
-// Configure takes the settings of a configuration, at each load. What they
-// tighten holds from now on. What they loosen, a longer max_staleness or
-// on_stale allow, holds once all nodes can know it, since receipts that were
-// given out promise a bound: with the next proof of freshness.
+// Configure takes the settings of a configuration, at each load. Stricter settings
+// hold from now on. A longer max_staleness and on_stale allow hold with the next
+// proof of freshness, when all nodes can know them: receipts that were given out
+// promise a bound.
 func (n *Node) Configure(s Settings) {
 	s = s.withDefaults()
 	n.settings.Store(&s)
 	n.fresh.configure(s.MaxStaleness, s.Unbounded)
 	if f := n.follower.Load(); f != nil {
-		f.hurry()
+		f.lookNow()
 	}
 }

@@ -29,7 +29,7 @@ func (s State) String() string {
 	return [...]string{"starting", "ready", "fenced", "damaged", "closed"}[s]
 }
 
-// become changes the state. All live requests end with a node's being ready.
+// become changes the state. When a node stops being ready, all live requests end.
 func (n *Node) become(s State, why error) {
 	n.mu.Lock()
 	before := State(n.state.Load())
@@ -56,15 +56,14 @@ func (n *Node) set(s State, why error) bool {
 
 func (n *Node) cutAll() { n.cfg.Live.CutAll(live.Unready) }
 
-// wake tells those who wait on Changes. The caller holds mu.
+// wake closes the channel of Changes. The caller holds mu.
 func (n *Node) wake() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
 
-// Changes returns a channel that is closed when something more was applied, or
-// the node is in another state.
-// Take it before looking, or a change may be missed.
+// Changes returns a channel that is closed when another entry was applied or the
+// state has changed. Take it before looking, or a change may be missed.
 func (n *Node) Changes() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()

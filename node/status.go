@@ -10,7 +10,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Status is what a node says of itself and of the others.
+// Status describes one node in `GET /v1/nodes`.
 type Status struct {
 	Node         string  `json:"node"`
 	State        string  `json:"state" enum:"starting,ready,keyless,fenced,damaged,silent,closed"`
@@ -22,7 +22,7 @@ type Status struct {
 	ConfigDigest string  `json:"config_digest"`
 	Format       int     `json:"format" minimum:"1" doc:"The newest format of records that the node reads. No node writes what another can't read"`
 	LastHeard    *Time   `json:"last_heard"`
-	// Issuers are those whose tokens it takes, and whether their keys are there.
+	// Issuers are the issuers whose tokens it takes, and whether it has their keys.
 	Issuers []ledger.IssuerStatus `json:"issuers" nullable:"false"`
 }
 
@@ -33,8 +33,8 @@ const Silent = "silent"
 // issuer: it refuses every token with 503. It enforces like a ready one.
 const Keyless = "keyless"
 
-// judge fills in what the issuers say. A node that is ready but for its keys is
-// keyless; one that is not ready has a better reason.
+// judge adds the issuers. A node that is ready except for its keys is keyless. A
+// node that is not ready keeps its reason.
 func (s *Status) judge(issuers []ledger.IssuerStatus) {
 	s.Issuers = append([]ledger.IssuerStatus{}, issuers...)
 	if s.State != Ready.String() || len(issuers) == 0 {
@@ -53,7 +53,7 @@ func (s *Status) judge(issuers []ledger.IssuerStatus) {
 // ID is the node's `name/instance`.
 func (n *Node) ID() string { return n.cfg.Name + "/" + n.cfg.Instance }
 
-// Status is this node's own line.
+// Status describes this node.
 func (n *Node) Status() Status {
 	is := n.settings.Load()
 	s := Status{
@@ -72,7 +72,7 @@ func (n *Node) Status() Status {
 }
 
 // Nodes are this node and, in a cluster, every other that was heard lately, by
-// name. What left in an orderly way is not among them.
+// name. Nodes that left in an orderly way are not among them.
 func (n *Node) Nodes() []Status {
 	return append([]Status{n.Status()}, n.peers.statuses(n.cfg.Now())...)
 }
@@ -103,7 +103,7 @@ func (p *peer) status(now time.Time) Status {
 	return s
 }
 
-// state is the last that was heard. A damaged node can't be heard any more.
+// state is the newest that was heard. A damaged node says nothing after that.
 func (p *peer) state(now time.Time) string {
 	for s := Starting; s <= Damaged; s++ {
 		if p.said.State == s.String() && (s == Damaged || p.isHeard(now)) {

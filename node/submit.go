@@ -39,7 +39,7 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 		n.cfg.Observer.Appended(n.cfg.Now().Sub(started), err)
 	}
 	if err != nil {
-		// An answer may be so late that the node has another ledger by now.
+		// The node may have opened another ledger since the append began.
 		if integrity := l.Err(); integrity != nil && n.hasOpen(l) {
 			n.become(Damaged, integrity)
 		}
@@ -74,7 +74,7 @@ func (n *Node) hasOpen(l ledger.Ledger) bool {
 	return open != nil && open.Ledger == l
 }
 
-// writable is the ledger, or why nothing may be written.
+// writable returns the ledger, or why nothing may be written.
 func (n *Node) writable() (ledger.Ledger, error) {
 	f := n.follower.Load()
 	switch s := n.State(); {
@@ -95,8 +95,8 @@ func (n *Node) writable() (ledger.Ledger, error) {
 	return n.Log()
 }
 
-// worstOffset is how wrong the clock of a writer may be: the instants of what
-// it writes are its own.
+// worstOffset is how wrong the clock of a writer may be, because it dates its
+// records.
 const worstOffset = time.Second
 
 func checkClock(c ledger.Connection) error {
@@ -125,8 +125,8 @@ func (n *Node) enforce(e revocation.Entry) {
 	n.cut(e)
 }
 
-// reach applies what stands at pos, if it is not: the first try of a replay may
-// have ended without an answer.
+// reach applies the entries up to pos if they are not: the first append of a key
+// may have ended without an answer.
 func (n *Node) reach(ctx context.Context, pos revocation.Position) error {
 	if n.has(pos) {
 		return nil

@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// ticking decides when this node appends a tick. One node ticks and the others
-// keep quiet while ticks come: who ticked last goes on after an interval, the
-// others wait longer, each another while. A node that is not ready can't wait
-// for that. Where others are ready, it calls and the one who ticks does so early;
-// where nobody is, it ticks itself. Either way fifty that start together share
-// a few ticks: what one appends has the nonces of all that it heard.
+// ticking decides when this node appends a tick. One node ticks, and the others
+// keep quiet while ticks come: the writer of the last tick goes on after an
+// interval, and every other node waits longer, by a random delay of its own. A
+// node that is not ready can't wait for that. If others are ready, it calls, and
+// the node that ticks does so early. If none is, it ticks itself. Fifty nodes that
+// start together share a few ticks, because a tick has the nonces of all nodes
+// that its writer heard.
 type ticking struct {
 	seen   time.Time // when the last tick was applied
 	mine   bool      // it was this node's
@@ -19,9 +20,10 @@ type ticking struct {
 	helped bool      // another node has been ready since then
 	called time.Time // since when another node, which is not ready, waits for one
 	chance float64   // in [0, 1), drawn anew for each tick
-	flying bool      // one is being appended
-	// contradict: the last tick said something else than this node knows, and its
-	// writer should hear that.
+	// underWay: one is being appended.
+	underWay bool
+	// contradict: the writer of the last tick has other horizons, and this node's
+	// next tick should tell it.
 	contradict bool
 }
 
@@ -29,15 +31,15 @@ type ticking struct {
 const (
 	// hearOthers is how long it listens first.
 	hearOthers = 5 * time.Millisecond
-	// perNode is the part of the random delay that each node heard adds.
+	// perNode is how much each node that is heard adds to the random delay.
 	perNode = 2 * time.Millisecond
-	// breather is the shortest time between ticks for those that call.
-	breather = 100 * time.Millisecond
-	// patience is how long it waits for the others' tick.
-	patience = 2 * breather
+	// leastTickGap is the shortest time between ticks for nodes that call.
+	leastTickGap = 100 * time.Millisecond
+	// patience is how long it waits for a tick of the others.
+	patience = 2 * leastTickGap
 )
 
-// applied notes a tick, and whether somebody still waits for one.
+// applied notes a tick, and whether another node still waits for one.
 func (t *ticking) applied(now time.Time, mine, called bool) {
 	t.seen, t.mine, t.chance, t.called, t.contradict = now, mine, rand.Float64(), time.Time{}, false
 	if called {
@@ -45,7 +47,7 @@ func (t *ticking) applied(now time.Time, mine, called bool) {
 	}
 }
 
-// want says whether the node waits for its first tick.
+// want notes whether this node waits for its first tick.
 func (t *ticking) want(now time.Time, wanting bool) {
 	switch {
 	case !wanting:
@@ -55,8 +57,8 @@ func (t *ticking) want(now time.Time, wanting bool) {
 	}
 }
 
-// call notes that another node waits for a tick, and reports whether it is this
-// one's to give.
+// call notes that another node waits for a tick, and reports whether this node
+// should append it.
 func (t *ticking) call(now time.Time) bool {
 	if t.called.IsZero() {
 		t.called = now
@@ -66,7 +68,7 @@ func (t *ticking) call(now time.Time) bool {
 
 // due is when the next tick should be appended, if none comes before.
 func (t *ticking) due(interval time.Duration, nodes int) time.Time {
-	breath := min(breather, interval)
+	gap := min(leastTickGap, interval)
 	switch {
 	case !t.wanted.IsZero():
 		listen := hearOthers
@@ -74,14 +76,14 @@ func (t *ticking) due(interval time.Duration, nodes int) time.Time {
 			listen = patience
 		}
 		spread := time.Duration(t.chance * float64(nodes) * float64(perNode))
-		return latest(t.wanted.Add(listen), t.seen.Add(breath), t.tried.Add(interval)).Add(spread)
+		return latest(t.wanted.Add(listen), t.seen.Add(gap), t.tried.Add(interval)).Add(spread)
 	case t.contradict:
-		return latest(t.seen.Add(breath), t.tried.Add(breath)).Add(time.Duration(t.chance * float64(nodes) * float64(perNode)))
+		return latest(t.seen.Add(gap), t.tried.Add(gap)).Add(time.Duration(t.chance * float64(nodes) * float64(perNode)))
 	case !t.mine:
 		return latest(t.seen, t.tried).Add(interval + interval/4 + time.Duration(t.chance*float64(interval)/2))
 	}
 	next := latest(t.seen, t.tried).Add(interval)
-	if early := latest(t.called.Add(hearOthers), t.seen.Add(breath), t.tried.Add(breath)); !t.called.IsZero() && early.Before(next) {
+	if early := latest(t.called.Add(hearOthers), t.seen.Add(gap), t.tried.Add(gap)); !t.called.IsZero() && early.Before(next) {
 		return early
 	}
 	return next

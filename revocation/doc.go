@@ -42,6 +42,6 @@
 // It never forgets a record for want of memory, never approximates a match,
 // and never asks what time it is.
 //
-// Read record.go and target.go first, then credential.go, index.go with table.go
-// and horizon.go, and codec.go last.
+// Read record.go and target.go first, then draft.go, credential.go, index.go with
+// table.go and horizon.go, and codec.go last.
 package revocation

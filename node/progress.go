@@ -8,9 +8,9 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// passage lets callers wait until a position is passed. The zero value has
-// passed none.
-type passage struct {
+// progress is a position that grows, and the callers that wait until it has
+// grown so far. The zero value has passed no position.
+type progress struct {
 	mu      sync.Mutex
 	at      revocation.Position
 	waiting []waiter
@@ -22,8 +22,8 @@ type waiter struct {
 	passed chan struct{} // closed
 }
 
-// pass says that everything up to a position is passed. It never goes back.
-func (p *passage) pass(at revocation.Position) {
+// pass moves the position forward, never back.
+func (p *progress) pass(at revocation.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if at.Compare(p.at) <= 0 {
@@ -39,22 +39,22 @@ func (p *passage) pass(at revocation.Position) {
 	})
 }
 
-// passed is what everything up to it is passed.
-func (p *passage) passed() revocation.Position {
+// passed returns the position.
+func (p *progress) passed() revocation.Position {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.at
 }
 
 // awaited reports whether anybody waits.
-func (p *passage) awaited() bool {
+func (p *progress) awaited() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.waiting) > 0
 }
 
-// end lets everybody go: nothing will pass any more.
-func (p *passage) end() {
+// end releases all waiters: the position moves no more.
+func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
@@ -64,9 +64,9 @@ func (p *passage) end() {
 	p.waiting = nil
 }
 
-// expect is closed when a position is passed, or never will be. Whoever gives
-// up says so.
-func (p *passage) expect(pos revocation.Position) (passed <-chan struct{}, giveUp func()) {
+// expect returns a channel that is closed when a position is passed, or never
+// will be. A caller that stops waiting calls giveUp.
+func (p *progress) expect(pos revocation.Position) (passed <-chan struct{}, giveUp func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := waiter{pos, make(chan struct{})}
@@ -78,7 +78,7 @@ func (p *passage) expect(pos revocation.Position) (passed <-chan struct{}, giveU
 	return w.passed, func() { p.remove(w) }
 }
 
-func (p *passage) remove(gone waiter) {
+func (p *progress) remove(gone waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waiting = slices.DeleteFunc(p.waiting, func(w waiter) bool { return w.passed == gone.passed })
@@ -86,7 +86,7 @@ func (p *passage) remove(gone waiter) {
 
 // await waits until a position is passed, and reports whether it was before
 // ctx ended.
-func (p *passage) await(ctx context.Context, pos revocation.Position) bool {
+func (p *progress) await(ctx context.Context, pos revocation.Position) bool {
 	passed, giveUp := p.expect(pos)
 	defer giveUp()
 	select {
