@@ -16,6 +16,7 @@ import (
 
 	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/admin"
+	"curfew.dev/curfew/adminclient"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
@@ -194,17 +195,17 @@ func TestRealAPIHolds(t *testing.T) {
 
 func TestRealAPIReads(t *testing.T) {
 	b := newBench(t)
-	var n nodesAnswer
+	var n adminclient.Nodes
 	b.must(&n, "", "status")
-	if len(n.Items) != 1 || n.ready() != 1 {
+	if len(n.Items) != 1 || readyOf(n) != 1 {
 		t.Errorf("nodes %+v", n)
 	}
-	var p previewAnswer
+	var p adminclient.Preview
 	b.must(&p, "", "preview", "--sub", "alice")
 	if p.ID == "" || p.Accounts != 1 || len(p.ExemptClients) != 1 || p.ExpiresAt == nil || p.At == nil || p.Target.Subject != "alice" {
 		t.Errorf("preview %+v", p)
 	}
-	var s, last sessionsAnswer
+	var s, last adminclient.Sessions
 	b.must(&s, "", "sessions", "--sub", "alice", "--sid", "s1", "--limit", "1")
 	if len(s.Items) != 1 || s.Items[0].Client != "app" || s.Items[0].State != "active" || s.Items[0].SignedIn == nil ||
 		s.Items[0].FirstSeen == nil || s.Items[0].LastSeen == nil || s.Node != "edge-1/t" {
@@ -214,7 +215,7 @@ func TestRealAPIReads(t *testing.T) {
 	if len(last.Items) != 1 || last.Items[0].Client != "web" || last.NextCursor != "" {
 		t.Errorf("the rest of the sessions %+v", last)
 	}
-	var e explanation
+	var e adminclient.Explanation
 	b.must(&e, "Bearer a.b.c\n", "explain")
 	if e.Decision != "admit" || len(e.Rules) != 1 {
 		t.Errorf("explanation %+v", e)

@@ -1,33 +1,18 @@
 package cli
 
 import (
-	"fmt"
-	"net/url"
-	"strings"
-
 	"github.com/spf13/cobra"
 
-	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/adminclient"
 )
-
-const (
-	apiBlocks  = api + "/blocks"
-	apiStepUps = api + "/step-ups"
-)
-
-type blockRequest struct {
-	Target revocation.Target `json:"target"`
-	note
-	consent
-}
 
 func block() *cobra.Command {
 	var (
-		g      gateway
-		whom   targetFlags
-		why    note
-		care   caution
-		repeat repeatable
+		g       gateway
+		whom    targetFlags
+		request adminclient.Block
+		care    caution
+		repeat  repeatable
 	)
 	cmd := &cobra.Command{
 		Use:   "block",
@@ -38,19 +23,16 @@ that is printed. See sign-out for the flags that combine to a target.`,
   $ caddy curfew lift blk_7.1043.0`,
 		Args: cobra.NoArgs,
 	}
-	bindAll(cmd, &g, &why, &care, &repeat)
+	bindAll(cmd, &g, (*motive)(&request.Motive), &care, &repeat)
 	whom.bind(cmd)
-	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		target, err := whom.target(cmd, &g)
-		if err != nil {
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
+		if request.Target, err = whom.target(cmd, &g); err != nil {
 			return err
 		}
-		agreed, err := care.ask(cmd, &g, previewRequest{Target: target})
-		if err != nil {
+		if request.Confirmation, err = care.ask(cmd, &g, adminclient.Revocation{Target: request.Target}); err != nil {
 			return err
 		}
-		body, err := g.write(cmd.Context(), "POST", apiBlocks, blockRequest{target, why, agreed}, repeat.key)
-		return showReceipt(cmd, body, err)
+		return showReceipt(cmd)(g.Block(cmd.Context(), request, repeat.key))
 	})
 	return cmd
 }
@@ -71,25 +53,7 @@ stays blocked. A sign-out can't be lifted: signing in again is what ends it.`,
 	}
 	bindAll(cmd, &g, &repeat)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
-		path, err := liftPath(args[0])
-		if err != nil {
-			return err
-		}
-		body, err := g.write(cmd.Context(), "DELETE", path, nil, repeat.key)
-		return showReceipt(cmd, body, err)
+		return showReceipt(cmd)(g.Lift(cmd.Context(), args[0], repeat.key))
 	})
 	return cmd
-}
-
-// liftPath is the resource that an id names, by its prefix.
-func liftPath(id string) (string, error) {
-	switch {
-	case strings.HasPrefix(id, "blk_"):
-		return apiBlocks + "/" + url.PathEscape(id), nil
-	case strings.HasPrefix(id, "stp_"):
-		return apiStepUps + "/" + url.PathEscape(id), nil
-	case strings.HasPrefix(id, "rev_"):
-		return "", fmt.Errorf("%s is a sign-out, which can't be lifted: signing in again ends it", printable(id))
-	}
-	return "", fmt.Errorf("%s is not the id of a block (blk_…) or a step-up (stp_…)", printable(id))
 }

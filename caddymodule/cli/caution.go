@@ -12,11 +12,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"curfew.dev/curfew/adminclient"
 	"curfew.dev/curfew/revocation"
 )
 
-// caution stands before what can hit more than one account: it shows a preview
-// and asks.
+// caution shows a preview and asks before a write that can hit more than one
+// account.
 type caution struct {
 	yes         bool
 	maxAffected int
@@ -27,31 +28,24 @@ func (c *caution) bind(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&c.maxAffected, "max-affected", 0, "Refuse if the preview counts more accounts")
 }
 
-// consent is what the gateway wants to see beside a wide target.
-type consent struct {
-	PreviewID   string `json:"preview_id,omitempty"`
-	MaxAffected *int   `json:"max_affected,omitempty"`
-}
-
 var errNotConfirmed = errors.New("not confirmed: nothing was done")
 
-// ask gets consent for a request. A target of one account needs none, and what
-// isn't a target is left for the gateway to refuse.
-func (c *caution) ask(cmd *cobra.Command, g *gateway, r previewRequest) (consent, error) {
-	var given consent
+// ask has a request confirmed. A target of one account needs no confirmation,
+// and an invalid target is left for the gateway to refuse.
+func (c *caution) ask(cmd *cobra.Command, g *gateway, r adminclient.Revocation) (given adminclient.Confirmation, _ error) {
 	if cmd.Flags().Changed("max-affected") {
 		given.MaxAffected = &c.maxAffected
 	}
 	if !wide(r.Target) {
 		return given, nil
 	}
-	body, err := g.read(cmd.Context(), "POST", apiPreview, r)
+	answer, err := g.Preview(cmd.Context(), r)
 	con := consoleOf(cmd)
 	if con.json && err == nil {
 		// The standard output is for the one object that the command answers.
 		con.out, con.json = con.err, false
 	}
-	p, err := show(con, body, err, writePreview)
+	p, err := show(con, answer, err, writePreview)
 	if err != nil {
 		return given, err
 	}
@@ -68,7 +62,7 @@ func wide(t revocation.Target) bool {
 }
 
 // confirm asks the person at the terminal. Without one the answer is no.
-func confirm(in io.Reader, out io.Writer, p previewAnswer) error {
+func confirm(in io.Reader, out io.Writer, p adminclient.Preview) error {
 	if f, ok := in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return errors.New("this can hit many accounts and nobody is there to be asked: look at the preview, then add --yes")
 	}

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"curfew.dev/curfew/adminclient"
 )
 
 func group(extra ...*cobra.Command) *cobra.Command {
@@ -47,8 +50,11 @@ func TestCommands(t *testing.T) {
 func TestExitOf(t *testing.T) {
 	for want, errs := range map[int][]error{
 		exitPending: {errPending, fmt.Errorf("x: %w", errPending)},
-		exitRefused: {errRefused, &problem{Status: 422}, fmt.Errorf("x: %w", &problem{Status: 404})},
-		exitFailed:  {&inDoubt{heard: &problem{Status: 503}, last: &problem{Status: 409}, key: "k"}, errUnreachable, errNotConfirmed, &problem{Status: 503}, &problem{Status: 500}},
+		exitRefused: {errRefused, &adminclient.Problem{Status: 422}, fmt.Errorf("x: %w", &adminclient.Problem{Status: 404})},
+		exitFailed: {
+			errors.Join(&adminclient.Problem{Status: 409}, &adminclient.InDoubt{Key: "k"}), adminclient.ErrUnreachable, errNotConfirmed,
+			&adminclient.Problem{Status: 503}, &adminclient.Problem{Status: 500},
+		},
 	} {
 		for _, err := range errs {
 			if got := exitOf(err); got != want {

@@ -2,15 +2,16 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"curfew.dev/curfew/adminclient"
 )
 
-// console is where a command answers, and in which form.
+// console is the output of a command, and its form.
 type console struct {
 	out, err io.Writer
 	json     bool
@@ -27,27 +28,24 @@ func (c console) raw(body []byte) error {
 	return err
 }
 
-// refusal passes an error on. A refusal by the gateway is an answer too: where
-// JSON is wanted it is printed as it came.
+// refusal passes an error on. A refusal by the gateway is an answer too: with
+// --json it is printed as it came.
 func (c console) refusal(err error) error {
-	var p *problem
+	var p *adminclient.Problem
 	if c.json && errors.As(err, &p) {
-		return errors.Join(err, c.raw(p.raw))
+		return errors.Join(err, c.raw(p.Raw))
 	}
 	return err
 }
 
-// show prints an answer, as it came or decoded and as text, and returns it
-// decoded. The error of the exchange is passed through.
-func show[T any](c console, body []byte, err error, text func(io.Writer, T) error) (answer T, _ error) {
-	if err != nil {
-		return answer, c.refusal(err)
+// show prints an answer, as it came or as text, and returns its value. The error
+// of the exchange is passed through.
+func show[T any](c console, a adminclient.Answer[T], err error, text func(io.Writer, T) error) (T, error) {
+	switch {
+	case err != nil:
+		return a.Value, c.refusal(err)
+	case c.json:
+		return a.Value, c.raw(a.Raw)
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return answer, fmt.Errorf("reading the answer of the gateway: %w", err)
-	}
-	if c.json {
-		return answer, c.raw(body)
-	}
-	return answer, text(c.out, answer)
+	return a.Value, text(c.out, a.Value)
 }

@@ -6,9 +6,11 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"curfew.dev/curfew/adminclient"
 )
 
-// The exit statuses beside 0, which says enforced. Caddy and cobra know 1 only.
+// The exit statuses other than 0, which says enforced. Caddy and cobra know 1 only.
 const (
 	exitFailed  = 1
 	exitPending = 3
@@ -16,24 +18,24 @@ const (
 )
 
 var (
-	// errPending: what was asked is durable, but not in force everywhere yet.
+	// errPending: the write is durable, but not in force everywhere yet.
 	errPending = errors.New("not in force everywhere yet")
-	// errNotReady: what will be asked is not in force everywhere at once.
+	// errNotReady: the next write will not be in force everywhere at once.
 	errNotReady = errors.New("not every node is ready")
-	// errNoKeys: tokens of an issuer can't be verified somewhere.
+	// errNoKeys: a node can't verify the tokens of an issuer.
 	errNoKeys = errors.New("not every issuer's keys are there")
 	// errInvalidToken: no rule was tried, since it is not a token.
 	errInvalidToken = errors.New("the token is not valid here; its rules were not tried")
 	// errNothingExplained: the gateway can't verify a token now.
 	errNothingExplained = errors.New("the gateway can't verify this token yet: `caddy curfew status` says why")
-	// errRefused: the gateway refused a part of what was asked.
+	// errRefused: the gateway refused some lines of an import.
 	errRefused = errors.New("some lines were refused; the others were done")
 )
 
 // exitOf is the exit status that tells an error.
 func exitOf(err error) int {
-	var refusal *problem
-	var doubt *inDoubt
+	var refusal *adminclient.Problem
+	var doubt *adminclient.InDoubt
 	switch {
 	case errors.As(err, &doubt):
 		return exitFailed

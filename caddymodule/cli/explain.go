@@ -13,24 +13,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/bounded"
+	"curfew.dev/curfew/internal/printable"
 	"curfew.dev/curfew/policy"
 )
 
-const apiExplain = api + "/explain"
-
-// maxToken bounds what is read as a token, in bytes.
+// maxToken is the longest token that is read, in bytes.
 const maxToken = 64 << 10
-
-type explainRequest struct {
-	Token    string   `json:"token"`
-	Policies []string `json:"policies,omitempty"`
-}
-
-type explanation struct {
-	Decision string         `json:"decision"`
-	Reason   string         `json:"reason"`
-	Rules    []policy.Tried `json:"rules"`
-}
 
 func explain() *cobra.Command {
 	var (
@@ -55,8 +45,8 @@ issuer or for another audience.`,
 		if err != nil {
 			return err
 		}
-		body, err := g.read(cmd.Context(), "POST", apiExplain, explainRequest{token, policies})
-		e, err := show(consoleOf(cmd), body, err, writeExplanation)
+		answer, err := g.Explain(cmd.Context(), adminclient.Question{Token: token, Policies: policies})
+		e, err := show(consoleOf(cmd), answer, err, writeExplanation)
 		switch {
 		case err != nil:
 			return err
@@ -83,7 +73,7 @@ func readToken(in io.Reader, hint io.Writer) (string, error) {
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		fmt.Fprintln(hint, "Paste the token, then press Enter and Ctrl-D:")
 	}
-	b, err := bounded(in, maxToken)
+	b, err := bounded.Read(in, maxToken)
 	if err != nil {
 		return "", fmt.Errorf("reading the token: %w", err)
 	}
@@ -97,10 +87,10 @@ func readToken(in io.Reader, hint io.Writer) (string, error) {
 	return token, nil
 }
 
-func writeExplanation(w io.Writer, e explanation) error {
-	verdict := printable(e.Decision)
+func writeExplanation(w io.Writer, e adminclient.Explanation) error {
+	verdict := printable.Text(e.Decision)
 	if e.Reason != "" && e.Reason != policy.Admitted.String() {
-		verdict += ": " + printable(e.Reason)
+		verdict += ": " + printable.Text(e.Reason)
 	}
 	fmt.Fprintln(w, verdict)
 	s := newSheet(w)

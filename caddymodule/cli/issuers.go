@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+
+	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/printable"
 )
 
 // issuersPath is where Caddy shows the issuers of the running configuration.
@@ -13,18 +16,16 @@ const issuersPath = "/config/apps/curfew/issuers"
 
 // issuers lists the issuers that the gateway is configured with.
 func (g *gateway) issuers(ctx context.Context) ([]string, error) {
-	body, err := g.read(ctx, "GET", issuersPath, nil)
+	endpoint := *g.Client
+	endpoint.URL = strings.TrimSuffix(endpoint.URL, adminclient.LocalPrefix)
+	configured, err := adminclient.Read[[]struct {
+		URL string `json:"url"`
+	}](ctx, &endpoint, http.MethodGet, issuersPath, nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the issuers: %w", err)
 	}
-	var configured []struct {
-		URL string `json:"url"`
-	}
-	if err := json.Unmarshal(body, &configured); err != nil {
-		return nil, fmt.Errorf("asking for the issuers: %w", err)
-	}
 	var urls []string
-	for _, i := range configured {
+	for _, i := range configured.Value {
 		urls = append(urls, i.URL)
 	}
 	return urls, nil
@@ -38,7 +39,7 @@ func (g *gateway) onlyIssuer(ctx context.Context) (string, error) {
 	case len(urls) == 0:
 		return "", errors.New("this gateway has no issuer: configure one, then name it with --iss")
 	case len(urls) > 1:
-		return "", fmt.Errorf("this gateway has %d issuers, name one with --iss: %s", len(urls), printable(strings.Join(urls, ", ")))
+		return "", fmt.Errorf("this gateway has %d issuers, name one with --iss: %s", len(urls), printable.Text(strings.Join(urls, ", ")))
 	}
 	return urls[0], nil
 }

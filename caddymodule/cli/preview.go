@@ -7,36 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"curfew.dev/curfew/node"
-	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/adminclient"
 )
-
-type previewRequest struct {
-	Target revocation.Target `json:"target"`
-	instant
-}
-
-// previewAnswer is what a sign-out would hit.
-type previewAnswer struct {
-	ID            string             `json:"preview_id"`
-	ExpiresAt     *node.Time         `json:"expires_at"`
-	Target        *revocation.Target `json:"target"`
-	Mode          string             `json:"mode"`
-	At            *node.Time         `json:"at"`
-	Accounts      int                `json:"accounts"`
-	Sessions      int                `json:"sessions"`
-	Devices       int                `json:"devices"`
-	LiveRequests  int                `json:"live_requests"`
-	ExemptClients []string           `json:"exempt_clients"`
-	Limits        []string           `json:"limits"`
-	Incomplete    bool               `json:"incomplete"`
-}
 
 func preview() *cobra.Command {
 	var (
-		g    gateway
-		whom targetFlags
-		from instant
+		g       gateway
+		whom    targetFlags
+		request adminclient.Revocation
 	)
 	cmd := &cobra.Command{
 		Use:   "preview",
@@ -48,21 +26,20 @@ it would pass by.`,
   $ caddy curfew preview --sub alice --include-exempt`,
 		Args: cobra.NoArgs,
 	}
-	bindAll(cmd, &g, &from)
+	bindAll(cmd, &g, (*cut)(&request))
 	whom.bind(cmd)
-	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		target, err := whom.target(cmd, &g)
-		if err != nil {
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
+		if request.Target, err = whom.target(cmd, &g); err != nil {
 			return err
 		}
-		body, err := g.read(cmd.Context(), "POST", apiPreview, previewRequest{target, from})
-		_, err = show(consoleOf(cmd), body, err, writePreview)
+		answer, err := g.Preview(cmd.Context(), request)
+		_, err = show(consoleOf(cmd), answer, err, writePreview)
 		return err
 	})
 	return cmd
 }
 
-func writePreview(w io.Writer, p previewAnswer) error {
+func writePreview(w io.Writer, p adminclient.Preview) error {
 	fmt.Fprintln(w, "would hit")
 	atLeast := ""
 	if p.Incomplete {

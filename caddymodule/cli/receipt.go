@@ -1,13 +1,15 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/printable"
 	"curfew.dev/curfew/node"
 )
 
@@ -24,29 +26,34 @@ and which nodes enforce it. Exits 0 when all of them do, 3 while some don't.`,
 	}
 	g.bind(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
-		body, err := g.read(cmd.Context(), "GET", apiRevocations+"/"+url.PathEscape(args[0]), nil)
-		return showReceipt(cmd, body, err)
+		return showReceipt(cmd)(g.Receipt(cmd.Context(), args[0]))
 	})
 	return cmd
 }
 
-// showReceipt prints a receipt and reports errPending unless it is in force
-// everywhere.
-func showReceipt(cmd *cobra.Command, body []byte, err error) error {
-	r, err := show(consoleOf(cmd), body, err, writeReceipt)
-	if err == nil && r.Enforcement.State != "enforced" {
-		return fmt.Errorf("%w; %s", errPending, followUp(r))
+// showReceipt returns a function that prints the receipt of a call, and reports
+// errPending unless it is in force everywhere.
+func showReceipt(cmd *cobra.Command) func(adminclient.Receipted, error) error {
+	return func(answer adminclient.Receipted, err error) error {
+		r, err := show(consoleOf(cmd), answer, err, writeReceipt)
+		var doubt *adminclient.InDoubt
+		switch {
+		case errors.As(err, &doubt):
+			return fmt.Errorf("%w. Run the command again with --idempotency-key %s: it is done once", err, doubt.Key)
+		case err == nil && r.Enforcement.State != "enforced":
+			return fmt.Errorf("%w; %s", errPending, followUp(r))
+		}
+		return err
 	}
-	return err
 }
 
 // followUp tells how to see when it is in force everywhere. Only a revocation's
 // receipt can be asked for again.
 func followUp(r node.Receipt) string {
 	if strings.HasPrefix(r.ID, "rev_") {
-		return "ask again with `caddy curfew receipt " + printable(r.ID) + "`"
+		return "ask again with `caddy curfew receipt " + printable.Text(r.ID) + "`"
 	}
-	return "`caddy curfew nodes` shows which have reached " + printable(r.Position)
+	return "`caddy curfew nodes` shows which have reached " + printable.Text(r.Position)
 }
 
 // headlines say what a receipt is of, by the prefix of its id.
@@ -69,7 +76,7 @@ func headline(r node.Receipt) string {
 	default:
 		what = "began the ledger, signed everybody out"
 	}
-	return strings.TrimSpace(what + " " + printable(r.ID))
+	return strings.TrimSpace(what + " " + printable.Text(r.ID))
 }
 
 func writeReceipt(w io.Writer, r node.Receipt) error {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"curfew.dev/curfew/internal/printable"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/ledger/nats"
 )
@@ -56,8 +57,10 @@ func (r replica) tell(ctx context.Context, marker string) error {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
-		if pause(ctx, lookEvery) == nil {
+		select {
+		case <-time.After(lookEvery):
 			continue
+		case <-ctx.Done():
 		}
 		switch err := os.Remove(path); {
 		case errors.Is(err, os.ErrNotExist):
@@ -102,7 +105,7 @@ func askedBy(path string) string {
 	if err != nil {
 		return "by whom is unknown"
 	}
-	return printable(strings.TrimSpace(string(b)))
+	return printable.Text(strings.TrimSpace(string(b)))
 }
 
 // replicaMend is the mend of whatever is wrong with a replica: its original is

@@ -108,7 +108,7 @@ func (g *scripted) note(r *http.Request, body []byte) (path string, n int) {
 	if _, err := io.WriteString(f, b.String()); err != nil {
 		panic(err)
 	}
-	name := r.Method + "_" + strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, api), "/"), "/", "_")
+	name := r.Method + "_" + strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/curfew/v1"), "/"), "/", "_")
 	g.asked[name]++
 	return filepath.Join(g.dir, "api", name), g.asked[name]
 }

@@ -9,45 +9,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/printable"
 	"curfew.dev/curfew/revocation"
 )
-
-const apiSessions = api + "/sessions/search"
-
-type sessionsRequest struct {
-	Issuer  string `json:"iss"`
-	Subject string `json:"sub"`
-	Client  string `json:"client,omitempty"`
-	Session string `json:"session,omitempty"`
-	Limit   int    `json:"limit,omitempty"`
-	Cursor  string `json:"cursor,omitempty"`
-}
-
-// sessionsAnswer is one page of what a gateway has seen of a user.
-type sessionsAnswer struct {
-	Node       string        `json:"node"`
-	Items      []seenSession `json:"items"`
-	Incomplete bool          `json:"incomplete"`
-	NextCursor string        `json:"next_cursor"`
-}
-
-type seenSession struct {
-	Session      string     `json:"session"`
-	Client       string     `json:"client"`
-	Device       string     `json:"device"`
-	SignedIn     *node.Time `json:"signed_in"`
-	FirstSeen    *node.Time `json:"first_seen"`
-	LastSeen     *node.Time `json:"last_seen"`
-	LiveRequests int        `json:"live_requests"`
-	State        string     `json:"state"`
-}
 
 func sessions() *cobra.Command {
 	var (
 		g       gateway
 		whom    targetFlags
-		request sessionsRequest
+		request adminclient.SessionSearch
 	)
 	cmd := &cobra.Command{
 		Use:   "sessions",
@@ -70,18 +41,19 @@ which is once for each token and not on every request.`,
 		if err != nil {
 			return err
 		}
-		if err := request.of(target); err != nil {
+		if err := narrow(&request, target); err != nil {
 			return err
 		}
-		body, err := g.read(cmd.Context(), "POST", apiSessions, request)
-		_, err = show(consoleOf(cmd), body, err, writeSessions)
+		answer, err := g.Sessions(cmd.Context(), request)
+		_, err = show(consoleOf(cmd), answer, err, writeSessions)
 		return err
 	})
 	return cmd
 }
 
-// of has the request ask for a user's sessions, all or those of a client or sid.
-func (r *sessionsRequest) of(t revocation.Target) error {
+// narrow has the request ask for a user's sessions, all or those of a client or
+// sid.
+func narrow(r *adminclient.SessionSearch, t revocation.Target) error {
 	r.Issuer, r.Subject, r.Client, r.Session = t.Issuer, t.Subject, t.Client, t.Session
 	if r.Subject == "" || t != (revocation.Target{Issuer: r.Issuer, Subject: r.Subject, Client: r.Client, Session: r.Session}) {
 		return errors.New("sessions are those of one user: --sub, and --client or --sid to see fewer")
@@ -89,8 +61,8 @@ func (r *sessionsRequest) of(t revocation.Target) error {
 	return nil
 }
 
-func writeSessions(w io.Writer, a sessionsAnswer) error {
-	fmt.Fprintf(w, "%s has seen %s\n", printable(a.Node), seenText(a))
+func writeSessions(w io.Writer, a adminclient.Sessions) error {
+	fmt.Fprintf(w, "%s has seen %s\n", printable.Text(a.Node), seenText(a))
 	if len(a.Items) > 0 {
 		s := newSheet(w)
 		s.row("SESSION", "CLIENT", "DEVICE", "STATE", "LIVE", "SIGNED IN", "FIRST SEEN", "LAST SEEN")
@@ -104,13 +76,13 @@ func writeSessions(w io.Writer, a sessionsAnswer) error {
 		}
 	}
 	if a.NextCursor != "" {
-		fmt.Fprintln(w, "for more, add --cursor", printable(a.NextCursor))
+		fmt.Fprintln(w, "for more, add --cursor", printable.Text(a.NextCursor))
 	}
 	return nil
 }
 
 // seenText says how much was seen, and whether that is all.
-func seenText(a sessionsAnswer) string {
+func seenText(a adminclient.Sessions) string {
 	text := "no session of this user"
 	if len(a.Items) > 0 {
 		text = count(len(a.Items), "session")

@@ -5,31 +5,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/adminclient"
 )
-
-const (
-	apiRevocations = api + "/revocations"
-	apiPreview     = apiRevocations + "/preview"
-)
-
-type revocationRequest struct {
-	Target revocation.Target `json:"target"`
-	instant
-	note
-	consent
-	Wait string `json:"wait,omitempty"`
-}
 
 func signOut() *cobra.Command {
 	var (
-		g      gateway
-		whom   targetFlags
-		from   instant
-		why    note
-		care   caution
-		repeat repeatable
-		wait   time.Duration
+		g       gateway
+		whom    targetFlags
+		request adminclient.Revocation
+		care    caution
+		repeat  repeatable
+		wait    time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "sign-out",
@@ -48,24 +34,22 @@ that must not be seen in the arguments go into --target-file.`,
   $ caddy curfew sign-out --tenant acme --max-affected 500 --yes`,
 		Args: cobra.NoArgs,
 	}
-	bindAll(cmd, &g, &from, &why, &care, &repeat)
+	bindAll(cmd, &g, (*cut)(&request), (*motive)(&request.Motive), &care, &repeat)
 	whom.bind(cmd)
 	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "How long the gateway waits for the other nodes, up to 8s")
-	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		target, err := whom.target(cmd, &g)
-		if err != nil {
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
+		if request.Target, err = whom.target(cmd, &g); err != nil {
 			return err
 		}
-		agreed, err := care.ask(cmd, &g, previewRequest{target, from})
-		if err != nil {
+		asked := request
+		asked.Motive = adminclient.Motive{} // for the audit of the sign-out only
+		if request.Confirmation, err = care.ask(cmd, &g, asked); err != nil {
 			return err
 		}
-		request := revocationRequest{Target: target, instant: from, note: why, consent: agreed}
 		if cmd.Flags().Changed("wait") {
 			request.Wait = wait.String()
 		}
-		body, err := g.write(cmd.Context(), "POST", apiRevocations, request, repeat.key)
-		return showReceipt(cmd, body, err)
+		return showReceipt(cmd)(g.Revoke(cmd.Context(), request, repeat.key))
 	})
 	return cmd
 }

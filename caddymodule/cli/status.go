@@ -8,19 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/printable"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 )
 
-const apiNodes = api + "/nodes"
-
-type nodesAnswer struct {
-	Items    []node.Status `json:"items"`
-	Expected int           `json:"expected"`
-}
-
-// ready counts the nodes that serve.
-func (n nodesAnswer) ready() (ready int) {
+// readyOf counts the nodes that serve.
+func readyOf(n adminclient.Nodes) (ready int) {
 	for _, s := range n.Items {
 		if s.State == node.Ready.String() {
 			ready++
@@ -42,18 +37,18 @@ node is ready and has the keys of every issuer, 3 otherwise.`,
 	}
 	g.bind(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		body, err := g.read(cmd.Context(), "GET", apiNodes, nil)
-		n, err := show(consoleOf(cmd), body, err, writeStatus)
+		answer, err := g.Nodes(cmd.Context())
+		n, err := show(consoleOf(cmd), answer, err, writeStatus)
 		if err != nil {
 			return err
 		}
-		if want := max(len(n.Items), n.Expected); n.ready() < want {
-			return fmt.Errorf("%w: %d of %s", errNotReady, n.ready(), count(want, "node"))
+		if ready, want := readyOf(n), max(len(n.Items), n.Expected); ready < want {
+			return fmt.Errorf("%w: %d of %s", errNotReady, ready, count(want, "node"))
 		}
 		for i := range n.Items {
 			if missing := unready(&n.Items[i]); len(missing) > 0 {
 				return fmt.Errorf("%w: %s has no keys of %s; its tokens are answered with 503 until the provider answers",
-					errNoKeys, printable(n.Items[i].Node), printable(strings.Join(missing, ", ")))
+					errNoKeys, printable.Text(n.Items[i].Node), printable.Text(strings.Join(missing, ", ")))
 			}
 		}
 		return nil
@@ -73,8 +68,8 @@ epoch, version, format of records or configuration that differs from this node's
 	}
 	g.bind(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		body, err := g.read(cmd.Context(), "GET", apiNodes, nil)
-		_, err = show(consoleOf(cmd), body, err, writeNodes)
+		answer, err := g.Nodes(cmd.Context())
+		_, err = show(consoleOf(cmd), answer, err, writeNodes)
 		return err
 	})
 	return cmd
@@ -90,9 +85,9 @@ func unready(s *node.Status) (urls []string) {
 	return urls
 }
 
-func writeStatus(w io.Writer, n nodesAnswer) error {
+func writeStatus(w io.Writer, n adminclient.Nodes) error {
 	for _, s := range n.Items {
-		fmt.Fprintln(w, printable(s.Node), printable(s.State))
+		fmt.Fprintln(w, printable.Text(s.Node), printable.Text(s.State))
 		lines := newSheet(w)
 		lines.line("why", s.Why)
 		lines.line("position", s.Position)
@@ -122,7 +117,7 @@ func issuerText(i ledger.IssuerStatus) string {
 	return i.Issuer + ": no keys: " + i.Why
 }
 
-func writeNodes(w io.Writer, n nodesAnswer) error {
+func writeNodes(w io.Writer, n adminclient.Nodes) error {
 	s := newSheet(w)
 	s.row("NODE", "STATE", "POSITION", "STALENESS", "LAST HEARD", "VERSION", "FORMAT", "CONFIG")
 	drift := false
@@ -141,7 +136,7 @@ func writeNodes(w io.Writer, n nodesAnswer) error {
 	}
 	err := s.flush()
 	if drift && err == nil {
-		_, err = fmt.Fprintln(w, "* differs from", printable(n.Items[0].Node))
+		_, err = fmt.Fprintln(w, "* differs from", printable.Text(n.Items[0].Node))
 	}
 	return err
 }

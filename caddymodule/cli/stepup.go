@@ -3,23 +3,14 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/adminclient"
 )
-
-type stepUpRequest struct {
-	Target revocation.Target `json:"target"`
-	ACR    []string          `json:"acr,omitempty"`
-	AMR    []string          `json:"amr,omitempty"`
-	Routes string            `json:"routes,omitempty"`
-	note
-	consent
-}
 
 func stepUp() *cobra.Command {
 	var (
 		g       gateway
 		whom    targetFlags
-		request stepUpRequest
+		request adminclient.StepUp
 		care    caution
 		repeat  repeatable
 	)
@@ -33,7 +24,7 @@ printed. See sign-out for the flags that combine to a target.`,
   $ caddy curfew step-up --sub alice --amr hwk,fpt --reason 'sign-in from two countries'`,
 		Args: cobra.NoArgs,
 	}
-	bindAll(cmd, &g, &request.note, &care, &repeat)
+	bindAll(cmd, &g, (*motive)(&request.Motive), &care, &repeat)
 	whom.bind(cmd)
 	f := cmd.Flags()
 	f.StringSliceVar(&request.ACR, "acr", nil, "Authentication context that satisfies it; any of several")
@@ -43,11 +34,10 @@ printed. See sign-out for the flags that combine to a target.`,
 		if request.Target, err = whom.target(cmd, &g); err != nil {
 			return err
 		}
-		if request.consent, err = care.ask(cmd, &g, previewRequest{Target: request.Target}); err != nil {
+		if request.Confirmation, err = care.ask(cmd, &g, adminclient.Revocation{Target: request.Target}); err != nil {
 			return err
 		}
-		body, err := g.write(cmd.Context(), "POST", apiStepUps, request, repeat.key)
-		return showReceipt(cmd, body, err)
+		return showReceipt(cmd)(g.StepUp(cmd.Context(), request, repeat.key))
 	})
 	return cmd
 }

@@ -3,24 +3,15 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/printable"
 	"curfew.dev/curfew/node"
-)
-
-const (
-	apiEvents = api + "/events"
-	// silence is how long the stream may say nothing: the gateway sends a
-	// comment every 15 s.
-	silence = 45 * time.Second
-	// resumeAfter is the pause before the stream is taken up again.
-	resumeAfter = time.Second
 )
 
 func tail() *cobra.Command {
@@ -41,105 +32,49 @@ where it ended.`,
 	g.bind(cmd)
 	cmd.Flags().StringVar(&after, "after", "", "Begin after this position; default with what comes")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		return (&follower{gateway: &g, console: consoleOf(cmd), lastID: after, pause: resumeAfter}).run(cmd.Context())
+		return follow(cmd.Context(), &g, consoleOf(cmd), after)
 	})
 	return cmd
 }
 
-// follower reads the event stream over as many connections as it takes.
-type follower struct {
-	gateway   *gateway
-	console   console
-	lastID    string
-	pause     time.Duration
-	connected bool // at least once
-}
-
-func (f *follower) run(ctx context.Context) error {
-	for {
-		err := f.follow(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		var refusal *problem
-		if !f.connected || errors.Is(err, errOutput) || errors.As(err, &refusal) && !refusal.retryable() {
-			return f.console.refusal(err)
-		}
-		f.lost(err)
-		if pause(ctx, f.pause) != nil {
-			return nil
-		}
-	}
-}
-
-// lost says that the connection was, and whether something may be missed.
-func (f *follower) lost(err error) {
-	missed := "resuming after " + f.lastID
-	if f.lastID == "" {
-		missed = "what happens until it is back may be missed"
-	}
-	first, _, _ := strings.Cut(err.Error(), "\n")
-	fmt.Fprintf(f.console.err, "The connection was lost, %s (%s)\n", printable(missed), printable(first))
-}
-
-// follow reads one connection to its end.
-func (f *follower) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	idle := newIdleTimer(silence, cancel)
-	defer idle.stop()
-	fields := []header{{"Accept", "text/event-stream"}}
-	if f.lastID != "" {
-		fields = append(fields, header{"Last-Event-ID", f.lastID})
-	}
-	resp, err := f.gateway.open(ctx, "GET", apiEvents, nil, fields...)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	f.connected = true
-	events := newEventReader(idle.answer(resp.Body), f.lastID)
-	for {
-		e, err := events.next()
-		f.lastID = events.lastID
-		if events.retry > 0 {
-			f.pause = events.retry
-		}
+func follow(ctx context.Context, g *gateway, c console, after string) error {
+	for e, err := range g.Follow(ctx, after, c.lost) {
 		if err != nil {
-			return fmt.Errorf("%w: reading its events: %w", errUnreachable, err)
+			return c.refusal(err)
 		}
-		if err := f.show(e); err != nil {
-			return err
+		if err := c.event(e); err != nil {
+			return fmt.Errorf("can't print an event: %w", err)
 		}
-	}
-}
-
-// errOutput: nobody reads what we print.
-var errOutput = errors.New("can't print an event")
-
-func (f *follower) show(e event) error {
-	err := f.print(e)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errOutput, err)
 	}
 	return nil
 }
 
-func (f *follower) print(e event) error {
-	if f.console.json {
-		return f.console.raw(e.data)
+// lost says that the connection was lost, and whether events may be missed.
+func (c console) lost(err error, after string) {
+	missed := "resuming after " + after
+	if after == "" {
+		missed = "what happens until it is back may be missed"
 	}
-	_, err := fmt.Fprintln(f.console.out, eventText(e))
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	fmt.Fprintf(c.err, "The connection was lost, %s (%s)\n", printable.Text(missed), printable.Text(first))
+}
+
+func (c console) event(e adminclient.Event) error {
+	if c.json {
+		return c.raw(e.Data)
+	}
+	_, err := fmt.Fprintln(c.out, eventText(e))
 	return err
 }
 
-// eventText is an event in one line. What it can't read it shows as it is.
-func eventText(e event) string {
+// eventText is an event in one line. An event that can't be decoded is shown as
+// it is.
+func eventText(e adminclient.Event) string {
 	var r node.Receipt
-	if json.Unmarshal(e.data, &r) != nil {
-		return printable(e.kind) + "  " + printable(string(e.data))
+	if json.Unmarshal(e.Data, &r) != nil {
+		return printable.Text(e.Kind) + "  " + printable.Text(string(e.Data))
 	}
-	parts := []string{whenText(r), e.kind, r.ID, targetText(r.Target), r.Mode}
+	parts := []string{whenText(r), e.Kind, r.ID, targetText(r.Target), r.Mode}
 	if r.Lifts != "" {
 		parts = append(parts, "lifts "+r.Lifts)
 	}
@@ -148,7 +83,7 @@ func eventText(e event) string {
 		parts = append(parts, "reason: "+r.Reason)
 	}
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
-	return printable(strings.Join(parts, "  "))
+	return printable.Text(strings.Join(parts, "  "))
 }
 
 // whenText is the instant of an event: of the cut, or since when it is in

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"curfew.dev/curfew/internal/bounded"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -111,7 +112,7 @@ func readTarget(path string, stdin io.Reader) (revocation.Target, error) {
 		defer f.Close()
 		in = f
 	}
-	b, err := bounded(in, maxTarget)
+	b, err := bounded.Read(in, maxTarget)
 	if err != nil {
 		return revocation.Target{}, fmt.Errorf("reading --target-file: %w", err)
 	}

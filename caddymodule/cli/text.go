@@ -7,30 +7,11 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
+	"curfew.dev/curfew/internal/printable"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
 )
-
-// printable makes a string of strangers safe for a terminal: what can't be
-// seen is written as its escape.
-func printable(s string) string {
-	var b strings.Builder
-	for s != "" {
-		r, size := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-		s = s[size:]
-	}
-	return b.String()
-}
 
 // sheet is an aligned list of labels and values.
 type sheet struct{ w *tabwriter.Writer }
@@ -40,14 +21,14 @@ func newSheet(w io.Writer) sheet { return sheet{tabwriter.NewWriter(w, 0, 0, 2, 
 // line adds a label and its value; without a value nothing is added.
 func (s sheet) line(label, value string) {
 	if value != "" {
-		fmt.Fprintf(s.w, "  %s\t%s\n", label, printable(value))
+		fmt.Fprintf(s.w, "  %s\t%s\n", label, printable.Text(value))
 	}
 }
 
 // row adds a line of a table, indented like the rest.
 func (s sheet) row(cells ...string) {
 	for i, c := range cells {
-		cells[i] = printable(c)
+		cells[i] = printable.Text(c)
 	}
 	fmt.Fprintf(s.w, "  %s\n", strings.Join(cells, "\t"))
 }

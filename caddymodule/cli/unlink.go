@@ -5,17 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"curfew.dev/curfew/adminclient"
 	"curfew.dev/curfew/revocation"
 )
-
-const apiUnlink = api + "/devices/unlink"
-
-type unlinkRequest struct {
-	Issuer  string `json:"iss"`
-	Subject string `json:"sub"`
-	Device  string `json:"device_id"`
-	Reason  string `json:"reason,omitempty"`
-}
 
 func unlink() *cobra.Command {
 	var (
@@ -44,9 +36,8 @@ be linked, and signed in on, again.`,
 		if kind, _ := target.Kind(); kind != revocation.KindSubjectDevice {
 			return errors.New("an unlink names one user and one device: --sub and --device")
 		}
-		request := unlinkRequest{target.Issuer, target.Subject, target.Device, reason}
-		body, err := g.write(cmd.Context(), "POST", apiUnlink, request, repeat.key)
-		return showReceipt(cmd, body, err)
+		request := adminclient.Unlink{Issuer: target.Issuer, Subject: target.Subject, Device: target.Device, Reason: reason}
+		return showReceipt(cmd)(g.Unlink(cmd.Context(), request, repeat.key))
 	})
 	return cmd
 }

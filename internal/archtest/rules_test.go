@@ -24,6 +24,7 @@ var rooms = map[string]room{
 	"node":        {2, "the one way in of a revocation: every dialect above meets here"},
 	"account":     {2, "registry and rules of accounts, the same for the API, the page and the guard"},
 	"admin":       {3, "a plain http.Handler, served by two Caddy modules and by tests without Caddy"},
+	"adminclient": {3, "calls the admin API from outside, and knows its bytes but not its code"},
 	"signals":     {3, "other people's dialects, each translated to what node understands"},
 	"login":       {3, "browser sign-in, next to the token room and not inside it"},
 	"portal":      {3, "a page like any other caller of the rooms below"},
@@ -70,6 +71,8 @@ var standardOnly = map[string]string{
 	"policy":     "the decision is pure: no clock, no request",
 	"ledger":     "a contract has no implementation",
 	"live":       "net/http is all that a live request needs",
+	// Programs of operators import it. It brings them no dependency.
+	"adminclient": "a client needs no more than net/http and the types of the answers",
 }
 
 // neverStandard are parts of the standard library that purity excludes.
@@ -83,6 +86,8 @@ var inward = map[string][]string{
 	"internal/strictjson":      nil,                                          // anybody: duplicate and case-variant members are refused everywhere
 	"internal/outbound":        {"token", "signals", "login", "caddymodule"}, // the rooms that ask other parties; an answer must not come around the guard
 	"internal/devidp":          {"caddymodule"},
+	"internal/printable":       {"adminclient", "caddymodule"},    // the rooms that show what strangers chose
+	"internal/bounded":         {"adminclient", "caddymodule"},    // the rooms that read answers and files into memory
 	"internal/extendedconnect": {"cmd"},                           // changes the whole program
 	"internal/seal":            {"admin", "login", "caddymodule"}, // what callers carry for a gateway; the rooms below remember for themselves
 	"internal/archtest":        {},

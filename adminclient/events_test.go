@@ -1,4 +1,4 @@
-package cli
+package adminclient
 
 import (
 	"bufio"
@@ -21,7 +21,7 @@ func TestEvents(t *testing.T) {
 		"retry: soon\nunknown: field\ndata: last\n\n" +
 		"id: 7.3\ndata: broken off"
 	r := newEventReader(strings.NewReader(stream), "7.0")
-	var got []event
+	var got []Event
 	var ids []string
 	for {
 		e, err := r.next()
@@ -33,7 +33,7 @@ func TestEvents(t *testing.T) {
 		}
 		got, ids = append(got, e), append(ids, r.lastID)
 	}
-	want := []event{
+	want := []Event{
 		{"revocation", []byte("{}")},
 		{"lift", []byte("one\ntwo\n")},
 		{"", []byte("x")},

@@ -1,4 +1,4 @@
-package cli
+package adminclient
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// endurance is for how long a write is repeated before the operator is asked.
-// The election of a leader among the servers of a cluster takes a few seconds.
-const endurance = 25 * time.Second
+// defaultEndurance is for how long a write is sent again. The election of a
+// leader among the servers of a cluster takes a few seconds.
+const defaultEndurance = 25 * time.Second
 
 const (
 	defaultPause = 300 * time.Millisecond
@@ -22,15 +22,22 @@ const (
 	longestPause = 10 * time.Second
 )
 
+func (c *Client) endurance() time.Duration {
+	if c.Endurance == 0 {
+		return defaultEndurance
+	}
+	return c.Endurance
+}
+
 // persist calls attempt until it succeeds, fails for good, or was repeated for
 // long enough. Attempts must carry the idempotency key, so that they are one.
-// Once one of them may have been heard, no later failure says that nothing was
-// done.
-func persist(ctx context.Context, key string, attempt func() ([]byte, error)) ([]byte, error) {
+// Once the gateway may have heard one of them, no later failure says that
+// nothing was done.
+func persist(ctx context.Context, key string, endurance time.Duration, attempt func() error) error {
 	began := time.Now()
 	var heard error // the first outcome that leaves in doubt whether it was done
 	for try := 1; ; try++ {
-		body, err := attempt()
+		err := attempt()
 		if heard == nil && doubtful(err) {
 			heard = err
 		}
@@ -40,36 +47,36 @@ func persist(ctx context.Context, key string, attempt func() ([]byte, error)) ([
 		}
 		switch {
 		case err == nil:
-			return body, nil
+			return nil
 		case heard != nil:
-			return body, &inDoubt{heard: heard, last: err, key: key, tries: try, took: time.Since(began)}
+			return &InDoubt{Key: key, heard: heard, last: err, tries: try, took: time.Since(began)}
 		case try > 1:
-			return body, fmt.Errorf("%w\n  Tried %d times in %s", err, try, time.Since(began).Round(time.Second))
+			return fmt.Errorf("%w\n  Tried %d times in %s", err, try, time.Since(began).Round(time.Second))
 		}
-		return body, err
+		return err
 	}
 }
 
 // another says whether an attempt that ended so is worth repeating, and when.
 // A refused connection is not: nothing listens.
 func another(err error) (wait time.Duration, again bool) {
-	var refusal *problem
+	var refusal *Problem
 	switch {
 	case err == nil:
 		return 0, false
 	case errors.As(err, &refusal):
-		if refusal.retryAfter < 0 {
-			return defaultPause, refusal.retryable()
+		if refusal.RetryAfter < 0 {
+			return defaultPause, refusal.Retryable()
 		}
-		return max(refusal.retryAfter, defaultPause), refusal.retryable() && refusal.retryAfter <= longestPause
-	case notSent(err):
+		return max(refusal.RetryAfter, defaultPause), refusal.Retryable() && refusal.RetryAfter <= longestPause
+	case NotSent(err):
 		return 0, false
 	}
-	return defaultPause, errors.Is(err, errUnreachable)
+	return defaultPause, errors.Is(err, ErrUnreachable)
 }
 
-// notSent reports whether a request failed before the gateway saw any of it.
-func notSent(err error) bool {
+// NotSent reports whether a request failed before the gateway saw any of it.
+func NotSent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
@@ -77,25 +84,26 @@ func notSent(err error) bool {
 // doubtful reports whether a write that ended so may have been done all the
 // same.
 func doubtful(err error) bool {
-	var refusal *problem
+	var refusal *Problem
 	if errors.As(err, &refusal) {
 		return refusal.doubtful()
 	}
-	return errors.Is(err, errUnreachable) && !notSent(err)
+	return errors.Is(err, ErrUnreachable) && !NotSent(err)
 }
 
-// inDoubt is a failed write of which nobody knows whether it was done, and how
-// to find out.
-type inDoubt struct {
+// InDoubt is the failure of a write that may have been done all the same. To find
+// out, send it again with the same key: it is done once.
+type InDoubt struct {
+	Key string // the idempotency key
+
 	heard error // of an attempt that may have been done
 	last  error // of the last attempt
-	key   string
 	tries int
 	took  time.Duration
 }
 
 // Error never says that nothing was done: that is true of the last attempt only.
-func (d *inDoubt) Error() string {
+func (d *InDoubt) Error() string {
 	var b strings.Builder
 	b.WriteString(d.heard.Error())
 	if d.tries > 1 {
@@ -104,17 +112,16 @@ func (d *inDoubt) Error() string {
 			b.WriteString("; the last answer: " + brief(d.last))
 		}
 	}
-	b.WriteString("\n  It may have been done. Run the command again with --idempotency-key " + d.key + ": it is done once")
+	b.WriteString("\n  It may have been done")
 	return b.String()
 }
 
 // Unwrap is the last outcome.
-func (d *inDoubt) Unwrap() error { return d.last }
+func (d *InDoubt) Unwrap() error { return d.last }
 
-// brief is what an answer says beside its title, which speaks of all that was
-// asked.
+// brief is what an answer says besides its title.
 func brief(err error) string {
-	var refusal *problem
+	var refusal *Problem
 	if errors.As(err, &refusal) {
 		return refusal.brief()
 	}

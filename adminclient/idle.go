@@ -1,4 +1,4 @@
-package cli
+package adminclient
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// idleTimer gives up on an exchange in which nothing has moved for a while.
-// It is for those that have no length: an import, a tail.
+// idleTimer gives up on an exchange in which nothing has moved for a while. It
+// is for exchanges without a length: imports and events.
 type idleTimer struct {
 	limit time.Duration
 
@@ -55,7 +55,7 @@ func (a idleAnswer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// source doesn't count the time for which whoever feeds us keeps us waiting.
+// source doesn't count the time for which a read from r takes.
 func (t *idleTimer) source(r io.Reader) io.Reader { return idleSource{r, t} }
 
 type idleSource struct {
