@@ -58,6 +58,27 @@ func TestCacheComparesTheWholeToken(t *testing.T) {
 	}
 }
 
+// A reload may give the cache another size. It must keep to the new one.
+func TestAResizedCacheKeepsToItsNewSize(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 1<<20)
+	verify := func() {
+		for range 50 {
+			if _, err := f.verify(f.Sign(f.Claims(api, start))); err != nil {
+				t.Fatal(err)
+			}
+			f.v.cache.store.Wait()
+		}
+	}
+	verify()
+	before := f.v.cache.Bytes()
+	f.v.cache.Resize(before / 2)
+	verify()
+	if after := f.v.cache.Bytes(); after > before/2 {
+		t.Errorf("%d bytes after it was resized from %d to %d", after, before, before/2)
+	}
+}
+
 func TestCachedTokenExpires(t *testing.T) {
 	f := newFixture(t)
 	f.v.cache = newTestCache(t, 0)
