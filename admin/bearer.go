@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync/atomic"
+
+	"curfew.dev/curfew/internal/authorization"
 )
 
 // MinSecret is how many characters a secret has at least: shorter ones can be
@@ -147,16 +148,13 @@ func (b *bearer) note(i int, err error) {
 }
 
 func bearerToken(r *http.Request) (string, error) {
-	values := r.Header.Values("Authorization")
+	values := r.Header["Authorization"]
+	token, err := authorization.Bearer(values)
 	switch {
-	case len(values) == 0, len(values) == 1 && strings.Trim(values[0], " \t") == "":
+	case err == authorization.ErrNone:
 		return "", ErrNoCredential
-	case len(values) > 1:
-		return "", errors.New("the request carries more than one credential")
+	case err == nil && len(values[0]) != len("Bearer ")+len(token):
+		return "", errors.New("the credential has more than one space before it or after it")
 	}
-	scheme, token, ok := strings.Cut(values[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", errors.New("the credential is not a bearer token")
-	}
-	return token, nil
+	return token, err
 }

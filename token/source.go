@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"curfew.dev/curfew/internal/authorization"
 	"curfew.dev/curfew/internal/outbound"
 )
 
@@ -62,31 +63,23 @@ func (s Source) find(r *http.Request) (string, error) {
 	return cookie(r.Header["Cookie"], s.Cookie)
 }
 
-// bearer reads RFC 6750, 2.1. Other schemes are not ours to judge, except DPoP:
-// its token must not pass with its binding unchecked.
+// bearer takes other schemes for no credential, except DPoP: its token must not
+// pass with its binding unchecked. No token has a comma; proxies join two headers
+// with one.
 func bearer(values []string) (string, error) {
-	if len(values) == 0 {
+	raw, err := authorization.Bearer(values)
+	switch err {
+	case nil:
+		if strings.IndexByte(raw, ',') >= 0 {
+			return "", ambiguous(authorization.ErrSeveral.Error())
+		}
+		return raw, nil
+	case authorization.ErrNone, authorization.ErrScheme:
 		return "", errMissing
+	case authorization.ErrRepeated, authorization.ErrSeveral:
+		return "", ambiguous(err.Error())
 	}
-	if len(values) > 1 {
-		return "", ambiguous("the Authorization header is repeated")
-	}
-	value := strings.Trim(values[0], " \t")
-	scheme, rest := value, ""
-	if cut := strings.IndexAny(value, " \t"); cut >= 0 {
-		scheme, rest = value[:cut], strings.Trim(value[cut:], " \t")
-	}
-	switch {
-	case strings.EqualFold(scheme, "DPoP"):
-		return "", invalid("the DPoP scheme is not supported: its binding can't be verified")
-	case !strings.EqualFold(scheme, "Bearer"):
-		return "", errMissing
-	case rest == "":
-		return "", invalid("the Bearer scheme carries no token")
-	case strings.IndexByte(rest, ' ') >= 0, strings.IndexByte(rest, '\t') >= 0, strings.IndexByte(rest, ',') >= 0:
-		return "", ambiguous("the Authorization header carries more than one token")
-	}
-	return rest, nil
+	return "", invalid(err.Error())
 }
 
 // cookie finds the one cookie of that name. Names are compared byte for byte,

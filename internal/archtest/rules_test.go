@@ -84,6 +84,7 @@ var neverStandard = map[string][]string{
 // inward are packages below internal/, and who imports them beside tests.
 var inward = map[string][]string{
 	"internal/strictjson":      nil,                                          // anybody: duplicate and case-variant members are refused everywhere
+	"internal/authorization":   nil,                                          // anybody: a header that is read in two ways is two credentials
 	"internal/outbound":        {"token", "signals", "login", "caddymodule"}, // the rooms that ask other parties; an answer must not come around the guard
 	"internal/devidp":          {"caddymodule"},
 	"internal/printable":       {"adminclient", "caddymodule"},    // the rooms that show what strangers chose

@@ -1,0 +1,59 @@
+// Package authorization reads the Authorization header of a request, for the
+// guard and the admin API alike. A header that two readers could take for two
+// credentials is an error.
+//
+// It must never judge the token, and never put any of it into an error. All of
+// it is in bearer.go.
+package authorization
+
+import (
+	"errors"
+	"strings"
+)
+
+// The reasons why a header gives no token.
+var (
+	// ErrNone: there is no header, or its value is blank.
+	ErrNone = errors.New("there is no credential")
+	// ErrScheme: the credential is of another scheme, such as Basic.
+	ErrScheme = errors.New("the credential is not a bearer token")
+	// ErrDPoP: the token is bound to a key (RFC 9449, 7.1). It must not pass with
+	// its binding unchecked.
+	ErrDPoP = errors.New("the DPoP scheme is not supported: its binding can't be verified")
+	// ErrEmpty: the scheme is all that there is.
+	ErrEmpty = errors.New("the Bearer scheme carries no token")
+	// ErrRepeated: there are two headers, or more.
+	ErrRepeated = errors.New("the Authorization header is repeated")
+	// ErrSeveral: there is white space within the token.
+	ErrSeveral = errors.New("the Authorization header carries more than one token")
+)
+
+// Bearer returns the one token in the values of the Authorization header (RFC
+// 6750, 2.1). Its characters are not checked, but that there is no white space
+// among them.
+func Bearer(values []string) (string, error) {
+	if len(values) == 0 {
+		return "", ErrNone
+	}
+	if len(values) > 1 {
+		return "", ErrRepeated
+	}
+	value := strings.Trim(values[0], " \t")
+	scheme, rest := value, ""
+	if cut := strings.IndexAny(value, " \t"); cut >= 0 {
+		scheme, rest = value[:cut], strings.Trim(value[cut:], " \t")
+	}
+	switch {
+	case value == "":
+		return "", ErrNone
+	case strings.EqualFold(scheme, "DPoP"):
+		return "", ErrDPoP
+	case !strings.EqualFold(scheme, "Bearer"):
+		return "", ErrScheme
+	case rest == "":
+		return "", ErrEmpty
+	case strings.IndexByte(rest, ' ') >= 0, strings.IndexByte(rest, '\t') >= 0:
+		return "", ErrSeveral
+	}
+	return rest, nil
+}
