@@ -16,6 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/revocation"
 )
 
 // fileDocuments is the file of the documents in the directory of a ledger.
@@ -182,7 +183,7 @@ func (d *documents) begin(tx *bolt.Tx) error {
 	}
 	about := tx.Bucket(bucketAbout)
 	if format := about.Get(keyFormat); !bytes.Equal(format, []byte{documentsFormat}) {
-		return fmt.Errorf("%s has format %x, and this build reads %d: a newer Curfew wrote it; upgrade this node", d.path(), format, documentsFormat)
+		return fmt.Errorf("%s has format %x, and this build reads %d: %w", d.path(), format, documentsFormat, revocation.ErrNewer)
 	}
 	return about.SetSequence(max(about.Sequence(), uint64(d.now().UnixMilli())))
 }
