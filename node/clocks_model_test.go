@@ -18,14 +18,14 @@ import (
 // clocks is a fleet whose clocks jump, beside what it verified and cut. The
 // clock of the provider is right, and so is that of the log.
 type clocks struct {
-	sea    *sea
+	shared *sharedLog
 	fleet  []*clocked
 	seen   []*sighted
 	widest time.Duration // how far ahead any clock ever was
 }
 
 type clocked struct {
-	*boat
+	*testNode
 	off *atomic.Int64
 }
 
@@ -44,8 +44,8 @@ func (c *clocks) join(t *rapid.T) {
 		t.Skip("enough nodes")
 	}
 	b := &clocked{off: new(atomic.Int64)}
-	b.boat = &boat{
-		sea: c.sea, name: string(rune('a' + len(c.fleet))), keeps: new(kept),
+	b.testNode = &testNode{
+		shared: c.shared, name: string(rune('a' + len(c.fleet))), keeps: new(kept),
 		settings: node.Settings{Skews: map[string]time.Duration{issuer: modelSkew}},
 		now:      func() time.Time { return time.Now().Add(time.Duration(b.off.Load())) },
 	}
@@ -136,7 +136,7 @@ func (c *clocks) kill(t *rapid.T) {
 func TestACutHitsWhatWasVerifiedWhateverTheClocksDid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(bubbled{t}, func(rt *rapid.T) {
-			c := &clocks{sea: newSea()}
+			c := &clocks{shared: newSharedLog()}
 			defer func() {
 				for _, b := range c.fleet {
 					_ = b.Close()

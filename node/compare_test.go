@@ -7,8 +7,8 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// What a tick says is compared with what this node had at the tick that it
-// speaks of, and with nothing else.
+// The horizons in a tick are compared with those that this node had at the tick
+// that they are of, and with no others.
 func TestHorizonsAreComparedAtOneTick(t *testing.T) {
 	had := func(epoch, tick uint64, digest byte, entered uint64) ledger.Horizons {
 		return ledger.Horizons{Epoch: epoch, Tick: tick, Digest: ledger.Digest{digest}, Entered: entered}

@@ -15,8 +15,8 @@ import (
 // other cut.
 func TestAGenesisEndsWhatIsLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, requests := newSea(), new(live.Registry)
-		a := s.launch(t, "a", node.Settings{}, func(b *boat) { b.live = requests })
+		s, requests := newSharedLog(), new(live.Registry)
+		a := s.start(t, "a", node.Settings{}, func(b *testNode) { b.live = requests })
 		time.Sleep(soon)
 		a.mustBe(t, node.Ready)
 		ended := open(t, a.Node, requests, "alice")
@@ -38,8 +38,8 @@ func TestAGenesisEndsWhatIsLive(t *testing.T) {
 // older one: it says that it enforces it if it has it, and nobody concludes it.
 func TestALaterEpochProvesNothingOfAnEarlierOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a, b := s.launch(t, "a", node.Settings{}), s.launch(t, "b", node.Settings{})
+		s := newSharedLog()
+		a, b := s.start(t, "a", node.Settings{}), s.start(t, "b", node.Settings{})
 		time.Sleep(5 * time.Second)
 		had := a.submit(t, "alice")
 		s.mu.Lock()
@@ -67,8 +67,8 @@ func TestALaterEpochProvesNothingOfAnEarlierOne(t *testing.T) {
 // append nothing else, so it ticks until it is right.
 func TestAClockThatWasWrongIsMeasuredAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a, b := s.launch(t, "a", node.Settings{}), s.launch(t, "b", node.Settings{})
+		s := newSharedLog()
+		a, b := s.start(t, "a", node.Settings{}), s.start(t, "b", node.Settings{})
 		time.Sleep(5 * time.Second)
 		wrong := a
 		if a.lastTicked() {

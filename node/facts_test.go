@@ -8,17 +8,17 @@ import (
 	"curfew.dev/curfew/node"
 )
 
-// What one node has seen tokens carry, the others know within a heartbeat or two,
+// The others know within a heartbeat or two which claims a node has seen in tokens,
 // until it is long gone.
 func TestNodesTellOneAnotherWhatTokensCarry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{})
-		telling := func(bits uint64) func(*boat) {
-			return func(b *boat) { b.facts = func() map[string]uint64 { return map[string]uint64{"idp": bits} } }
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{})
+		telling := func(bits uint64) func(*testNode) {
+			return func(b *testNode) { b.facts = func() map[string]uint64 { return map[string]uint64{"idp": bits} } }
 		}
-		b := s.launch(t, "b", node.Settings{}, telling(1))
-		c := s.launch(t, "c", node.Settings{}, telling(4))
+		b := s.start(t, "b", node.Settings{}, telling(1))
+		c := s.start(t, "c", node.Settings{}, telling(4))
 		time.Sleep(2 * time.Second)
 		if got := a.FactsElsewhere("idp"); got != 5 {
 			t.Errorf("a knows %b", got)

@@ -15,9 +15,9 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// sea is a log that several nodes share, and the network between them. Its time
-// is that of the bubble it is in.
-type sea struct {
+// sharedLog is a log that several nodes share, and the network between them. Its
+// time is that of the bubble that it is in.
+type sharedLog struct {
 	mu    sync.Mutex
 	moved sync.Cond
 	log   []logged
@@ -38,15 +38,15 @@ type logged struct {
 	due    time.Time // when it reaches everybody
 }
 
-func newSea() *sea {
-	s := &sea{ends: make(map[*end]bool), disks: make(map[string]int), ticks: make(map[string]int), delay: time.Millisecond}
+func newSharedLog() *sharedLog {
+	s := &sharedLog{ends: make(map[*end]bool), disks: make(map[string]int), ticks: make(map[string]int), delay: time.Millisecond}
 	s.moved.L = &s.mu
 	s.write(logged{entry: revocation.Entry{Records: []revocation.Record{{Type: revocation.Genesis, Source: "genesis"}}}})
 	return s
 }
 
 // write appends. The caller holds mu, or is alone.
-func (s *sea) write(l logged) revocation.Position {
+func (s *sharedLog) write(l logged) revocation.Position {
 	if l.tick == nil {
 		if s.at.Epoch == 0 {
 			s.at.Epoch = 1
@@ -63,10 +63,10 @@ func (s *sea) write(l logged) revocation.Position {
 // end is a node's end of the log: its connection and its replica.
 type end struct {
 	ledger.Ledger // nothing: what is not below is not called
-	sea           *sea
+	shared        *sharedLog
 	id, name      string
 
-	// Under sea.mu.
+	// Under shared.mu.
 	disk     int  // what the replica has
 	told     int  // what the follower was told
 	down     bool // it reaches nobody, and nobody it
@@ -94,25 +94,25 @@ type letter struct {
 	to  func(ledger.Follower)
 }
 
-func (s *sea) open(name, instance string) *end {
+func (s *sharedLog) open(name, instance string) *end {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := &end{sea: s, id: name + "/" + instance, name: name, disk: s.disks[name], verified: true}
+	e := &end{shared: s, id: name + "/" + instance, name: name, disk: s.disks[name], verified: true}
 	s.ends[e] = true
 	return e
 }
 
-// set changes an end's fortune.
+// set changes the state of an end.
 func (e *end) set(change func(*end)) {
-	e.sea.mu.Lock()
-	defer e.sea.mu.Unlock()
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
 	change(e)
-	e.sea.moved.Broadcast()
+	e.shared.moved.Broadcast()
 }
 
 func (e *end) Append(ctx context.Context, records []revocation.Record, key ledger.Idempotency) (revocation.Position, bool, error) {
-	time.Sleep(e.sea.delay)
-	s := e.sea
+	time.Sleep(e.shared.delay)
+	s := e.shared
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := e.unreachable(); err != nil {
@@ -156,7 +156,7 @@ func (e *end) unreachable() error {
 }
 
 func (e *end) toldPosition() (at revocation.Position) {
-	for _, l := range e.sea.log[:e.told] {
+	for _, l := range e.shared.log[:e.told] {
 		if l.tick == nil {
 			at = l.entry.Position
 		}
@@ -165,9 +165,9 @@ func (e *end) toldPosition() (at revocation.Position) {
 }
 
 func (e *end) Read(_ context.Context, after revocation.Position, yield func(revocation.Entry) error) error {
-	e.sea.mu.Lock()
-	have := slices.Clone(e.sea.log[:max(e.disk, e.told)])
-	e.sea.mu.Unlock()
+	e.shared.mu.Lock()
+	have := slices.Clone(e.shared.log[:max(e.disk, e.told)])
+	e.shared.mu.Unlock()
 	for _, l := range have {
 		if l.tick == nil && l.entry.Position.Compare(after) > 0 {
 			if err := yield(l.entry); err != nil {
@@ -179,9 +179,9 @@ func (e *end) Read(_ context.Context, after revocation.Position, yield func(revo
 }
 
 func (e *end) Get(_ context.Context, ref revocation.Ref) (revocation.Record, error) {
-	e.sea.mu.Lock()
-	defer e.sea.mu.Unlock()
-	for _, l := range e.sea.log[:max(e.disk, e.told)] {
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
+	for _, l := range e.shared.log[:max(e.disk, e.told)] {
 		if l.tick == nil && l.entry.Position == ref.Position && int(ref.Item) < len(l.entry.Records) {
 			return l.entry.Records[ref.Item], nil
 		}
@@ -190,25 +190,25 @@ func (e *end) Get(_ context.Context, ref revocation.Ref) (revocation.Record, err
 }
 
 func (e *end) Head() ledger.Head {
-	e.sea.mu.Lock()
-	defer e.sea.mu.Unlock()
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
 	return ledger.Head{Position: e.toldPosition()}
 }
 
 func (e *end) Err() error {
-	e.sea.mu.Lock()
-	defer e.sea.mu.Unlock()
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
 	return e.failure
 }
 
 func (e *end) Close() error {
-	e.set(func(e *end) { e.closed = true; delete(e.sea.ends, e) })
+	e.set(func(e *end) { e.closed = true; delete(e.shared.ends, e) })
 	return nil
 }
 
 // known is who may be serving by the ticks of the log before an index: the
 // newest echo of each node, while it lasts. The caller holds mu.
-func (s *sea) known(before int) (t ledger.Tick) {
+func (s *sharedLog) known(before int) (t ledger.Tick) {
 	newest := make(map[string]ledger.Echo)
 	at := make(map[string]time.Time)
 	for _, l := range s.log[:before] {
@@ -236,7 +236,7 @@ func (s *sea) known(before int) (t ledger.Tick) {
 
 // Follow begins with what a replica's mark knows of ticks.
 func (e *end) Follow(ctx context.Context, after revocation.Position, f ledger.Follower) error {
-	s := e.sea
+	s := e.shared
 	stop := context.AfterFunc(ctx, func() { e.set(func(*end) {}) })
 	defer stop()
 	var beside sync.WaitGroup
@@ -283,7 +283,7 @@ func (e *end) Follow(ctx context.Context, after revocation.Position, f ledger.Fo
 
 // deliver brings the mail.
 func (e *end) deliver(ctx context.Context, f ledger.Follower) {
-	s := e.sea
+	s := e.shared
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -302,9 +302,9 @@ func (e *end) deliver(ctx context.Context, f ledger.Follower) {
 	}
 }
 
-// send is a message to whoever it is for, unless it gets lost.
+// send sends a message to the ends that for_ picks, unless it gets lost.
 func (e *end) send(for_ func(*end) bool, to func(ledger.Follower)) {
-	s := e.sea
+	s := e.shared
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.down || e.closed {
@@ -330,9 +330,9 @@ func (e *end) Say(h ledger.Heartbeat) error {
 }
 
 func (e *end) Acknowledge(writer string, a ledger.Acknowledgement) error {
-	e.sea.mu.Lock()
+	e.shared.mu.Lock()
 	mute := e.mute
-	e.sea.mu.Unlock()
+	e.shared.mu.Unlock()
 	if !mute {
 		e.send(func(other *end) bool { return other.id == writer }, func(f ledger.Follower) { f.Acknowledged(a) })
 	}
@@ -359,17 +359,17 @@ func (e *end) Ask(ctx context.Context, ref revocation.Ref, want int) []ledger.An
 }
 
 func (e *end) Tick(_ context.Context, echoes []ledger.Echo, horizons *ledger.Horizons) error {
-	time.Sleep(e.sea.delay)
-	e.sea.mu.Lock()
-	defer e.sea.mu.Unlock()
+	time.Sleep(e.shared.delay)
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
 	if err := e.unreachable(); err != nil {
 		return err
 	}
 	if e.old {
 		horizons = nil
 	}
-	e.sea.ticks[e.id]++
-	e.sea.write(logged{tick: &ledger.Tick{By: e.id, Echoes: slices.Clone(echoes), Horizons: horizons}})
+	e.shared.ticks[e.id]++
+	e.shared.write(logged{tick: &ledger.Tick{By: e.id, Echoes: slices.Clone(echoes), Horizons: horizons}})
 	return nil
 }
 
@@ -386,14 +386,14 @@ func (e *end) Elsewhere() bool {
 
 // moves is how often it was asked for another way.
 func (e *end) moves() int {
-	e.sea.mu.Lock()
-	defer e.sea.mu.Unlock()
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
 	return e.moved
 }
 
 func (e *end) Connection() ledger.Connection {
-	e.sea.mu.Lock()
-	defer e.sea.mu.Unlock()
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
 	c := ledger.Connection{Offset: e.offset, Measured: e.offset != 0, Verified: e.verified, ReadOnly: e.readOnly}
 	if e.down {
 		c.Problem = fmt.Errorf("%w: not connected", ledger.ErrUnavailable)
@@ -401,7 +401,7 @@ func (e *end) Connection() ledger.Connection {
 	return c
 }
 
-func (s *sea) allTicks() (n int) {
+func (s *sharedLog) allTicks() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.ticks {
@@ -410,11 +410,11 @@ func (s *sea) allTicks() (n int) {
 	return n
 }
 
-// boat is a node of the fleet.
-type boat struct {
+// testNode is a node of the fleet.
+type testNode struct {
 	*node.Node
 	at       *atomic.Pointer[end] // of this start
-	sea      *sea
+	shared   *sharedLog
 	name     string
 	starts   int
 	settings node.Settings
@@ -425,9 +425,9 @@ type boat struct {
 	facts    func() map[string]uint64
 }
 
-// launch starts a node that is closed when the test ends.
-func (s *sea) launch(t *testing.T, name string, settings node.Settings, with ...func(*boat)) *boat {
-	b := &boat{sea: s, name: name, settings: settings}
+// start starts a node that is closed when the test ends.
+func (s *sharedLog) start(t *testing.T, name string, settings node.Settings, with ...func(*testNode)) *testNode {
+	b := &testNode{shared: s, name: name, settings: settings}
 	for _, w := range with {
 		w(b)
 	}
@@ -442,7 +442,7 @@ type fataler interface {
 	Fatalf(string, ...any)
 }
 
-func (b *boat) start(t fataler) {
+func (b *testNode) start(t fataler) {
 	t.Helper()
 	b.starts++
 	instance := fmt.Sprint(b.starts)
@@ -451,7 +451,7 @@ func (b *boat) start(t fataler) {
 	cfg := node.Config{
 		Name: b.name, Instance: instance, Now: b.now, Live: b.live, Observer: b, Facts: b.facts,
 		Open: func() (ledger.Ledger, error) {
-			e := b.sea.open(b.name, instance)
+			e := b.shared.open(b.name, instance)
 			if b.opened != nil {
 				if err := b.opened(e); err != nil {
 					_ = e.Close()
@@ -472,14 +472,15 @@ func (b *boat) start(t fataler) {
 	}
 }
 
-func (b *boat) end() *end { return b.at.Load() }
+func (b *testNode) end() *end { return b.at.Load() }
 
-func (b *boat) Appended(time.Duration, error)          {}
-func (b *boat) Enforced(string, time.Duration)         {}
-func (b *boat) Changed(node.State, error)              {}
-func (b *boat) Doubted(node.ClockDoubt, time.Duration) {}
-func (b *boat) down(is bool)                           { b.end().set(func(e *end) { e.down = is }) }
-func (b *boat) submit(t fataler, sub string) node.Written {
+func (b *testNode) Appended(time.Duration, error)          {}
+func (b *testNode) Enforced(string, time.Duration)         {}
+func (b *testNode) Changed(node.State, error)              {}
+func (b *testNode) Doubted(node.ClockDoubt, time.Duration) {}
+func (b *testNode) down(is bool)                           { b.end().set(func(e *end) { e.down = is }) }
+
+func (b *testNode) submit(t fataler, sub string) node.Written {
 	t.Helper()
 	w, err := b.Submit(context.Background(), []revocation.Record{cutOf(sub)}, ledger.Idempotency{})
 	if err != nil {
@@ -488,14 +489,14 @@ func (b *boat) submit(t fataler, sub string) node.Written {
 	return w
 }
 
-func (b *boat) mustBe(t fataler, want node.State) {
+func (b *testNode) mustBe(t fataler, want node.State) {
 	t.Helper()
 	if got := b.State(); got != want {
 		t.Fatalf("%s is %s (%v), want %s", b.ID(), got, b.Why(), want)
 	}
 }
 
-func (b *boat) enforcement(t fataler, w node.Written) node.Enforcement {
+func (b *testNode) enforcement(t fataler, w node.Written) node.Enforcement {
 	t.Helper()
 	r := cutOf("x")
 	return b.ReceiptOf(&r, revocation.Ref{Position: w.Position}).Enforcement

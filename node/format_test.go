@@ -19,10 +19,10 @@ import (
 // can read go on as before.
 func TestNoNodeWritesWhatAnotherCannotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{MaxStaleness: 10 * time.Second})
-		b := s.launch(t, "b", node.Settings{MaxStaleness: 10 * time.Second})
-		c := s.launch(t, "c", node.Settings{MaxStaleness: 10 * time.Second})
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{MaxStaleness: 10 * time.Second})
+		b := s.start(t, "b", node.Settings{MaxStaleness: 10 * time.Second})
+		c := s.start(t, "c", node.Settings{MaxStaleness: 10 * time.Second})
 		b.end().set(func(e *end) { e.format = -1 })
 		c.end().set(func(e *end) { e.format = 2 })
 		time.Sleep(5 * time.Second)
@@ -68,7 +68,7 @@ func TestNoNodeWritesWhatAnotherCannotRead(t *testing.T) {
 		b.end().set(func(e *end) { e.format = 2 })
 		time.Sleep(5 * time.Second)
 		last := a.submit(t, "all read this")
-		for _, other := range []*boat{b, c} {
+		for _, other := range []*testNode{b, c} {
 			other.mustBe(t, node.Ready)
 			if at := other.Applied(); at != last.Position {
 				t.Errorf("%s is at %s, want %s", other.ID(), at, last.Position)
@@ -82,8 +82,8 @@ func TestNoNodeWritesWhatAnotherCannotRead(t *testing.T) {
 // not heard itself, counts as the oldest.
 func TestANodeThatJustStartedWritesOnlyWhatAllBuildsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{MaxStaleness: 10 * time.Second})
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{MaxStaleness: 10 * time.Second})
 		a.NeedFormat(2)
 		for a.State() != node.Ready {
 			time.Sleep(time.Millisecond)
@@ -113,9 +113,9 @@ func TestANodeThatJustStartedWritesOnlyWhatAllBuildsRead(t *testing.T) {
 // the first.
 func TestNodesShowTheFormatThatTheyRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a, b := s.launch(t, "a", node.Settings{}), s.launch(t, "b", node.Settings{})
-		c := s.launch(t, "c", node.Settings{})
+		s := newSharedLog()
+		a, b := s.start(t, "a", node.Settings{}), s.start(t, "b", node.Settings{})
+		c := s.start(t, "c", node.Settings{})
 		b.end().set(func(e *end) { e.format = -1 })
 		c.end().set(func(e *end) { e.format = 7 })
 		time.Sleep(5 * time.Second)

@@ -17,9 +17,9 @@ import (
 // milliseconds: it ticks itself.
 func TestReadyByAnEchoOfThisStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
+		s := newSharedLog()
 		began := time.Now()
-		b := s.launch(t, "a", node.Settings{})
+		b := s.start(t, "a", node.Settings{})
 		b.mustBe(t, node.Starting)
 		for b.State() != node.Ready {
 			time.Sleep(time.Millisecond)
@@ -37,8 +37,8 @@ func TestReadyByAnEchoOfThisStart(t *testing.T) {
 // Ticks without its own nonce, or with one of an earlier start, prove nothing.
 func TestOldNoncesProveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		b := s.launch(t, "a", node.Settings{}, func(b *boat) { b.opened = func(e *end) error { e.readOnly = true; return nil } })
+		s := newSharedLog()
+		b := s.start(t, "a", node.Settings{}, func(b *testNode) { b.opened = func(e *end) error { e.readOnly = true; return nil } })
 		for _, echo := range []ledger.Echo{
 			{Node: "a/0", Nonce: 1, MaxStaleness: time.Minute},  // the start before
 			{Node: "b/1", Nonce: 1, MaxStaleness: time.Minute},  // another node
@@ -75,8 +75,8 @@ func TestOldNoncesProveNothing(t *testing.T) {
 func TestFenceAtTheBoundAndBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const bound = 10 * time.Second
-		s := newSea()
-		a, b := s.launch(t, "a", node.Settings{MaxStaleness: bound}), s.launch(t, "b", node.Settings{})
+		s := newSharedLog()
+		a, b := s.start(t, "a", node.Settings{MaxStaleness: bound}), s.start(t, "b", node.Settings{})
 		time.Sleep(5 * time.Second)
 		a.mustBe(t, node.Ready)
 		a.down(true)
@@ -155,7 +155,7 @@ func TestStalenessByBothClocks(t *testing.T) {
 func TestSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var slept atomic.Int64
-		a := newSea().launch(t, "a", node.Settings{}, func(b *boat) {
+		a := newSharedLog().start(t, "a", node.Settings{}, func(b *testNode) {
 			b.now = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
 		})
 		time.Sleep(2 * time.Second)
@@ -170,8 +170,8 @@ func TestSuspended(t *testing.T) {
 // on_stale allow goes on, and says that it does.
 func TestUnboundedServesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{Unbounded: true})
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{Unbounded: true})
 		a.mustBe(t, node.Starting)
 		time.Sleep(5 * time.Second)
 		if a.StaleAt(time.Now()) {
@@ -209,8 +209,8 @@ func TestUnboundedServesOn(t *testing.T) {
 // A shorter max_staleness holds at once; a longer one with the next proof.
 func TestReconfiguredBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{MaxStaleness: time.Minute})
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{MaxStaleness: time.Minute})
 		time.Sleep(5 * time.Second)
 		a.down(true)
 		time.Sleep(20 * time.Second)
@@ -229,20 +229,20 @@ func TestReconfiguredBound(t *testing.T) {
 	})
 }
 
-// Whoever may only follow never ticks, and is ready by the ticks of others.
+// A node that may only follow never ticks. It is ready by the ticks of others.
 func TestOnlyFollowers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		only := func(b *boat) { b.opened = func(e *end) error { e.readOnly = true; return nil } }
-		a, b := s.launch(t, "a", node.Settings{}, only), s.launch(t, "b", node.Settings{}, only)
+		s := newSharedLog()
+		only := func(b *testNode) { b.opened = func(e *end) error { e.readOnly = true; return nil } }
+		a, b := s.start(t, "a", node.Settings{}, only), s.start(t, "b", node.Settings{}, only)
 		time.Sleep(time.Minute)
 		a.mustBe(t, node.Starting)
 		if s.allTicks() != 0 {
 			t.Error("it ticked")
 		}
-		c := s.launch(t, "c", node.Settings{})
+		c := s.start(t, "c", node.Settings{})
 		time.Sleep(2 * time.Second)
-		for _, x := range []*boat{a, b, c} {
+		for _, x := range []*testNode{a, b, c} {
 			x.mustBe(t, node.Ready)
 		}
 		if _, err := a.Submit(t.Context(), []revocation.Record{cutOf("x")}, ledger.Idempotency{}); !errors.Is(err, ledger.ErrReadOnly) {
@@ -262,10 +262,10 @@ func TestOnlyFollowers(t *testing.T) {
 // on before anybody is fenced.
 func TestOneTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		fleet := make([]*boat, 10)
+		s := newSharedLog()
+		fleet := make([]*testNode, 10)
 		for i := range fleet {
-			fleet[i] = s.launch(t, string(rune('a'+i)), node.Settings{MaxStaleness: 8 * time.Second})
+			fleet[i] = s.start(t, string(rune('a'+i)), node.Settings{MaxStaleness: 8 * time.Second})
 		}
 		time.Sleep(10 * time.Second)
 		before := s.allTicks()
@@ -293,11 +293,11 @@ func TestOneTicks(t *testing.T) {
 	})
 }
 
-func (b *boat) lastTicked() bool {
-	b.sea.mu.Lock()
-	defer b.sea.mu.Unlock()
-	for i := len(b.sea.log) - 1; i >= 0; i-- {
-		if tick := b.sea.log[i].tick; tick != nil {
+func (b *testNode) lastTicked() bool {
+	b.shared.mu.Lock()
+	defer b.shared.mu.Unlock()
+	for i := len(b.shared.log) - 1; i >= 0; i-- {
+		if tick := b.shared.log[i].tick; tick != nil {
 			return tick.By == b.end().id
 		}
 	}
@@ -310,12 +310,12 @@ func TestHerd(t *testing.T) {
 	for name, apart := range map[string]time.Duration{"at once": 0, "within a second": 20 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newSea()
+				s := newSharedLog()
 				s.delay = 3 * time.Millisecond
 				began := time.Now()
-				var fleet []*boat
+				var fleet []*testNode
 				for i := range 50 {
-					fleet = append(fleet, s.launch(t, string(rune('A'+i)), node.Settings{}))
+					fleet = append(fleet, s.start(t, string(rune('A'+i)), node.Settings{}))
 					time.Sleep(apart)
 				}
 				for slow := len(fleet); slow > 0; time.Sleep(time.Millisecond) {
@@ -345,8 +345,8 @@ func TestHerd(t *testing.T) {
 // tried again in a hurry.
 func TestIntervalsAndFailedTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{MaxStaleness: 2 * time.Second})
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{MaxStaleness: 2 * time.Second})
 		time.Sleep(10 * time.Second)
 		if n := s.allTicks(); n < 35 || n > 45 {
 			t.Errorf("%d ticks in 10 s", n)
@@ -366,7 +366,7 @@ func TestIntervalsAndFailedTicks(t *testing.T) {
 // that reaches nobody leaves that to its connection.
 func TestTheWayThatIsSilentIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
+		fleet := afloat(t, newSharedLog(), node.Settings{}, node.Settings{})
 		a, b := fleet[0], fleet[1]
 		time.Sleep(time.Hour)
 		if n := b.end().moves(); n > 0 {

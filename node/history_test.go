@@ -18,22 +18,22 @@ import (
 // history is a fleet through partitions, crashes, stuck logs and lost messages,
 // beside everything that was acknowledged.
 type history struct {
-	sea     *sea
-	fleet   []*boat
+	shared  *sharedLog
+	fleet   []*testNode
 	writes  []*write
-	drowned []*boat // instances that crashed, and may still be serving
+	drowned []*testNode // instances that crashed, and may still be serving
 }
 
 type write struct {
 	sub   string
-	by    *boat
+	by    *testNode
 	pos   revocation.Position
 	acked time.Time
 	bound time.Time       // the last that a receipt gave; zero: none
 	here  map[string]bool // instances that have ever had it
 }
 
-func (h *history) serving() []*boat { return append(slices.Clone(h.fleet), h.drowned...) }
+func (h *history) serving() []*testNode { return append(slices.Clone(h.fleet), h.drowned...) }
 
 // check holds every node to every promise that was made, at this instant.
 func (h *history) check(t *rapid.T) {
@@ -90,7 +90,7 @@ func (h *history) checkReceipt(t *rapid.T, w *write, now time.Time) {
 	}
 }
 
-func (h *history) any(t *rapid.T) *boat {
+func (h *history) any(t *rapid.T) *testNode {
 	return h.fleet[rapid.IntRange(0, len(h.fleet)-1).Draw(t, "node")]
 }
 
@@ -134,10 +134,10 @@ type bubbled struct{ rapid.TB }
 func TestHistoriesOfAFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(bubbled{t}, func(rt *rapid.T) {
-			h := &history{sea: newSea()}
+			h := &history{shared: newSharedLog()}
 			defer h.close()
 			for i := range rapid.IntRange(1, 4).Draw(rt, "nodes") {
-				b := &boat{sea: h.sea, name: string(rune('a' + i)), settings: node.Settings{
+				b := &testNode{shared: h.shared, name: string(rune('a' + i)), settings: node.Settings{
 					MaxStaleness: rapid.SampledFrom([]time.Duration{2 * time.Second, 5 * time.Second, 30 * time.Second}).Draw(rt, "max_staleness"),
 					Unbounded:    rapid.IntRange(0, 9).Draw(rt, "unbounded") == 0,
 				}}

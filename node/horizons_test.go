@@ -21,7 +21,7 @@ func brief(sub string, at time.Time, keep int64) revocation.Record {
 	}
 }
 
-func (b *boat) write(t *testing.T, records ...revocation.Record) revocation.Position {
+func (b *testNode) write(t *testing.T, records ...revocation.Record) revocation.Position {
 	t.Helper()
 	w, err := b.Submit(context.Background(), records, ledger.Idempotency{})
 	if err != nil {
@@ -31,12 +31,12 @@ func (b *boat) write(t *testing.T, records ...revocation.Record) revocation.Posi
 }
 
 // trimmed is a node that joins behind a trim that has forgotten an entry.
-func trimmed(forgot revocation.Position) func(*boat) {
-	return func(b *boat) {
+func trimmed(forgot revocation.Position) func(*testNode) {
+	return func(b *testNode) {
 		b.opened = func(e *end) error {
-			e.sea.mu.Lock()
-			defer e.sea.mu.Unlock()
-			e.entered = uint64(len(e.sea.log))
+			e.shared.mu.Lock()
+			defer e.shared.mu.Unlock()
+			e.entered = uint64(len(e.shared.log))
 			e.lacks = func(entry revocation.Entry) bool { return entry.Position == forgot }
 			return nil
 		}
@@ -47,13 +47,13 @@ func trimmed(forgot revocation.Position) func(*boat) {
 // that have read more go on. A new epoch that has the horizon mends it.
 func TestANodeThatLacksAHorizonIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{})
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{})
 		time.Sleep(soon)
 		expired := brief("alice", time.Now().Add(-time.Hour), 60)
 		forgot := a.write(t, expired)
 		time.Sleep(time.Second)
-		b := s.launch(t, "b", node.Settings{}, trimmed(forgot))
+		b := s.start(t, "b", node.Settings{}, trimmed(forgot))
 		for range 2000 {
 			time.Sleep(10 * time.Millisecond)
 			if b.State() == node.Ready {
@@ -68,7 +68,7 @@ func TestANodeThatLacksAHorizonIsNotReady(t *testing.T) {
 		if nodes := states(a.enforcement(t, a.submit(t, "carol"))); len(nodes) != 1 {
 			t.Errorf("a receipt waits for a node that admits nothing: %q", nodes)
 		}
-		fine := s.launch(t, "fine", node.Settings{}, trimmed(revocation.Position{}))
+		fine := s.start(t, "fine", node.Settings{}, trimmed(revocation.Position{}))
 		time.Sleep(3 * time.Second)
 		fine.mustBe(t, node.Ready)
 
@@ -82,7 +82,7 @@ func TestANodeThatLacksAHorizonIsNotReady(t *testing.T) {
 		b.end().set(func(e *end) { e.entered = 0 })
 		fine.end().set(func(e *end) { e.entered = 0 })
 		time.Sleep(5 * time.Second)
-		for _, n := range []*boat{a, b, fine} {
+		for _, n := range []*testNode{a, b, fine} {
 			n.mustBe(t, node.Ready)
 		}
 	})
@@ -91,11 +91,11 @@ func TestANodeThatLacksAHorizonIsNotReady(t *testing.T) {
 // The node that lacks a horizon is told also where it is the one that ticks.
 func TestWhoTicksIsToldThatItLacksAHorizon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{}, func(b *boat) { b.opened = func(e *end) error { e.old = true; return nil } })
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{}, func(b *testNode) { b.opened = func(e *end) error { e.old = true; return nil } })
 		time.Sleep(soon)
 		forgot := a.write(t, brief("alice", time.Now().Add(-time.Hour), 60))
-		b := s.launch(t, "b", node.Settings{}, trimmed(forgot))
+		b := s.start(t, "b", node.Settings{}, trimmed(forgot))
 		time.Sleep(3 * time.Second)
 		b.mustBe(t, node.Ready) // a says nothing of horizons
 		a.end().set(func(e *end) { e.readOnly = true })
@@ -119,20 +119,20 @@ func TestWhoTicksIsToldThatItLacksAHorizon(t *testing.T) {
 	})
 }
 
-func (s *sea) ticksOf(id string) int {
+func (s *sharedLog) ticksOf(id string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ticks[id]
 }
 
-// Of two that have read the same log, nobody can say who is right.
+// Nothing tells which of two nodes is right that have read the same log.
 func TestNodesThatMadeSomethingElseOfTheSameLogAreNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{})
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{})
 		time.Sleep(soon)
 		at := a.write(t, brief("alice", time.Now().Add(-time.Hour), 60))
-		b := s.launch(t, "b", node.Settings{}, func(b *boat) {
+		b := s.start(t, "b", node.Settings{}, func(b *testNode) {
 			b.opened = func(e *end) error {
 				e.lacks = func(entry revocation.Entry) bool { return entry.Position == at }
 				return nil
@@ -149,11 +149,11 @@ func TestNodesThatMadeSomethingElseOfTheSameLogAreNotReady(t *testing.T) {
 // Nobody takes that for a difference, nor a peer of a build that says nothing.
 func TestExpiryAtDifferentMomentsIsNoAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		var fleet []*boat
+		s := newSharedLog()
+		var fleet []*testNode
 		for i, name := range []string{"a", "b", "c", "old"} {
 			off := time.Duration(i) * 150 * time.Millisecond
-			fleet = append(fleet, s.launch(t, name, node.Settings{}, func(b *boat) {
+			fleet = append(fleet, s.start(t, name, node.Settings{}, func(b *testNode) {
 				b.now = func() time.Time { return time.Now().Add(off) }
 				b.opened = func(e *end) error { e.old = name == "old"; return nil }
 			}))

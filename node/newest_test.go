@@ -168,12 +168,12 @@ func atBegan(dir string) func() (ledger.Ledger, error) {
 	}
 }
 
-// What a node has verified survives a restart, and is a second old at most when
-// the process is killed. A store that fails is asked again.
+// The instants that a node has verified survive a restart, and a kill except for
+// the last second. A store that fails is asked again.
 func TestWhatWasVerifiedSurvivesARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, k := newSea(), new(kept)
-		b := s.launch(t, "a", node.Settings{Skews: skews}, func(b *boat) { b.keeps = k })
+		s, k := newSharedLog(), new(kept)
+		b := s.start(t, "a", node.Settings{Skews: skews}, func(b *testNode) { b.keeps = k })
 		time.Sleep(soon)
 		at := time.Now().Truncate(time.Second)
 		b.Verified(verified(issuer, at, time.Time{}))
@@ -214,10 +214,10 @@ func TestWhatWasVerifiedSurvivesARestart(t *testing.T) {
 // other's cut hits two seconds later, also when the one is gone.
 func TestACutHitsWhatAnotherNodeVerified(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
+		s := newSharedLog()
 		settings := node.Settings{Skews: skews}
 		back := func() time.Time { return time.Now().Add(-10 * time.Minute) }
-		a, c := s.launch(t, "a", settings), s.launch(t, "c", settings, func(b *boat) { b.now = back })
+		a, c := s.start(t, "a", settings), s.start(t, "c", settings, func(b *testNode) { b.now = back })
 		time.Sleep(soon)
 		at := time.Now().Truncate(time.Second)
 		a.Verified(verified(issuer, at, at.Add(-time.Hour)))
@@ -231,7 +231,7 @@ func TestACutHitsWhatAnotherNodeVerified(t *testing.T) {
 		if by := c.ClockBehind(back()); by < 9*time.Minute {
 			t.Errorf("the clock is behind by %s", by)
 		}
-		d := s.launch(t, "d", settings, func(b *boat) { b.now = back })
+		d := s.start(t, "d", settings, func(b *testNode) { b.now = back })
 		time.Sleep(2 * time.Second)
 		if got := d.Instant(issuer, back()); !got.Equal(at) {
 			t.Errorf("by a node that came later it is dated %s, want %s", got, at)
@@ -244,12 +244,12 @@ func TestACutHitsWhatAnotherNodeVerified(t *testing.T) {
 // issuers that are not configured.
 func TestAnIncredibleClaimMovesNoCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, k := newSea(), new(kept)
+		s, k := newSharedLog(), new(kept)
 		settings := node.Settings{Skews: map[string]time.Duration{issuer: 2 * time.Second}}
 		behind := 3 * time.Hour // further than an hour, but the log's stamps know better
 		now := func() time.Time { return time.Now().Add(-behind) }
-		a := s.launch(t, "a", settings, func(b *boat) { b.keeps, b.now = k, now })
-		evil := s.launch(t, "evil", settings)
+		a := s.start(t, "a", settings, func(b *testNode) { b.keeps, b.now = k, now })
+		evil := s.start(t, "evil", settings)
 		time.Sleep(soon)
 		claim := func(at time.Time, iss string) {
 			t.Helper()

@@ -207,8 +207,8 @@ func (l *late) Err() error {
 	return l.Ledger.Err()
 }
 
-// What became durable without an answer is enforced all the same, and a retry
-// with the same key finds it.
+// An entry that became durable without an answer is enforced all the same, and a
+// retry with the same key finds it.
 func TestUnknownOutcome(t *testing.T) {
 	l := new(late)
 	n := start(t, func() (ledger.Ledger, error) {

@@ -8,8 +8,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Who may be serving is passed on in ticks though it is not heard, so that a
-// node that starts meanwhile waits for it as well; but not for ever.
+// Ticks name a node that may be serving though it is not heard, so that a node that
+// starts meanwhile waits for it as well. They don't do so for ever.
 func TestEchoesOfTheUnheard(t *testing.T) {
 	var p peers
 	now := time.Now()

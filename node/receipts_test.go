@@ -18,11 +18,11 @@ import (
 )
 
 // afloat starts a few nodes and waits until they know one another.
-func afloat(t *testing.T, s *sea, settings ...node.Settings) []*boat {
+func afloat(t *testing.T, s *sharedLog, settings ...node.Settings) []*testNode {
 	t.Helper()
-	var fleet []*boat
+	var fleet []*testNode
 	for i, is := range settings {
-		fleet = append(fleet, s.launch(t, string(rune('a'+i)), is))
+		fleet = append(fleet, s.start(t, string(rune('a'+i)), is))
 	}
 	time.Sleep(5 * time.Second)
 	for _, b := range fleet {
@@ -32,7 +32,7 @@ func afloat(t *testing.T, s *sea, settings ...node.Settings) []*boat {
 }
 
 // awaited is a write, after a caller's wait.
-func awaited(t *testing.T, b *boat, sub string, wait time.Duration) (node.Written, node.Enforcement) {
+func awaited(t *testing.T, b *testNode, sub string, wait time.Duration) (node.Written, node.Enforcement) {
 	t.Helper()
 	w := b.submit(t, sub)
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
@@ -45,7 +45,7 @@ func awaited(t *testing.T, b *boat, sub string, wait time.Duration) (node.Writte
 // and the receipt says where and from when.
 func TestReceiptOfAFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := afloat(t, newSea(), node.Settings{Expect: 3}, node.Settings{MaxStaleness: time.Minute}, node.Settings{})
+		fleet := afloat(t, newSharedLog(), node.Settings{Expect: 3}, node.Settings{MaxStaleness: time.Minute}, node.Settings{})
 		began := time.Now()
 		w, got := awaited(t, fleet[0], "alice", 2*time.Second)
 		if took := time.Since(began); took > 20*time.Millisecond {
@@ -73,7 +73,7 @@ func TestReceiptOfAFleet(t *testing.T) {
 // A node that can't be heard is pending until it has fenced itself.
 func TestPendingThenFenced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
+		s := newSharedLog()
 		fleet := afloat(t, s, node.Settings{}, node.Settings{MaxStaleness: 10 * time.Second}, node.Settings{})
 		fleet[1].down(true)
 		began := time.Now()
@@ -111,7 +111,7 @@ func TestPendingThenFenced(t *testing.T) {
 // for as long as it is not heard.
 func TestUnboundedReceipts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{Unbounded: true})
+		fleet := afloat(t, newSharedLog(), node.Settings{}, node.Settings{Unbounded: true})
 		_, got := awaited(t, fleet[0], "alice", 2*time.Second)
 		if got.State != "enforced" || got.EnforcedBy != nil {
 			t.Errorf("%+v", got)
@@ -132,7 +132,7 @@ func TestUnboundedReceipts(t *testing.T) {
 // A node that leaves admits nothing, so nobody waits for it.
 func TestLeavingNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
+		fleet := afloat(t, newSharedLog(), node.Settings{}, node.Settings{})
 		fleet[1].end().set(func(e *end) { e.stuck = true })
 		w, got := awaited(t, fleet[0], "alice", 2*time.Second)
 		if got.State != "pending" {
@@ -160,7 +160,7 @@ func TestLeavingNodes(t *testing.T) {
 // An acknowledgement that gets lost is made up for by the next heartbeat.
 func TestLostAcknowledgements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
+		fleet := afloat(t, newSharedLog(), node.Settings{}, node.Settings{})
 		fleet[1].end().set(func(e *end) { e.mute = true })
 		if _, got := awaited(t, fleet[0], "alice", 2*time.Second); got.State != "enforced" {
 			t.Errorf("%+v", got)
@@ -173,10 +173,10 @@ func TestLostAcknowledgements(t *testing.T) {
 func TestReceiptsElsewhereAndLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests := new(live.Registry)
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{})
-		b := s.launch(t, "b", node.Settings{}, func(b *boat) { b.live = requests })
-		c := s.launch(t, "c", node.Settings{})
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{})
+		b := s.start(t, "b", node.Settings{}, func(b *testNode) { b.live = requests })
+		c := s.start(t, "c", node.Settings{})
 		time.Sleep(5 * time.Second)
 		ended := open(t, b.Node, requests, "alice")
 		w, got := awaited(t, a, "alice", 2*time.Second)
@@ -219,7 +219,7 @@ func TestReceiptsElsewhereAndLater(t *testing.T) {
 // How sure the servers' syncing is, is said.
 func TestDurability(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := afloat(t, newSea(), node.Settings{})[0]
+		a := afloat(t, newSharedLog(), node.Settings{})[0]
 		w := a.submit(t, "alice")
 		for verified, want := range map[bool]string{true: "verified", false: "unverified"} {
 			a.end().set(func(e *end) { e.verified = verified })
@@ -234,7 +234,7 @@ func TestDurability(t *testing.T) {
 // record; one that was restarted does not count for another.
 func TestPartialUntilAllAreBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
+		s := newSharedLog()
 		three := node.Settings{Expect: 3, MaxStaleness: 10 * time.Second}
 		fleet := afloat(t, s, three, three, three)
 		a, b, c := fleet[0], fleet[1], fleet[2]
@@ -265,7 +265,7 @@ func TestPartialUntilAllAreBack(t *testing.T) {
 // A writer whose clock is wrong says so and writes nothing.
 func TestWrongClocksDoNotWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := afloat(t, newSea(), node.Settings{})[0]
+		a := afloat(t, newSharedLog(), node.Settings{})[0]
 		for offset, ok := range map[time.Duration]bool{time.Second: true, -time.Second: true, 1500 * time.Millisecond: false, -3 * time.Second: false} {
 			a.end().set(func(e *end) { e.offset = offset })
 			_, err := a.Submit(t.Context(), []revocation.Record{cutOf("alice")}, ledger.Idempotency{})
@@ -279,11 +279,11 @@ func TestWrongClocksDoNotWrite(t *testing.T) {
 	})
 }
 
-// What became durable without an answer is enforced everywhere, and a retry
-// with the same key finds it.
+// An entry that became durable without an answer is enforced everywhere, and a
+// retry with the same key finds it.
 func TestUnknownOutcomeInAFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := afloat(t, newSea(), node.Settings{}, node.Settings{})
+		fleet := afloat(t, newSharedLog(), node.Settings{}, node.Settings{})
 		key := ledger.Idempotency{Key: [32]byte{1}, Request: [32]byte{2}, Expires: time.Now().Add(time.Hour)}
 		fleet[0].end().set(func(e *end) { e.silent = true })
 		if _, err := fleet[0].Submit(t.Context(), []revocation.Record{cutOf("alice")}, key); !errors.Is(err, ledger.ErrOutcomeUnknown) {
@@ -322,12 +322,12 @@ func TestUnknownOutcomeInAFleet(t *testing.T) {
 // seconds, until somebody has adopted what is there. It forgets nothing.
 func TestDamagedInAFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
+		s := newSharedLog()
 		requests := new(live.Registry)
-		a := s.launch(t, "a", node.Settings{})
+		a := s.start(t, "a", node.Settings{})
 		var attempts atomic.Int32
 		var broken atomic.Pointer[error]
-		b := s.launch(t, "b", node.Settings{}, func(b *boat) {
+		b := s.start(t, "b", node.Settings{}, func(b *testNode) {
 			b.live = requests
 			b.opened = func(*end) error {
 				attempts.Add(1)
@@ -382,11 +382,11 @@ func TestDamagedInAFleet(t *testing.T) {
 	})
 }
 
-// What was proven of a ledger that was closed proves nothing of one that was
-// opened again, and a tick does not heal a damaged one.
+// Proofs of a ledger that was closed don't hold for one that was opened again, and
+// a tick does not mend a damaged one.
 func TestDamageEndsAllProofs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
+		s := newSharedLog()
 		fleet := afloat(t, s, node.Settings{}, node.Settings{})
 		b := fleet[1]
 		b.opened = func(e *end) error { e.stuck = true; return nil }
@@ -413,9 +413,9 @@ func TestDamageEndsAllProofs(t *testing.T) {
 // A node that can only say that it leaves is heard, too.
 func TestLeavingWithoutATick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{})
-		b := s.launch(t, "b", node.Settings{}, func(b *boat) { b.opened = func(e *end) error { e.readOnly = true; return nil } })
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{})
+		b := s.start(t, "b", node.Settings{}, func(b *testNode) { b.opened = func(e *end) error { e.readOnly = true; return nil } })
 		time.Sleep(5 * time.Second)
 		if _, got := awaited(t, a, "alice", time.Second); got.State != "enforced" || len(got.Nodes) != 2 {
 			t.Errorf("%+v", got)
@@ -428,14 +428,14 @@ func TestLeavingWithoutATick(t *testing.T) {
 	})
 }
 
-// Who is told by a heartbeat that a node enforces a record was told before what
-// it cut: a receipt that is complete counts it.
+// A node that hears by a heartbeat that another enforces a record has heard the
+// count before: a complete receipt has it.
 func TestCountsComeBeforeHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests := new(live.Registry)
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{})
-		b := s.launch(t, "b", node.Settings{}, func(b *boat) { b.live = requests })
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{})
+		b := s.start(t, "b", node.Settings{}, func(b *testNode) { b.live = requests })
 		time.Sleep(5 * time.Second)
 		for i := range 1000 { // some fall between a heartbeat and the acknowledgement that is due
 			sub := fmt.Sprint("alice-", i)
@@ -452,14 +452,14 @@ func TestCountsComeBeforeHeartbeats(t *testing.T) {
 	})
 }
 
-// What a node has cut is counted, though the writer hears of it before its own
-// entry has come round to it.
+// The count of another node is kept though it comes before the writer has read its
+// own entry.
 func TestCountsComeBeforeTheEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests := new(live.Registry)
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{})
-		b := s.launch(t, "b", node.Settings{}, func(b *boat) { b.live = requests })
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{})
+		b := s.start(t, "b", node.Settings{}, func(b *testNode) { b.live = requests })
 		time.Sleep(5 * time.Second)
 		ended := open(t, b.Node, requests, "alice")
 		a.end().set(func(e *end) { e.stuck = true })
@@ -481,9 +481,9 @@ func TestCountsComeBeforeTheEntry(t *testing.T) {
 func TestEnforcedIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests := new(live.Registry)
-		s := newSea()
-		a := s.launch(t, "a", node.Settings{})
-		b := s.launch(t, "b", node.Settings{}, func(b *boat) { b.live = requests })
+		s := newSharedLog()
+		a := s.start(t, "a", node.Settings{})
+		b := s.start(t, "b", node.Settings{}, func(b *testNode) { b.live = requests })
 		time.Sleep(5 * time.Second)
 		ended := openJudged(t, requests, "alice", slowly{whileReady{b.Node, "alice"}})
 		w, got := awaited(t, a, "alice", 5*time.Second)
@@ -502,7 +502,7 @@ func TestEnforcedIsCut(t *testing.T) {
 // Every node that is heard has a line, this one first.
 func TestNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := afloat(t, newSea(), node.Settings{Version: "v1", ConfigDigest: "d1"}, node.Settings{Version: "v2", ConfigDigest: "d2", MaxStaleness: 10 * time.Second}, node.Settings{})
+		fleet := afloat(t, newSharedLog(), node.Settings{Version: "v1", ConfigDigest: "d1"}, node.Settings{Version: "v2", ConfigDigest: "d2", MaxStaleness: 10 * time.Second}, node.Settings{})
 		got := fleet[2].Nodes()
 		names := func() (all []string) {
 			for _, s := range fleet[2].Nodes() {
@@ -535,8 +535,8 @@ func TestNodes(t *testing.T) {
 func TestLongCutsHoldNothingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests := new(live.Registry)
-		s := newSea()
-		b := s.launch(t, "b", node.Settings{}, func(b *boat) { b.live = requests })
+		s := newSharedLog()
+		b := s.start(t, "b", node.Settings{}, func(b *testNode) { b.live = requests })
 		time.Sleep(5 * time.Second)
 		judged := slowly{whileReady{b.Node, "alice"}}
 		ended := openJudged(t, requests, "alice", judged)
