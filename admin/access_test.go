@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -223,7 +224,7 @@ func TestCallers(t *testing.T) {
 func TestAnAuthenticatorMayAnswerForItself(t *testing.T) {
 	g := newGateway(t, func(c *Config) {
 		c.Authenticate = func(*http.Request) (Caller, error) {
-			return Caller{}, errors.Join(errors.New("x"), forbidden.because("not from here"))
+			return Caller{}, errors.Join(errors.New("x"), httpapi.Forbidden.Because("not from here"))
 		}
 	})
 	g.do("GET", "/v1/nodes", "").want(403, "forbidden")
@@ -282,35 +283,11 @@ func TestALiftTakesTheRoleOfItsBlock(t *testing.T) {
 	g.do("DELETE", "/v1/blocks/"+id, "").want(200)
 }
 
-func TestBearerRefusesWhatCanNeverBeSafe(t *testing.T) {
-	secret := func(s string, err error) func() ([]byte, error) {
-		return func() ([]byte, error) { return []byte(s), err }
-	}
-	for name, token := range map[string]NamedToken{
-		"no name":    {"", Read, secret(readToken, nil)},
-		"no role":    {"x", NoRole, secret(readToken, nil)},
-		"no such":    {"x", BreakGlass + 1, secret(readToken, nil)},
-		"no secret":  {"x", Read, nil},
-		"empty":      {"x", Read, secret("", nil)},
-		"one byte":   {"x", Read, secret("a", nil)},
-		"15 bytes":   {"x", Read, secret("0123456789abcde", nil)},
-		"a space":    {"x", Read, secret("0123456789 abcdef", nil)},
-		"unreadable": {"x", Read, secret("", errors.New("no such file"))},
-	} {
-		if _, err := Bearer([]NamedToken{token}, nil); err == nil {
-			t.Errorf("%s was accepted", name)
-		}
-	}
-	if _, err := Bearer([]NamedToken{{"x", Read, secret(readToken, nil)}, {"y", Write, secret(readToken, nil)}}, nil); err == nil {
-		t.Error("a shared secret was accepted")
-	}
-}
-
 func TestSecretsAreReadAgain(t *testing.T) {
 	current, broken := readToken, error(nil)
-	auth, err := Bearer([]NamedToken{
-		{"rotated", Read, func() ([]byte, error) { return []byte(current), broken }},
-		{"rotated", Write, func() ([]byte, error) { return []byte(writeToken), nil }},
+	auth, err := httpapi.Bearer([]httpapi.NamedToken{
+		{Name: "rotated", Role: Read, Secret: func() ([]byte, error) { return []byte(current), broken }},
+		{Name: "rotated", Role: Write, Secret: func() ([]byte, error) { return []byte(writeToken), nil }},
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -332,10 +309,10 @@ func TestSecretsAreReadAgain(t *testing.T) {
 func TestASecretThatCannotBeUsedAnyMoreIsLogged(t *testing.T) {
 	current, broken := readToken, error(nil)
 	log := new(bytes.Buffer)
-	auth, err := Bearer([]NamedToken{
-		{"dashboards", Read, func() ([]byte, error) { return []byte(current), broken }},
-		{"helpdesk", Write, func() ([]byte, error) { return []byte(writeToken), nil }},
-		{"helpdesk", Write, func() ([]byte, error) { return []byte(glassToken), nil }},
+	auth, err := httpapi.Bearer([]httpapi.NamedToken{
+		{Name: "dashboards", Role: Read, Secret: func() ([]byte, error) { return []byte(current), broken }},
+		{Name: "helpdesk", Role: Write, Secret: func() ([]byte, error) { return []byte(writeToken), nil }},
+		{Name: "helpdesk", Role: Write, Secret: func() ([]byte, error) { return []byte(glassToken), nil }},
 	}, slog.New(slog.NewJSONHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -384,7 +361,7 @@ func TestT10Bodies(t *testing.T) {
 	bomb := `{"target":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`
 	g.post("/v1/revocations", bomb).want(400, "invalid-request")
 	g.as("").post("/v1/revocations", bomb).want(401, "no-credential")
-	large := alice() + strings.Repeat(" ", maxBody-len(alice()))
+	large := alice() + strings.Repeat(" ", httpapi.MaxBody-len(alice()))
 	g.post("/v1/revocations", large).want(201)
 	g.post("/v1/revocations", large+" ").want(413, "too-large")
 	r := g.request("POST", "/v1/revocations", large+" ")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
@@ -65,8 +66,8 @@ type Config struct {
 	// was seen.
 	Sightings *account.Sightings
 	Issuers   []Issuer
-	// Authenticate names the caller of a request. Required; see [Bearer] and
-	// [Local]. An error is a 401, or whatever [Problem] it wraps.
+	// Authenticate names the caller of a request. Required; see [Local]. An error
+	// is a 401, or the [Problem] that it wraps.
 	Authenticate func(*http.Request) (Caller, error)
 	// Again asks anew which role the caller of a request has, while the request
 	// goes on and before it writes. It answers for the configuration in force,
@@ -135,9 +136,6 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.EachLiveRequest = func(revocation.Target, func(*revocation.Credential)) {}
 	}
 	a := &api{Config: cfg, issuers: make(map[string]*Issuer)}
-	if a.Again == nil {
-		a.Again = a.again
-	}
 	for i := range cfg.Issuers {
 		is := &cfg.Issuers[i]
 		if _, twice := a.issuers[is.URL]; twice {
@@ -148,11 +146,11 @@ func New(cfg Config) (http.Handler, error) {
 	if err := a.register(); err != nil {
 		return nil, fmt.Errorf("making the admin API: %w", err)
 	}
-	return a, nil
+	return a.http, nil
 }
 
 type api struct {
 	Config
 	issuers map[string]*Issuer
-	router  router
+	http    *httpapi.API
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -16,7 +17,7 @@ type plan struct {
 }
 
 // planCut checks a request for a cut and fills in the record.
-func (a *api) planCut(c *call, in *revocationRequest) (*plan, *Problem) {
+func (a *api) planCut(c *httpapi.Call, in *revocationRequest) (*plan, *Problem) {
 	g, p := a.survey(c, in.Target)
 	if p != nil {
 		return nil, p
@@ -66,15 +67,15 @@ func (a *api) instant(g *ground, mode revocation.Mode, asked string) (time.Time,
 	at = at.Truncate(time.Millisecond)
 	switch {
 	case err != nil:
-		return now, invalidRequest.at("/at", "want an instant as in RFC 3339, such as 2026-11-20T10:00:00Z")
+		return now, httpapi.InvalidRequest.At("/at", "want an instant as in RFC 3339, such as 2026-11-20T10:00:00Z")
 	case mode == revocation.Final:
 		// A final cut of a token is kept for a token's lifetime from its
 		// instant on; one in the past would expire too early.
-		return now, invalidMode.at("/at", "final refuses whatever the instant: leave it out")
+		return now, invalidMode.At("/at", "final refuses whatever the instant: leave it out")
 	case at.After(now.Add(g.skew)):
-		return now, invalidRequest.at("/at", "lies in the future")
+		return now, httpapi.InvalidRequest.At("/at", "lies in the future")
 	case at.Before(now.Add(-g.retention)):
-		return now, invalidRequest.at("/at", "is older than the retention of %s: everything from before it is signed out already", g.retention)
+		return now, httpapi.InvalidRequest.At("/at", "is older than the retention of %s: everything from before it is signed out already", g.retention)
 	case at.After(now):
 		return now, nil
 	}

@@ -1,13 +1,16 @@
 // Package admin is the admin API of section 8 of the design as a plain
-// [http.Handler]: revocations, blocks and step-ups are written through the
-// node, and what stands is read from it.
+// [http.Handler]: revocations, blocks and step-ups are written through the node,
+// and read from its ledger and its index.
 //
-// A request passes the gate (gate.go) in this order: cross-site defences, the
-// exact route, the caller, the caller's role, the body. Only then an operation
-// (operations.go) sees it. Whatever is refused is a [Problem], and every
-// request leaves one audit line.
+// Package httpapi is the gate that each request passes first. Each operation is
+// described next to its request, its example and its handler.
 //
 // The package must never import Caddy, never decide what a credential may do,
-// never write to the ledger but through the node, and never put an identifier,
+// never write to the ledger except through the node, and never put an identifier,
 // a token or a client's own string into a log line, a metric or a URL.
+//
+// Read admin.go and operations.go first, then the way of a write: revocations.go,
+// request.go, ground.go, cut.go, submit.go, wait.go. The other operations are in
+// holds.go, preview.go, importer.go, search.go, sessions.go, answers.go and
+// events.go. problem.go, bounds.go, limits.go and memory.go serve them all.
 package admin

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -30,7 +31,7 @@ type eventsInput struct {
 }
 
 // events streams what is applied, from now on or from after Last-Event-ID.
-func (a *api) events(c *call, _ *eventsInput) (*stream, *Problem) {
+func (a *api) events(c *httpapi.Call, _ *eventsInput) (*httpapi.Stream, *Problem) {
 	l, err := a.Node.Log()
 	if err != nil {
 		return nil, readProblem(err)
@@ -39,11 +40,11 @@ func (a *api) events(c *call, _ *eventsInput) (*stream, *Problem) {
 	if refused != nil {
 		return nil, refused
 	}
-	f := &feed{api: a, call: c, log: l, after: from, out: c.writer, control: http.NewResponseController(c.writer)}
-	return streamOf(func() {
+	f := &feed{api: a, call: c, log: l, after: from, out: c.Writer, control: http.NewResponseController(c.Writer)}
+	return httpapi.StreamOf(func() {
 		f.begin()
-		if c.request.Method != http.MethodHead {
-			f.run(c.request.Context())
+		if c.Request.Method != http.MethodHead {
+			f.run(c.Request.Context())
 		}
 	}), nil
 }
@@ -51,27 +52,27 @@ func (a *api) events(c *call, _ *eventsInput) (*stream, *Problem) {
 // resume is the position to go on from: one that this ledger has, or zero for
 // one from before its beginning. A position past a trim, ahead of the ledger, or
 // of another one would leave a hole that the listener can't see. Empty is none.
-func resume(c *call, l ledger.Ledger) (revocation.Position, *Problem) {
+func resume(c *httpapi.Call, l ledger.Ledger) (revocation.Position, *Problem) {
 	head := l.Head().Position
-	values := c.request.Header.Values("Last-Event-ID")
+	values := c.Request.Header.Values("Last-Event-ID")
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		return head, nil
 	}
 	after, err := revocation.ParsePosition(values[0])
 	if err != nil || len(values) > 1 {
-		return head, invalidRequest.because("Last-Event-ID is one header: the id of an event, such as %s", head)
+		return head, httpapi.InvalidRequest.Because("Last-Event-ID is one header: the id of an event, such as %s", head)
 	}
-	gone := positionGone.because("search for what stands now, then listen without Last-Event-ID")
+	gone := positionGone.Because("search for what stands now, then listen without Last-Event-ID")
 	if after.Compare(head) > 0 {
 		return head, gone
 	}
-	switch _, err := l.Get(c.request.Context(), revocation.Ref{Position: after}); {
+	switch _, err := l.Get(c.Request.Context(), revocation.Ref{Position: after}); {
 	case err == nil:
 		return after, nil
 	case !errors.Is(err, ledger.ErrNotFound):
 		return head, readProblem(err)
 	}
-	switch begins, err := beginsAfter(c.request.Context(), l, after); {
+	switch begins, err := beginsAfter(c.Request.Context(), l, after); {
 	case err != nil:
 		return head, readProblem(err)
 	case !begins:
@@ -97,7 +98,7 @@ func beginsAfter(ctx context.Context, l ledger.Ledger, after revocation.Position
 // feed is one listener's stream.
 type feed struct {
 	*api
-	call    *call
+	call    *httpapi.Call
 	log     ledger.Ledger
 	after   revocation.Position // everything up to here was sent
 	out     http.ResponseWriter
@@ -123,7 +124,7 @@ func (f *feed) run(ctx context.Context) {
 	if f.send(first) != nil {
 		return
 	}
-	look := time.NewTicker(judgeEvery)
+	look := time.NewTicker(httpapi.JudgeEvery)
 	defer look.Stop()
 	comment := time.NewTicker(commentEvery)
 	defer comment.Stop()
@@ -155,7 +156,7 @@ func (f *feed) await(ctx context.Context, changed <-chan struct{}, look, comment
 			if s := f.Node.State(); s == node.Closed || s == node.Damaged {
 				return false
 			}
-			if refused := f.stillLetIn(f.call); refused != nil {
+			if refused := f.call.StillLetIn(); refused != nil {
 				f.end(refused)
 				return false
 			}
@@ -181,7 +182,7 @@ func (f *feed) forward(ctx context.Context) (more bool, err error) {
 		return false, nil
 	}
 	// What was applied by then may be the end of this caller.
-	if refused := f.stillLetIn(f.call); refused != nil {
+	if refused := f.call.StillLetIn(); refused != nil {
 		f.end(refused)
 		return false, refused
 	}
@@ -231,7 +232,7 @@ func (f *feed) write(batch *bytes.Buffer, e revocation.Entry) error {
 
 // end says why the stream ends, in a comment: it is no event.
 func (f *feed) end(why *Problem) {
-	f.call.problem = why.name()
+	f.call.Note(why)
 	_ = f.send(fmt.Appendf(nil, ": the end: %s\n\n", why.Detail))
 }
 

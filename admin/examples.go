@@ -3,6 +3,7 @@ package admin
 import (
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
@@ -24,8 +25,8 @@ var (
 	exampleBlock    = blockRequest{Target: exampleRequest.Target, Motive: Motive{Reason: "account taken over"}}
 	exampleStepUp   = stepUpRequest{Target: exampleRequest.Target, ACR: []string{"mfa"}, Routes: "sensitive"}
 	exampleUnlink   = unlinkRequest{Issuer: exampleIssuer, Subject: "alice", Device: "pc-7f", Reason: "sold"}
-	exampleSearch   = searchRequest{Issuer: exampleIssuer, Subject: "alice", Paging: Paging{Limit: 100}}
-	exampleSessions = sessionsRequest{Issuer: exampleIssuer, Subject: "alice", Paging: Paging{Limit: 100}}
+	exampleSearch   = searchRequest{Issuer: exampleIssuer, Subject: "alice", Paging: httpapi.Paging{Limit: 100}}
+	exampleSessions = sessionsRequest{Issuer: exampleIssuer, Subject: "alice", Paging: httpapi.Paging{Limit: 100}}
 
 	exampleReceipt = node.Receipt{
 		ID: "rev_7.1042.0", Position: "7.1042", Target: &revocation.Target{Issuer: exampleIssuer, Subject: "alice"},
@@ -58,9 +59,9 @@ var (
 
 const exampleEvents = "id: 7.1042\nevent: revocation\ndata: {\"id\":\"rev_7.1042.0\",…}\n\n"
 
-func exampleReceipts() page[node.Receipt] {
+func exampleReceipts() httpapi.Page[node.Receipt] {
 	cursor := "AAAAAAAAAAcAAAAAAAAEEgAAH0m2Xk1vU8yQ5b7cN3dKgA"
-	return page[node.Receipt]{Items: []node.Receipt{exampleReceipt}, NextCursor: &cursor}
+	return httpapi.Page[node.Receipt]{Items: []node.Receipt{exampleReceipt}, NextCursor: &cursor}
 }
 
 func exampleSeen() sessionsReply {
@@ -72,8 +73,8 @@ func exampleSeen() sessionsReply {
 	}}}
 }
 
-func exampleHeld(r node.Receipt) page[heldReceipt] {
-	return page[heldReceipt]{Items: []heldReceipt{{r, "in_force"}}}
+func exampleHeld(r node.Receipt) httpapi.Page[heldReceipt] {
+	return httpapi.Page[heldReceipt]{Items: []heldReceipt{{r, "in_force"}}}
 }
 
 // exampleOf is the receipt of another record of the same story.

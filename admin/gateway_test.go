@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
@@ -143,10 +144,10 @@ func tokens(t testing.TB) func(*http.Request) (Caller, error) {
 	secret := func(s string) func() ([]byte, error) {
 		return func() ([]byte, error) { return []byte(s), nil }
 	}
-	auth, err := Bearer([]NamedToken{
-		{"dashboards", Read, secret(readToken)},
-		{"helpdesk", Write, secret(writeToken)},
-		{"oncall", BreakGlass, secret(glassToken)},
+	auth, err := httpapi.Bearer([]httpapi.NamedToken{
+		{Name: "dashboards", Role: Read, Secret: secret(readToken)},
+		{Name: "helpdesk", Role: Write, Secret: secret(writeToken)},
+		{Name: "oncall", Role: BreakGlass, Secret: secret(glassToken)},
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

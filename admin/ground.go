@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -21,13 +22,13 @@ type ground struct {
 
 // survey checks a target, the caller's role for it, and that it can be
 // enforced at all.
-func (a *api) survey(c *call, t Target) (ground, *Problem) {
+func (a *api) survey(c *httpapi.Call, t Target) (ground, *Problem) {
 	g := ground{target: revocation.Target(t)}
 	if err := g.target.Validate(); err != nil {
-		return g, invalidTarget.at("/target", "%s", strings.TrimPrefix(err.Error(), revocation.ErrTarget.Error()+": "))
+		return g, invalidTarget.At("/target", "%s", strings.TrimPrefix(err.Error(), revocation.ErrTarget.Error()+": "))
 	}
 	g.kind, _ = g.target.Kind()
-	if p := c.needs(roleFor(g.kind)); p != nil {
+	if p := c.Needs(roleFor(g.kind)); p != nil {
 		return g, p
 	}
 	if g.target.Issuer == "" {
@@ -50,7 +51,7 @@ func (a *api) survey(c *call, t Target) (ground, *Problem) {
 func (a *api) issuer(pointer, url string) (*Issuer, *Problem) {
 	is := a.issuers[url]
 	if is == nil {
-		return nil, unknownIssuer.at(pointer, "configured are: %s", strings.Join(slices.Sorted(maps.Keys(a.issuers)), ", "))
+		return nil, unknownIssuer.At(pointer, "configured are: %s", strings.Join(slices.Sorted(maps.Keys(a.issuers)), ", "))
 	}
 	return is, nil
 }
@@ -78,15 +79,15 @@ func (g *ground) widen(is *Issuer) {
 // enforceable refuses to pretend.
 func (g *ground) enforceable() *Problem {
 	if g.target.Device != "" && !g.hasDevice {
-		return unenforceable.at("/target/device_id", "the tokens of this issuer carry no device (device_claim is not set); "+
+		return unenforceable.At("/target/device_id", "the tokens of this issuer carry no device (device_claim is not set); "+
 			"what would be enforceable: {iss, sub}, {iss, sub, client_id} or {iss, sid}")
 	}
 	if g.target.Tenant != "" && !g.hasTenant {
-		return unenforceable.at("/target/tenant", "the tokens of this issuer carry no organisation (tenant_claim is not set); "+
+		return unenforceable.At("/target/tenant", "the tokens of this issuer carry no organisation (tenant_claim is not set); "+
 			"what would be enforceable: {iss, client_id} or {iss}")
 	}
 	if g.target.Client != "" && g.onlyClients != nil && !slices.Contains(g.onlyClients, g.target.Client) {
-		return unenforceable.at("/target/client_id", "no token of this client is accepted: only ID tokens are, and theirs are %s "+
+		return unenforceable.At("/target/client_id", "no token of this client is accepted: only ID tokens are, and theirs are %s "+
 			"(the option client)", strings.Join(g.onlyClients, ", "))
 	}
 	return nil
@@ -105,11 +106,11 @@ func (g *ground) mode(asked string) (revocation.Mode, *Problem) {
 	m, err := revocation.ParseMode(asked)
 	switch {
 	case err != nil:
-		return 0, invalidMode.at("/mode", "%s", err)
+		return 0, invalidMode.At("/mode", "%s", err)
 	case m == revocation.Final && g.kind.DefaultMode() != revocation.Final:
-		return 0, invalidMode.at("/mode", "final refuses for good and is for one token or key; use a block")
+		return 0, invalidMode.At("/mode", "final refuses for good and is for one token or key; use a block")
 	case m != revocation.Final && g.kind == revocation.KindToken:
-		return 0, invalidMode.at("/mode", "one token can only be refused for good: final")
+		return 0, invalidMode.At("/mode", "one token can only be refused for good: final")
 	}
 	return m, nil
 }

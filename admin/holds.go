@@ -3,6 +3,7 @@ package admin
 import (
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -22,7 +23,7 @@ func (a *api) held(l *ledger.Located) heldReceipt {
 	return out
 }
 
-func (a *api) block(c *call, in *bodyOf[blockRequest]) (*receiptReply, *Problem) {
+func (a *api) block(c *httpapi.Call, in *httpapi.Body[blockRequest]) (*receiptReply, *Problem) {
 	p, refused := a.planBlock(c, &in.Body)
 	if refused != nil {
 		return nil, refused
@@ -30,7 +31,7 @@ func (a *api) block(c *call, in *bodyOf[blockRequest]) (*receiptReply, *Problem)
 	return answered(a.execute(c, p))
 }
 
-func (a *api) stepUp(c *call, in *bodyOf[stepUpRequest]) (*receiptReply, *Problem) {
+func (a *api) stepUp(c *httpapi.Call, in *httpapi.Body[stepUpRequest]) (*receiptReply, *Problem) {
 	p, refused := a.planStepUp(c, &in.Body)
 	if refused != nil {
 		return nil, refused
@@ -39,7 +40,7 @@ func (a *api) stepUp(c *call, in *bodyOf[stepUpRequest]) (*receiptReply, *Proble
 }
 
 // planBlock checks a request for a block and fills in the record.
-func (a *api) planBlock(c *call, in *blockRequest) (*plan, *Problem) {
+func (a *api) planBlock(c *httpapi.Call, in *blockRequest) (*plan, *Problem) {
 	g, p := a.survey(c, in.Target)
 	if p != nil {
 		return nil, p
@@ -56,7 +57,7 @@ func (a *api) planBlock(c *call, in *blockRequest) (*plan, *Problem) {
 }
 
 // planStepUp checks a request for a step-up and fills in the record.
-func (a *api) planStepUp(c *call, in *stepUpRequest) (*plan, *Problem) {
+func (a *api) planStepUp(c *httpapi.Call, in *stepUpRequest) (*plan, *Problem) {
 	g, p := a.survey(c, in.Target)
 	if p != nil {
 		return nil, p
@@ -84,7 +85,7 @@ func (a *api) planStepUp(c *call, in *stepUpRequest) (*plan, *Problem) {
 
 // planHold attributes the record. What a hold hits is what a default cut of the
 // target would hit, so a preview that names the target alone confirms it.
-func (a *api) planHold(c *call, g ground, r revocation.Record, by Confirmation, wait time.Duration) *plan {
+func (a *api) planHold(c *httpapi.Call, g ground, r revocation.Record, by Confirmation, wait time.Duration) *plan {
 	r.Limits = a.limits(&r)
 	return &plan{
 		ground: g, record: a.attribute(c, r), Confirmation: by, wait: wait,
@@ -98,18 +99,18 @@ type liftByID struct {
 	Wait string `query:"wait" doc:"How long to wait until every node knows it, up to 8s; default: 2s" example:"2s"`
 }
 
-func (a *api) unblock(c *call, in *liftByID) (*receiptReply, *Problem) {
+func (a *api) unblock(c *httpapi.Call, in *liftByID) (*receiptReply, *Problem) {
 	return a.lift(c, revocation.Block, in)
 }
 
-func (a *api) liftStepUp(c *call, in *liftByID) (*receiptReply, *Problem) {
+func (a *api) liftStepUp(c *httpapi.Call, in *liftByID) (*receiptReply, *Problem) {
 	return a.lift(c, revocation.StepUp, in)
 }
 
 // lift ends a block or step-up for good, whoever asked for it. It takes the
 // role that beginning it took. What is lifted already stays lifted, and the
 // first lift's receipt is returned.
-func (a *api) lift(c *call, t revocation.Type, in *liftByID) (*receiptReply, *Problem) {
+func (a *api) lift(c *httpapi.Call, t revocation.Type, in *liftByID) (*receiptReply, *Problem) {
 	wait, refused := parseWait("", in.Wait)
 	if refused != nil {
 		return nil, refused
@@ -119,7 +120,7 @@ func (a *api) lift(c *call, t revocation.Type, in *liftByID) (*receiptReply, *Pr
 		return nil, refused
 	}
 	kind, _ := held.Record.Target.Kind()
-	if p := c.needs(roleFor(kind)); p != nil {
+	if p := c.Needs(roleFor(kind)); p != nil {
 		return nil, p
 	}
 	if !a.Node.Index().InForce(held.Ref) && a.Node.State() == node.Ready {
@@ -128,7 +129,7 @@ func (a *api) lift(c *call, t revocation.Type, in *liftByID) (*receiptReply, *Pr
 			return nil, refused
 		}
 		if first != nil {
-			keyed := len(c.request.Header.Values("Idempotency-Key")) > 0
+			keyed := len(c.Request.Header.Values("Idempotency-Key")) > 0
 			return answered(&written{a.Node.ReceiptOf(&first.Record, first.Ref), keyed}, nil)
 		}
 	}
@@ -137,7 +138,7 @@ func (a *api) lift(c *call, t revocation.Type, in *liftByID) (*receiptReply, *Pr
 
 // liftOf finds the first lift of a record. Only lifts of the same account that
 // are later than the record can be it.
-func (a *api) liftOf(c *call, held *ledger.Located) (*ledger.Located, *Problem) {
+func (a *api) liftOf(c *httpapi.Call, held *ledger.Located) (*ledger.Located, *Problem) {
 	page := ledger.Page{
 		Issuer: held.Record.Target.Issuer, Subject: held.Record.Target.Subject,
 		Types: []revocation.Type{revocation.Lift}, Limit: maxPage,

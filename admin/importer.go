@@ -10,14 +10,11 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"reflect"
 	"strconv"
 	"sync"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
-	"curfew.dev/curfew/internal/strictjson"
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -38,6 +35,10 @@ const (
 	chunkBytes = 256 << 10
 )
 
+// lineTypes are the names that lines of JSON go by. Answers have the first. No
+// page can send them to another site without asking.
+var lineTypes = []string{"application/x-ndjson", "application/ndjson", "application/jsonl"}
+
 // imported is the outcome of one line.
 type imported struct {
 	Line     int      `json:"line" doc:"Counted from 1, blank lines included"`
@@ -50,23 +51,20 @@ type imported struct {
 // importLines takes NDJSON of revocation requests, makes them durable in chunks
 // and answers each line in order, chunk by chunk. Wide targets are refused:
 // nobody can confirm a preview for a line among thousands.
-func (a *api) importLines(c *call, _ *struct{}) (*stream, *Problem) {
+func (a *api) importLines(c *httpapi.Call, _ *struct{}) (*httpapi.Stream, *Problem) {
 	key, p := a.idempotency(c, "")
 	if p != nil {
 		return nil, p
 	}
-	caller := c.caller.key()
-	if !a.Memory.imports.enter(caller, importsAtOnce) {
-		p = tooMany.because("a caller may run %d imports at once: wait for the end of one", importsAtOnce).retryAfter(5)
-		return nil, p.unread(c)
+	if !a.Memory.imports.Enter(c.Caller, importsAtOnce) {
+		return nil, httpapi.TooMany.Because("a caller may run %d imports at once: wait for the end of one", importsAtOnce).RetryAfter(5)
 	}
 	if !key.IsZero() && !a.Memory.begin(key.Key) {
-		a.Memory.imports.leave(caller)
-		p = inProgress.because("wait for its answer, or retry later").retryAfter(1)
-		return nil, p.unread(c)
+		a.Memory.imports.Leave(c.Caller)
+		return nil, inProgress.Because("wait for its answer, or retry later").RetryAfter(1)
 	}
-	return streamOf(func() {
-		defer a.Memory.imports.leave(caller)
+	return httpapi.StreamOf(func() {
+		defer a.Memory.imports.Leave(c.Caller)
 		if !key.IsZero() {
 			defer a.Memory.end(key.Key)
 		}
@@ -74,20 +72,10 @@ func (a *api) importLines(c *call, _ *struct{}) (*stream, *Problem) {
 	}), nil
 }
 
-// unread is a refusal of a body that nobody reads. An HTTP/1 server would read a
-// good part of it before it answers, however slowly it comes.
-func (p *Problem) unread(c *call) *Problem {
-	if c.request.ProtoMajor == 1 {
-		p.with("Connection", "close")
-	}
-	return p
-}
-
 type importer struct {
 	*api
-	call    *call
-	shape   *strictjson.Shape
-	schema  func(document []byte) *Problem
+	call    *httpapi.Call
+	decode  func(line []byte) (revocationRequest, *Problem)
 	lines   *bufio.Reader
 	control *http.ResponseController
 	key     ledger.Idempotency // of the import; zero: none
@@ -105,16 +93,14 @@ type importer struct {
 	ended *Problem   // the caller would not be let in any more
 }
 
-func (a *api) importer(c *call, key ledger.Idempotency) *importer {
-	control := http.NewResponseController(c.writer)
+func (a *api) importer(c *httpapi.Call, key ledger.Idempotency) *importer {
+	control := http.NewResponseController(c.Writer)
 	// HTTP/1 servers otherwise read the whole body before the first answer;
 	// HTTP/2 ones don't, and don't know the call.
 	_ = control.EnableFullDuplex()
-	c.writer.unread = nil
 	return &importer{
 		api: a, call: c, key: key, control: control, request: sha256.New(),
-		shape: strictjson.Of(reflect.TypeFor[revocationRequest]()), schema: validator[revocationRequest](),
-		lines: bufio.NewReaderSize(c.request.Body, maxLine),
+		decode: httpapi.Decoder[revocationRequest](a.http), lines: bufio.NewReaderSize(c.Request.Body, maxLine),
 	}
 }
 
@@ -130,7 +116,7 @@ func (i *importer) run() {
 			i.flush(true)
 			return
 		case err != nil:
-			i.breakOff(invalidRequest.because("the body broke off"))
+			i.breakOff(httpapi.InvalidRequest.Because("the body broke off"))
 			return
 		case !i.take(line, refused):
 			return
@@ -144,7 +130,7 @@ func (i *importer) watch() (stop func()) {
 	done := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		look := time.NewTicker(judgeEvery)
+		look := time.NewTicker(httpapi.JudgeEvery)
 		defer look.Stop()
 		for {
 			select {
@@ -152,7 +138,7 @@ func (i *importer) watch() (stop func()) {
 				return
 			case <-look.C:
 			}
-			if refused := i.stillLetIn(i.call); refused != nil {
+			if refused := i.call.StillLetIn(); refused != nil {
 				i.end(refused)
 				// Only now: reads fail for good after it.
 				_ = i.control.SetReadDeadline(time.Unix(1, 0))
@@ -191,16 +177,20 @@ func (i *importer) breakOff(p *Problem) {
 	}
 	p.Detail = fmt.Sprintf("%s: nothing was written from line %d on", p.Detail, from)
 	if !i.begun {
-		p.unread(i.call).write(i.call.writer, i.call)
+		if i.call.Request.ProtoMajor == 1 {
+			// Else the server would read the rest of the body, however slowly it comes.
+			p.With("Connection", "close")
+		}
+		i.call.Refuse(p)
 		return
 	}
 	i.refuse(p)
-	i.results = append(i.results, imported{Line: i.line + 1, Status: p.Status, Problem: p.of(i.call)})
+	i.results = append(i.results, imported{Line: i.line + 1, Status: p.Status, Problem: i.call.Note(p)})
 	i.answer()
 	if i.ending() != nil {
 		// An HTTP/1 server that closes a connection on which lines still come
 		// would take the last line of the answer away with it.
-		_ = i.control.SetReadDeadline(time.Now().Add(judgeEvery))
+		_ = i.control.SetReadDeadline(time.Now().Add(httpapi.JudgeEvery))
 	}
 }
 
@@ -215,7 +205,7 @@ func (i *importer) next() (line []byte, refused *Problem, err error) {
 	i.mu.Unlock()
 	line, err = i.lines.ReadSlice('\n')
 	for errors.Is(err, bufio.ErrBufferFull) {
-		refused = tooLarge.because("a line may have %d bytes", maxLine)
+		refused = httpapi.TooLarge.Because("a line may have %d bytes", maxLine)
 		_, err = i.lines.ReadSlice('\n')
 	}
 	if errors.Is(err, io.EOF) && (len(line) > 0 || refused != nil) {
@@ -238,7 +228,7 @@ func (i *importer) take(line []byte, refused *Problem) bool {
 	}
 	result := imported{Line: i.line, Status: http.StatusCreated}
 	if refused != nil {
-		result.Status, result.Problem = refused.Status, refused.of(i.call)
+		result.Status, result.Problem = refused.Status, i.call.Note(refused)
 		i.results = append(i.results, result)
 		return !i.isCrowded() || i.flush(false)
 	}
@@ -282,18 +272,12 @@ func (i *importer) weigh(r revocation.Record) int {
 
 // record is what a line asks for.
 func (i *importer) record(line []byte) (*revocation.Record, *Problem) {
-	if p := wellFormed(line, i.shape); p != nil {
-		return nil, p
-	}
-	if p := i.schema(line); p != nil {
-		return nil, p
-	}
-	var in revocationRequest
-	if err := json.Unmarshal(line, &in); err != nil {
-		return nil, invalidRequest.because("the line is not a revocation request")
+	in, refused := i.decode(line)
+	if refused != nil {
+		return nil, refused
 	}
 	if kind, err := revocation.Target(in.Target).Kind(); err == nil && kind.Wide() {
-		return nil, previewRequired.at("/target", "preview needed: use POST /v1/revocations")
+		return nil, previewRequired.At("/target", "preview needed: use POST /v1/revocations")
 	}
 	p, refused := i.planCut(i.call, &in)
 	if refused != nil {
@@ -311,7 +295,7 @@ func (i *importer) flush(last bool) bool {
 	i.commit(last)
 	if i.broken != nil && !i.begun {
 		// Nothing was accepted, so nothing may read like it.
-		i.broken.write(i.call.writer, i.call)
+		i.call.Refuse(i.broken)
 		return false
 	}
 	return i.answer()
@@ -321,10 +305,10 @@ func (i *importer) flush(last bool) bool {
 func (i *importer) answer() bool {
 	if !i.begun {
 		i.begun = true
-		i.call.writer.Header().Set("Content-Type", lineTypes[0])
-		i.call.writer.WriteHeader(http.StatusOK)
+		i.call.Writer.Header().Set("Content-Type", lineTypes[0])
+		i.call.Writer.WriteHeader(http.StatusOK)
 	}
-	enc := json.NewEncoder(i.call.writer)
+	enc := json.NewEncoder(i.call.Writer)
 	enc.SetEscapeHTML(false)
 	_ = i.control.SetWriteDeadline(time.Now().Add(writeWithin))
 	for _, result := range i.results {
@@ -358,7 +342,7 @@ func (i *importer) commit(last bool) {
 		return
 	}
 	if done.Replayed && !i.begun {
-		i.call.writer.Header().Set("Idempotent-Replayed", "true")
+		i.call.Writer.Header().Set("Idempotent-Replayed", "true")
 	}
 	item := uint16(0)
 	for n := range i.results {
@@ -383,14 +367,14 @@ func (i *importer) untried() *Problem {
 	if i.broken.Status < http.StatusInternalServerError {
 		return i.broken
 	}
-	return ledgerUnavailable.because("an earlier line of this import could not be written: %s", i.broken.Detail)
+	return ledgerUnavailable.Because("an earlier line of this import could not be written: %s", i.broken.Detail)
 }
 
 // refuse gives the chunk's records their problem.
 func (i *importer) refuse(p *Problem) {
 	for n := range i.results {
 		if r := &i.results[n]; r.Problem == nil {
-			r.Status, r.Problem = p.Status, p.of(i.call)
+			r.Status, r.Problem = p.Status, i.call.Note(p)
 		}
 	}
 }
@@ -407,28 +391,4 @@ func (i *importer) chunkKey(last bool) ledger.Idempotency {
 	key.Key = digestOf(string(i.key.Key[:]), "chunk", strconv.Itoa(i.chunk))
 	key.Request = digestOf(string(i.key.Request[:]), string(i.request.Sum(nil)), strconv.FormatBool(last))
 	return key
-}
-
-// validator holds documents to the schema that the API publishes for T.
-func validator[T any]() func([]byte) *Problem {
-	registry := schemas()
-	schema := registry.Schema(reflect.TypeFor[T](), true, "")
-	return func(document []byte) *Problem {
-		var v any
-		if err := json.Unmarshal(document, &v); err != nil {
-			return invalidRequest.because("the line is not JSON")
-		}
-		var found huma.ValidateResult
-		path := huma.NewPathBuffer([]byte{}, 0)
-		path.Push("body")
-		huma.Validate(registry, schema, path, huma.ModeWriteToServer, v, &found)
-		if len(found.Errors) == 0 {
-			return nil
-		}
-		m := &huma.ErrorModel{Status: http.StatusUnprocessableEntity, Detail: "validation failed"}
-		for _, err := range found.Errors {
-			m.Add(err)
-		}
-		return ours(m)
-	}
 }

@@ -65,7 +65,7 @@ func TestImport(t *testing.T) {
 	for i, r := range got {
 		problem := ""
 		if r.Problem != nil {
-			problem = r.Problem.name()
+			problem = r.Problem.Name()
 			if r.Problem.RequestID == "" {
 				t.Errorf("line %d: no request id", r.Line)
 			}
@@ -175,7 +175,7 @@ func TestImportsAndTheirKey(t *testing.T) {
 			other, lines := keyed.imports(tt.other)
 			if lines == nil {
 				other.want(422, "idempotency-key-reused")
-			} else if last := lines[len(lines)-1]; last.Problem == nil || last.Problem.name() != "idempotency-key-reused" {
+			} else if last := lines[len(lines)-1]; last.Problem == nil || last.Problem.Name() != "idempotency-key-reused" {
 				t.Errorf("another import under the key: the last line is %+v", last)
 			}
 			if got := g.count(); got != n {
@@ -427,7 +427,7 @@ func TestWeighIsNeverTooLittle(t *testing.T) {
 	r := revocation.Record{
 		Type: revocation.Cut, Target: revocation.Target{Issuer: issuer, Subject: "alice"}, Mode: revocation.SignIn,
 		At: 4102444800000, Through: 4102444800, Keep: 90 * 24 * 3600, Time: 4102444800000, Source: "admin", Actor: "helpdesk",
-		Remote: "2001:db8:1111:2222:3333:4444:5555:6666%eth0.4000", RequestID: randomID(),
+		Remote: "2001:db8:1111:2222:3333:4444:5555:6666%eth0.4000", RequestID: strings.Repeat("f", 32),
 	}
 	r.Limits = conceivable(&r)
 	if weighed, is := new(importer).weigh(r), len(revocation.AppendRecords(nil, []revocation.Record{r})); weighed < is || weighed > is+32 {

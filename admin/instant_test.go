@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -38,7 +39,7 @@ func TestAWriteIsNoEarlierThanWhatWasVerified(t *testing.T) {
 		{"dated by others", "/v1/revocations", object{"target": object{"iss": issuer, "sub": "a"}, "at": at(signedIn)}, signedIn},
 		{"dated later", "/v1/revocations", object{"target": object{"iss": issuer, "sub": "a"}, "at": at(signedIn.Add(2 * time.Second))}, signedIn},
 	} {
-		g.memory.writes = quota{}
+		g.memory.writes = httpapi.Quota{}
 		g.post(c.path, text(c.body)).want(201)
 		r := g.last()
 		if r.At != c.want.UnixMilli() || r.Through != c.want.Unix()+2 || r.Time != g.now().UnixMilli() {
@@ -61,7 +62,7 @@ func TestAClockThatWasAheadLocksNobodyElseOut(t *testing.T) {
 		g.post("/v1/revocations", text(object{"target": object{"iss": issuer, "sub": "alice"}})).want(201)
 		wrong := g.last().At
 		g.pass(-ahead)
-		g.memory.writes = quota{}
+		g.memory.writes = httpapi.Quota{}
 		g.post("/v1/revocations", text(object{"target": object{"iss": issuer, "sub": "bob"}})).want(201)
 		if at := g.last().At; (at == wrong) != taken || !taken && at != g.now().UnixMilli() {
 			t.Errorf("ahead by %s: bob is signed out until %s after now", ahead, time.UnixMilli(at).Sub(g.now()))

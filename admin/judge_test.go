@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/httpapi"
 )
 
 // turncoat is who calls until something becomes of them.
@@ -34,16 +36,9 @@ var ends = map[string]struct {
 	problem string
 }{
 	"refused":  {func(t *turncoat) { t.become(Caller{}, errors.New("signed out")) }, 401, "invalid-token"},
-	"smaller":  {func(t *turncoat) { t.become(Caller{"operator", Read, "admin"}, nil) }, 403, "forbidden"},
-	"other":    {func(t *turncoat) { t.become(Caller{"other", Write, "admin"}, nil) }, 401, "invalid-token"},
+	"smaller":  {func(t *turncoat) { t.become(Caller{Name: "operator", Role: Read, Source: "admin"}, nil) }, 403, "forbidden"},
+	"other":    {func(t *turncoat) { t.become(Caller{Name: "other", Role: Write, Source: "admin"}, nil) }, 401, "invalid-token"},
 	"stopping": {func(t *turncoat) { t.become(Caller{}, ErrStopping) }, 503, "ledger-unavailable"},
-}
-
-// any reports whether somebody has a lane.
-func (l *lanes) any() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.taken) > 0
 }
 
 // server serves the API to one caller over HTTP/1 or 2.
@@ -87,7 +82,7 @@ func TestAnImportThatWaitsEndsWithItsCaller(t *testing.T) {
 				defer send.Close()
 				go func() {
 					_, _ = io.WriteString(send, line("alice"))
-					for !g.memory.imports.any() {
+					for g.memory.imports.Callers() == 0 {
 						time.Sleep(time.Millisecond)
 					}
 					end.becomes(&caller)
@@ -182,12 +177,12 @@ func TestASlowBodyIsNoWayToWriteLater(t *testing.T) {
 	for name, end := range ends {
 		for path, body := range everyPost() {
 			var caller turncoat
-			caller.become(Caller{"operator", BreakGlass, "admin"}, nil)
+			caller.become(Caller{Name: "operator", Role: BreakGlass, Source: "admin"}, nil)
 			g := newGateway(t, func(c *Config) { c.Authenticate = caller.authenticate })
 			r := g.request("POST", path, body)
 			r.Body = io.NopCloser(io.MultiReader(strings.NewReader(body[:1]), during(func() {
 				end.becomes(&caller)
-				g.pass(judgeEvery + time.Millisecond)
+				g.pass(httpapi.JudgeEvery + time.Millisecond)
 			}), strings.NewReader(body[1:])))
 			if a := g.send(r); a.Code != end.status || !strings.Contains(a.Body.String(), end.problem) {
 				t.Errorf("%s, %s: %d %s", name, path, a.Code, a.Body)
@@ -241,7 +236,7 @@ func TestAStreamOfEventsEndsWithItsListener(t *testing.T) {
 						t.Fatalf("got %+v", e)
 					}
 				}
-				if took := time.Since(began); took > 10*judgeEvery {
+				if took := time.Since(began); took > 10*httpapi.JudgeEvery {
 					t.Errorf("it took %s", took)
 				}
 			})

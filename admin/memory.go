@@ -1,26 +1,24 @@
 package admin
 
 import (
-	"crypto/rand"
 	"sync"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/internal/seal"
 )
 
 // Memory is what the API remembers between requests: idempotency keys whose
-// first request is still running, what each caller has used of its quotas, and
-// the keys of this process. It holds nothing of one caller that another could
-// push out. It outlives configuration reloads and may be lost: then searches
-// begin again, and without a sealing key so do previews. The zero value is ready.
+// first request is still running, what each caller has used of its quotas, and a
+// sealing key of this process. No caller can push out what is held of another. It
+// outlives configuration reloads and may be lost: without a configured sealing
+// key, previews are lost with it. The zero value is ready.
 type Memory struct {
-	writes, asks    quota
-	imports, asking lanes
-	feeds           lanes
-	bulk            sync.Mutex // held while a chunk of an import becomes durable
+	writes, asks           httpapi.Quota
+	imports, asking, feeds httpapi.Slots
+	bulk                   sync.Mutex // held while a chunk of an import becomes durable
 
 	mu      sync.Mutex
 	running map[[32]byte]struct{}
-	secret  []byte    // authenticates cursors
 	sealing seal.Keys // where there is no sealing key
 }
 
@@ -53,16 +51,4 @@ func (m *Memory) end(key [32]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.running, key)
-}
-
-// cursorKey is drawn once for each process.
-func (m *Memory) cursorKey() []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.secret == nil {
-		m.secret = make([]byte, 32)
-		// It never fails: the runtime ends the process instead.
-		_, _ = rand.Read(m.secret)
-	}
-	return m.secret
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -31,9 +32,9 @@ type previewReply struct {
 
 // preview answers what a write of the same body would hit. Every caller may ask
 // about every target: it is the small roles that need to know.
-func (a *api) preview(c *call, in *bodyOf[revocationRequest]) (*replyOf[previewReply], *Problem) {
+func (a *api) preview(c *httpapi.Call, in *httpapi.Body[revocationRequest]) (*httpapi.Reply[previewReply], *Problem) {
 	asking := *c
-	asking.caller.Role = BreakGlass
+	asking.Caller.Role = BreakGlass
 	p, refused := a.planCut(&asking, &in.Body)
 	if refused != nil {
 		return nil, refused
@@ -48,10 +49,10 @@ func (a *api) preview(c *call, in *bodyOf[revocationRequest]) (*replyOf[previewR
 	}
 	var err error
 	if out.PreviewID, err = a.sealPreview(shown{reach.Accounts, now.Add(previewAge)}, p.digest); err != nil {
-		a.Log.Error("a preview can't be sealed", "request_id", c.id, "error", err)
-		return nil, internalError.because("the preview could not be sealed; the gateway's log says more")
+		a.Log.Error("a preview can't be sealed", "request_id", c.ID, "error", err)
+		return nil, httpapi.Internal.Because("the preview could not be sealed; the gateway's log says more")
 	}
-	return &replyOf[previewReply]{out}, nil
+	return &httpapi.Reply[previewReply]{Body: out}, nil
 }
 
 // previewAge is how long a preview confirms a write.
@@ -117,7 +118,7 @@ func (a *api) reach(p *plan) account.Reach {
 // accounts than it may.
 func (a *api) confirmed(p *plan) *Problem {
 	if p.PreviewID == "" && p.kind.Wide() {
-		return previewRequired.at("/preview_id", "this may hit more than one account: POST the same body to /v1/revocations/preview first")
+		return previewRequired.At("/preview_id", "this may hit more than one account: POST the same body to /v1/revocations/preview first")
 	}
 	if p.PreviewID == "" && p.MaxAffected == nil {
 		return nil
@@ -126,7 +127,7 @@ func (a *api) confirmed(p *plan) *Problem {
 	if p.PreviewID != "" {
 		was, err := a.openPreview(p.PreviewID, p.digest)
 		if err != nil || a.Now().After(was.expires) {
-			return previewRequired.at("/preview_id", "no preview of this very request was made under this id in the last %s, "+
+			return previewRequired.At("/preview_id", "no preview of this very request was made under this id in the last %s, "+
 				"here or where the same sealing key is", previewAge)
 		}
 		accounts = was.accounts
@@ -134,7 +135,7 @@ func (a *api) confirmed(p *plan) *Problem {
 		accounts = a.reach(p).Accounts
 	}
 	if p.MaxAffected != nil && accounts > *p.MaxAffected {
-		return previewExceeded.at("/max_affected", "%d accounts would be hit, %d may be", accounts, *p.MaxAffected)
+		return previewExceeded.At("/max_affected", "%d accounts would be hit, %d may be", accounts, *p.MaxAffected)
 	}
 	return nil
 }

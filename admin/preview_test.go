@@ -198,7 +198,7 @@ func TestAReaderDoesNotKeepAnOperatorFromBreakingTheGlass(t *testing.T) {
 	var mine previewed
 	g.post("/v1/revocations/preview", text(body)).want(200).into(&mine)
 	refused := 0
-	for i := range 20 * asksAtOnce {
+	for i := range 20 * askRate.AtOnce {
 		if g.as(readToken).post("/v1/revocations/preview", onTargetOf("iss", issuer, "sub", fmt.Sprint(i))).Code == 429 {
 			refused++
 		}

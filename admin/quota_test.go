@@ -7,92 +7,20 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
-var (
-	one   = callerKey{"admin", "one"}
-	other = callerKey{"admin", "other"}
-)
+func named(caller string) Caller { return Caller{Source: "admin", Name: caller} }
 
-// spend takes until something is refused, and returns how often it could.
-func spend(q *quota, of callerKey, now time.Time) (taken int, wait time.Duration) {
-	for {
-		if wait = q.take(writeRate, of, now); wait > 0 {
-			return taken, wait
-		}
-		taken++
-	}
-}
-
-func TestQuota(t *testing.T) {
-	var q quota
-	now := time.Unix(1_800_000_000, 0)
-	for _, step := range []struct {
-		name  string
-		after time.Duration
-		of    callerKey
-		want  int
-	}{
-		{"at once", 0, one, writesAtOnce},
-		{"nothing is left", 0, one, 0},
-		{"another caller has its own", 0, other, writesAtOnce},
-		{"not yet", time.Second/writesPerSecond - 1, one, 0},
-		{"one", 1, one, 1},
-		{"a second", time.Second, one, writesPerSecond},
-		{"a day is worth no more than a burst", 24 * time.Hour, one, writesAtOnce},
-		{"a clock set back by a year", -365 * 24 * time.Hour, one, 0},
-		{"locks out for no longer than a burst takes", time.Duration(writesAtOnce) * time.Second / writesPerSecond, one, writesAtOnce},
-	} {
-		now = now.Add(step.after)
-		got, wait := spend(&q, step.of, now)
-		if got != step.want {
-			t.Errorf("%s: %d writes, want %d", step.name, got, step.want)
-		}
-		if wait <= 0 || wait > time.Second/writesPerSecond {
-			t.Errorf("%s: told to wait %s", step.name, wait)
-		}
-	}
-}
-
-// However calls fall, no span has more of them than a burst and its share.
-func TestQuotaHolds(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var q quota
-		now := time.Unix(1_800_000_000, 0)
-		began, taken := now, 0
-		for range rapid.IntRange(1, 20).Draw(t, "turns") {
-			now = now.Add(time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "pause")))
-			for range rapid.IntRange(0, 2*writesAtOnce).Draw(t, "calls") {
-				if q.take(writeRate, one, now) == 0 {
-					taken++
-				}
-			}
-			if most := writesAtOnce + int(now.Sub(began)/writeRate.interval); taken > most {
-				t.Fatalf("%d writes in %s, want %d at most", taken, now.Sub(began), most)
-			}
-		}
-	})
-}
-
-// Tokens of a provider may name any number of callers: none is kept for long.
-func TestQuotaForgets(t *testing.T) {
-	var q quota
-	now := time.Unix(1_800_000_000, 0)
-	for i := range 10 * manyCallers {
-		q.take(writeRate, callerKey{"admin", fmt.Sprint(i)}, now)
-		now = now.Add(writeRate.interval)
-	}
-	if n := len(q.full); n > manyCallers {
-		t.Errorf("%d callers are remembered", n)
+// writeAllOf takes what a caller may write.
+func (g *gateway) writeAllOf(caller string) {
+	for g.memory.writes.Take(writeRate, named(caller), g.now()) == 0 {
 	}
 }
 
 func TestWritesAreLimitedPerCaller(t *testing.T) {
 	g := newGateway(t)
 	helpdesk := g.as(writeToken)
-	spend(&g.memory.writes, callerKey{"admin", "helpdesk"}, g.now())
+	g.writeAllOf("helpdesk")
 	for method, path := range map[string]string{"POST": "/v1/revocations", "DELETE": "/v1/blocks/blk_1.1.0"} {
 		body := ""
 		if method == "POST" {
@@ -103,7 +31,7 @@ func TestWritesAreLimitedPerCaller(t *testing.T) {
 			t.Errorf("Retry-After %q", r.Header().Get("Retry-After"))
 		}
 	}
-	spend(&g.memory.writes, callerKey{"admin", "oncall"}, g.now())
+	g.writeAllOf("oncall")
 	g.as(glassToken).post("/v1/revocations", alice()).want(429, "too-many-requests")
 	if g.count() != 1 {
 		t.Errorf("%d records were written", g.count()-1)
@@ -113,7 +41,7 @@ func TestWritesAreLimitedPerCaller(t *testing.T) {
 	if _, got := helpdesk.imports(line("a")); len(got) != 1 || got[0].Status != 201 {
 		t.Errorf("an import: %+v", got)
 	}
-	g.pass(time.Second / writesPerSecond)
+	g.pass(time.Second / time.Duration(writeRate.PerSecond))
 	helpdesk.post("/v1/revocations", alice()).want(201)
 	helpdesk.post("/v1/revocations", alice()).want(429)
 }
@@ -121,10 +49,10 @@ func TestWritesAreLimitedPerCaller(t *testing.T) {
 // Who may not write at all uses up nobody's quota.
 func TestRefusedCallersPayNothing(t *testing.T) {
 	g := newGateway(t)
-	for range writesAtOnce {
+	for range writeRate.AtOnce {
 		g.as(readToken).post("/v1/revocations", "").want(403)
 	}
-	if len(g.memory.writes.full) != 0 {
+	if g.memory.writes.Callers() != 0 {
 		t.Error("refused writes count")
 	}
 }
@@ -181,8 +109,8 @@ func TestImportsAtOnce(t *testing.T) {
 		}
 	}
 	ends[1]()
-	if len(g.memory.imports.taken) > 1 {
-		t.Errorf("lanes are left taken: %v", g.memory.imports.taken)
+	if n := g.memory.imports.Callers(); n > 1 {
+		t.Errorf("slots of %d callers are left taken", n)
 	}
 }
 
@@ -193,7 +121,7 @@ func TestAsksAreLimitedPerCaller(t *testing.T) {
 	asks := []string{
 		"/v1/revocations/preview", "/v1/revocations/search", "/v1/blocks/search", "/v1/step-ups/search", "/v1/sessions/search", "/v1/explain",
 	}
-	for g.memory.asks.take(askRate, callerKey{"admin", "dashboards"}, g.now()) == 0 {
+	for g.memory.asks.Take(askRate, named("dashboards"), g.now()) == 0 {
 	}
 	all := everyPost()
 	for _, path := range asks {
@@ -204,16 +132,16 @@ func TestAsksAreLimitedPerCaller(t *testing.T) {
 	}
 	g.as(readToken).do("GET", "/v1/events", "").want(429, "too-many-requests")
 	g.as(readToken).do("GET", "/v1/nodes", "").want(200)
-	g.pass(time.Second / asksPerSecond)
+	g.pass(time.Second / time.Duration(askRate.PerSecond))
 	g.as(readToken).post(asks[0], all[asks[0]]).want(200)
 
-	for g.memory.asking.enter(callerKey{"admin", "dashboards"}, askingAtOnce) {
+	for g.memory.asking.Enter(named("dashboards"), askingAtOnce) {
 	}
 	g.pass(time.Second)
 	g.as(readToken).post(asks[0], all[asks[0]]).want(429, "too-many-requests")
 	g.post(asks[0], all[asks[0]]).want(200)
-	if n := len(g.memory.asking.taken); n != 1 {
-		t.Errorf("lanes are left taken: %v", g.memory.asking.taken)
+	if n := g.memory.asking.Callers(); n != 1 {
+		t.Errorf("slots of %d callers are left taken", n)
 	}
 }
 
@@ -244,12 +172,12 @@ func TestStreamsOfEventsAreLimitedPerCaller(t *testing.T) {
 			t.Fatal("the end of a stream made no room")
 		}
 	}
-	for g.memory.feeds.enter(callerKey{name: "read"}, feedsOfARole) {
+	for g.memory.feeds.Enter(Caller{Name: "read"}, feedsOfARole) {
 	}
 	if head(readToken) != 429 || head(writeToken) != 200 || head(glassToken) != 200 {
 		t.Error("readers take the streams of others, or have no bound")
 	}
-	if n := g.memory.feeds.taken[callerKey{"admin", "dashboards"}]; n != feedsAtOnce-1 {
+	if n := g.memory.feeds.Taken(named("dashboards")); n != feedsAtOnce-1 {
 		t.Errorf("a refused stream is still counted: %d", n)
 	}
 }

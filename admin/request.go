@@ -4,6 +4,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -81,16 +82,10 @@ type explainRequest struct {
 	Policies []string `json:"policies,omitempty" nullable:"false" maxItems:"64" doc:"Policies of the route"`
 }
 
-// Paging asks for one page of a search.
-type Paging struct {
-	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100"`
-	Cursor string `json:"cursor,omitempty" minLength:"1" maxLength:"128" doc:"next_cursor of the page before"`
-}
-
 type searchRequest struct {
 	Issuer  string `json:"iss,omitempty" minLength:"1"`
 	Subject string `json:"sub,omitempty" minLength:"1" doc:"Needs iss"`
-	Paging
+	httpapi.Paging
 }
 
 type sessionsRequest struct {
@@ -98,7 +93,7 @@ type sessionsRequest struct {
 	Subject string `json:"sub" minLength:"1" doc:"Subject, byte for byte"`
 	Client  string `json:"client,omitempty" minLength:"1" doc:"Only this client"`
 	Session string `json:"session,omitempty" minLength:"1" doc:"Only this session (sid)"`
-	Paging
+	httpapi.Paging
 }
 
 // Limits of what callers write freely, in bytes.
@@ -111,11 +106,11 @@ const (
 // text is shown.
 func oneLine(pointer, text string, limit int) *Problem {
 	if len(text) > limit {
-		return invalidRequest.at(pointer, "is %d bytes long, the limit is %d", len(text), limit)
+		return httpapi.InvalidRequest.At(pointer, "is %d bytes long, the limit is %d", len(text), limit)
 	}
 	for _, r := range text {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) || r == utf8.RuneError {
-			return invalidRequest.at(pointer, "holds a control character")
+			return httpapi.InvalidRequest.At(pointer, "holds a control character")
 		}
 	}
 	return nil
@@ -139,11 +134,11 @@ func (m Motive) annotate(r revocation.Record) revocation.Record {
 func authenticationValues(pointer string, values []string) *Problem {
 	for _, v := range values {
 		if v == "" || len(v) > maxName {
-			return invalidRequest.at(pointer, "each value has 1 to %d bytes", maxName)
+			return httpapi.InvalidRequest.At(pointer, "each value has 1 to %d bytes", maxName)
 		}
 		for i := range len(v) {
 			if c := v[i]; c < '!' || c > '~' || c == '"' || c == '\\' {
-				return invalidRequest.at(pointer, "a value is visible ASCII without quotes and backslashes")
+				return httpapi.InvalidRequest.At(pointer, "a value is visible ASCII without quotes and backslashes")
 			}
 		}
 	}

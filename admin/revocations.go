@@ -1,12 +1,13 @@
 package admin
 
 import (
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
 )
 
 // revoke makes a cut durable and in force.
-func (a *api) revoke(c *call, in *bodyOf[revocationRequest]) (*created, *Problem) {
+func (a *api) revoke(c *httpapi.Call, in *httpapi.Body[revocationRequest]) (*created, *Problem) {
 	p, refused := a.planCut(c, &in.Body)
 	if refused != nil {
 		return nil, refused
@@ -15,7 +16,7 @@ func (a *api) revoke(c *call, in *bodyOf[revocationRequest]) (*created, *Problem
 }
 
 // unlink cuts one device of an account. The found device may sign in again.
-func (a *api) unlink(c *call, in *bodyOf[unlinkRequest]) (*created, *Problem) {
+func (a *api) unlink(c *httpapi.Call, in *httpapi.Body[unlinkRequest]) (*created, *Problem) {
 	p, refused := a.planCut(c, &revocationRequest{
 		Target: Target{Issuer: in.Body.Issuer, Subject: in.Body.Subject, Device: in.Body.Device},
 		Motive: Motive{Reason: in.Body.Reason}, Patience: in.Body.Patience,
@@ -40,14 +41,14 @@ type byID struct {
 }
 
 // revocation answers with the receipt as it stands now.
-func (a *api) revocation(c *call, in *byID) (*replyOf[node.Receipt], *Problem) {
+func (a *api) revocation(c *httpapi.Call, in *byID) (*httpapi.Reply[node.Receipt], *Problem) {
 	found, refused := a.record(c, revocation.Cut, in.ID)
 	if refused != nil {
 		return nil, refused
 	}
-	receipt, err := a.Node.Receipt(c.request.Context(), found.Ref)
+	receipt, err := a.Node.Receipt(c.Request.Context(), found.Ref)
 	if err != nil {
 		return nil, readProblem(err)
 	}
-	return &replyOf[node.Receipt]{a.limited(receipt, &found.Record)}, nil
+	return &httpapi.Reply[node.Receipt]{Body: a.limited(receipt, &found.Record)}, nil
 }

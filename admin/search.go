@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -9,31 +10,25 @@ import (
 // maxPage is the largest page that is asked of the ledger.
 const maxPage = 1000
 
-// page is one page of a search, newest first.
-type page[T any] struct {
-	Items      []T     `json:"items" nullable:"false"`
-	NextCursor *string `json:"next_cursor" doc:"Asks for the next page; null at the end"`
-}
-
-func (a *api) searchRevocations(c *call, in *bodyOf[searchRequest]) (*replyOf[page[node.Receipt]], *Problem) {
+func (a *api) searchRevocations(c *httpapi.Call, in *httpapi.Body[searchRequest]) (*httpapi.Reply[httpapi.Page[node.Receipt]], *Problem) {
 	return search(a, c, &in.Body, func(l *ledger.Located) node.Receipt { return a.receiptOf(&l.Record, l.Ref) },
 		revocation.Cut, revocation.Genesis)
 }
 
-func (a *api) searchBlocks(c *call, in *bodyOf[searchRequest]) (*replyOf[page[heldReceipt]], *Problem) {
+func (a *api) searchBlocks(c *httpapi.Call, in *httpapi.Body[searchRequest]) (*httpapi.Reply[httpapi.Page[heldReceipt]], *Problem) {
 	return search(a, c, &in.Body, a.held, revocation.Block)
 }
 
-func (a *api) searchStepUps(c *call, in *bodyOf[searchRequest]) (*replyOf[page[heldReceipt]], *Problem) {
+func (a *api) searchStepUps(c *httpapi.Call, in *httpapi.Body[searchRequest]) (*httpapi.Reply[httpapi.Page[heldReceipt]], *Problem) {
 	return search(a, c, &in.Body, a.held, revocation.StepUp)
 }
 
-func search[T any](a *api, c *call, in *searchRequest, show func(*ledger.Located) T, types ...revocation.Type) (*replyOf[page[T]], *Problem) {
+func search[T any](a *api, c *httpapi.Call, in *searchRequest, show func(*ledger.Located) T, types ...revocation.Type) (*httpapi.Reply[httpapi.Page[T]], *Problem) {
 	if in.Subject != "" && in.Issuer == "" {
-		return nil, invalidRequest.at("/iss", "is missing: a subject is always one of an issuer")
+		return nil, httpapi.InvalidRequest.At("/iss", "is missing: a subject is always one of an issuer")
 	}
-	cursors := a.cursors(c, in.Issuer, in.Subject)
-	before, refused := cursors.readRef(in.Cursor)
+	cursors := cursors(c, in.Issuer, in.Subject)
+	before, refused := readRef(cursors, in.Cursor)
 	if refused != nil {
 		return nil, refused
 	}
@@ -43,24 +38,28 @@ func search[T any](a *api, c *call, in *searchRequest, show func(*ledger.Located
 	if refused != nil {
 		return nil, refused
 	}
-	out := page[T]{Items: []T{}}
+	out := httpapi.Page[T]{Items: []T{}}
 	for i := range found[:min(len(found), in.Limit)] {
 		out.Items = append(out.Items, show(&found[i]))
 	}
 	if len(found) > in.Limit {
-		next := cursors.writeRef(found[in.Limit-1].Ref)
+		next := writeRef(cursors, found[in.Limit-1].Ref)
 		out.NextCursor = &next
 	}
-	return &replyOf[page[T]]{out}, nil
+	return &httpapi.Reply[httpapi.Page[T]]{Body: out}, nil
 }
 
-// find asks the ledger.
-func (a *api) find(c *call, p ledger.Page) ([]ledger.Located, *Problem) {
+// find asks the ledger. A page before a record that this node has not read yet
+// would lack others that it has not read.
+func (a *api) find(c *httpapi.Call, p ledger.Page) ([]ledger.Located, *Problem) {
 	l, err := a.Node.Log()
 	if err != nil {
 		return nil, readProblem(err)
 	}
-	found, err := l.Search(c.request.Context(), p)
+	if p.Before.Position.Compare(l.Head().Position) > 0 {
+		return nil, httpapi.InvalidRequest.At("/cursor", "is ahead of what this node has read of the ledger: retry, or begin again without one")
+	}
+	found, err := l.Search(c.Request.Context(), p)
 	if err != nil {
 		return nil, readProblem(err)
 	}
@@ -69,22 +68,22 @@ func (a *api) find(c *call, p ledger.Page) ([]ledger.Located, *Problem) {
 
 // record finds one record by its public id. An id of another type names
 // nothing here.
-func (a *api) record(c *call, t revocation.Type, id string) (*ledger.Located, *Problem) {
+func (a *api) record(c *httpapi.Call, t revocation.Type, id string) (*ledger.Located, *Problem) {
 	ref, err := revocation.ParseID(t, id)
 	if err != nil {
-		return nil, notFound.because("no such record")
+		return nil, httpapi.NotFound.Because("no such record")
 	}
 	l, err := a.Node.Log()
 	if err != nil {
 		return nil, readProblem(err)
 	}
-	r, err := l.Get(c.request.Context(), ref)
+	r, err := l.Get(c.Request.Context(), ref)
 	if err != nil {
 		return nil, readProblem(err)
 	}
 	// Types share no prefix but for a genesis, which is a revocation too.
 	if r.Type != t && (t != revocation.Cut || r.Type != revocation.Genesis) {
-		return nil, notFound.because("no such record")
+		return nil, httpapi.NotFound.Because("no such record")
 	}
 	return &ledger.Located{Ref: ref, Record: r}, nil
 }

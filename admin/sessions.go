@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/account"
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
 )
@@ -29,14 +30,15 @@ type sessionsReply struct {
 }
 
 // searchSessions answers what was seen of an account, and how it stands.
-func (a *api) searchSessions(c *call, in *bodyOf[sessionsRequest]) (*replyOf[sessionsReply], *Problem) {
+func (a *api) searchSessions(c *httpapi.Call, in *httpapi.Body[sessionsRequest]) (*httpapi.Reply[sessionsReply], *Problem) {
 	asked := &in.Body
 	is, refused := a.issuer("/iss", asked.Issuer)
 	if refused != nil {
 		return nil, refused
 	}
-	cursors := a.cursors(c, asked.Issuer, asked.Subject, asked.Client, asked.Session)
-	before, refused := cursors.readPlace(asked.Cursor)
+	// Places are this process's own.
+	cursors := cursors(c, a.Node.ID(), asked.Issuer, asked.Subject, asked.Client, asked.Session)
+	before, refused := readPlace(cursors, asked.Cursor)
 	if refused != nil {
 		return nil, refused
 	}
@@ -52,10 +54,10 @@ func (a *api) searchSessions(c *call, in *bodyOf[sessionsRequest]) (*replyOf[ses
 		out.Items = append(out.Items, shown)
 	}
 	if len(found) > asked.Limit {
-		next := cursors.writePlace(found[asked.Limit-1].Place)
+		next := writePlace(cursors, found[asked.Limit-1].Place)
 		out.NextCursor = &next
 	}
-	return &replyOf[sessionsReply]{out}, nil
+	return &httpapi.Reply[sessionsReply]{Body: out}, nil
 }
 
 func sessionOf(s *account.Session) session {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -33,7 +34,7 @@ type written struct {
 }
 
 // execute writes what a plan says, once it is confirmed.
-func (a *api) execute(c *call, p *plan) (*written, *Problem) {
+func (a *api) execute(c *httpapi.Call, p *plan) (*written, *Problem) {
 	if refused := a.confirmed(p); refused != nil {
 		return nil, refused
 	}
@@ -43,14 +44,14 @@ func (a *api) execute(c *call, p *plan) (*written, *Problem) {
 // write makes one record durable and in force, and waits for the other nodes.
 // With an idempotency key that was used for the same request, the first one's
 // receipt is returned.
-func (a *api) write(c *call, r revocation.Record, wait time.Duration) (*written, *Problem) {
-	key, p := a.idempotency(c, canonical(c.body))
+func (a *api) write(c *httpapi.Call, r revocation.Record, wait time.Duration) (*written, *Problem) {
+	key, p := a.idempotency(c, canonical(c.Body))
 	if p != nil {
 		return nil, p
 	}
 	if !key.IsZero() {
 		if !a.Memory.begin(key.Key) {
-			return nil, inProgress.because("wait for its answer, or retry later").retryAfter(1)
+			return nil, inProgress.Because("wait for its answer, or retry later").RetryAfter(1)
 		}
 		defer a.Memory.end(key.Key)
 	}
@@ -63,7 +64,7 @@ func (a *api) write(c *call, r revocation.Record, wait time.Duration) (*written,
 	if !done.Replayed {
 		return &written{a.receiptOf(&r, ref), false}, nil
 	}
-	receipt, err := a.Node.Receipt(c.request.Context(), ref)
+	receipt, err := a.Node.Receipt(c.Request.Context(), ref)
 	if err != nil {
 		return nil, ledgerProblem(err)
 	}
@@ -74,22 +75,22 @@ func (a *api) write(c *call, r revocation.Record, wait time.Duration) (*written,
 // its outcome would be unknown for no reason.
 //
 // The caller is judged once more right before: its request may have taken long.
-func (a *api) submit(c *call, records []revocation.Record, key ledger.Idempotency) (node.Written, error) {
-	if refused := a.stillLetIn(c); refused != nil {
+func (a *api) submit(c *httpapi.Call, records []revocation.Record, key ledger.Idempotency) (node.Written, error) {
+	if refused := c.StillLetIn(); refused != nil {
 		return node.Written{}, refused
 	}
 	if records[0].Type != revocation.Lift && a.Crowded() {
 		return node.Written{}, errCrowded
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), appendDeadline)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), appendDeadline)
 	defer cancel()
 	return a.Node.Submit(ctx, records, key)
 }
 
 // idempotency reads the Idempotency-Key header. Keys belong to their caller; the
 // request is told by its method, its path and the canonical form of its body.
-func (a *api) idempotency(c *call, body string) (ledger.Idempotency, *Problem) {
-	values := c.request.Header.Values("Idempotency-Key")
+func (a *api) idempotency(c *httpapi.Call, body string) (ledger.Idempotency, *Problem) {
+	values := c.Request.Header.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return ledger.Idempotency{}, nil
 	}
@@ -99,11 +100,11 @@ func (a *api) idempotency(c *call, body string) (ledger.Idempotency, *Problem) {
 		valid = valid && key[i] >= '!' && key[i] <= '~'
 	}
 	if !valid {
-		return ledger.Idempotency{}, invalidRequest.because("Idempotency-Key is one header of 1 to 255 visible ASCII characters")
+		return ledger.Idempotency{}, httpapi.InvalidRequest.Because("Idempotency-Key is one header of 1 to 255 visible ASCII characters")
 	}
 	return ledger.Idempotency{
-		Key:     digestOf(c.caller.Source, c.caller.Name, key),
-		Request: digestOf(c.request.Method, c.operation, c.request.PathValue("id"), body),
+		Key:     digestOf(c.Caller.Source, c.Caller.Name, key),
+		Request: digestOf(c.Request.Method, c.Operation(), c.Request.PathValue("id"), body),
 		Expires: a.Now().Add(keyAge),
 	}, nil
 }
@@ -135,25 +136,25 @@ func ledgerProblem(err error) *Problem {
 	case errors.As(err, &refused):
 		return refused
 	case errors.Is(err, errCrowded):
-		return noMemory.because("give the gateway more memory, and GOMEMLIMIT with it; what is in force stays in force").retryAfter(60)
+		return noMemory.Because("give the gateway more memory, and GOMEMLIMIT with it; what is in force stays in force").RetryAfter(60)
 	case errors.Is(err, ledger.ErrKeyReused):
-		return keyReused.because("use a new key for a new request")
+		return keyReused.Because("use a new key for a new request")
 	case errors.Is(err, ledger.ErrIntegrity):
-		return ledgerDamaged.because("nothing is written until an operator has looked: run caddy curfew doctor").retryAfter(60)
+		return ledgerDamaged.Because("nothing is written until an operator has looked: run caddy curfew doctor").RetryAfter(60)
 	case errors.Is(err, ledger.ErrReadOnly):
-		return ledgerUnavailable.because("this node may only follow the ledger: send writes to another node, " +
-			"or let this one's NATS user publish to the subjects of the stream").retryAfter(60)
+		return ledgerUnavailable.Because("this node may only follow the ledger: send writes to another node, " +
+			"or let this one's NATS user publish to the subjects of the stream").RetryAfter(60)
 	case errors.Is(err, node.ErrFormat):
-		return ledgerUnavailable.because("%s", err).retryAfter(60)
+		return ledgerUnavailable.Because("%s", err).RetryAfter(60)
 	case errors.Is(err, ledger.ErrUninitialised):
-		return ledgerUnavailable.because("the ledger is empty: restore it, or run caddy curfew init").retryAfter(60)
+		return ledgerUnavailable.Because("the ledger is empty: restore it, or run caddy curfew init").RetryAfter(60)
 	case errors.Is(err, ledger.ErrUnavailable) && isOfDisk(err):
-		return ledgerUnavailable.because("%s; free or mend the disk, then retry", err).retryAfter(60)
+		return ledgerUnavailable.Because("%s; free or mend the disk, then retry", err).RetryAfter(60)
 	case errors.Is(err, ledger.ErrUnavailable):
-		return ledgerUnavailable.because("%s; retry later", err).retryAfter(1)
+		return ledgerUnavailable.Because("%s; retry later", err).RetryAfter(1)
 	}
 	// Whatever else happened, it must not read as "nothing was changed".
-	return outcomeUnknown.because("retry with the same Idempotency-Key; repeating a revocation is harmless").retryAfter(1)
+	return outcomeUnknown.Because("retry with the same Idempotency-Key; repeating a revocation is harmless").RetryAfter(1)
 }
 
 // isOfDisk reports whether the disk refused. Time alone does not mend that.
@@ -166,11 +167,11 @@ func isOfDisk(err error) bool {
 func readProblem(err error) *Problem {
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return notFound.because("no such record")
+		return httpapi.NotFound.Because("no such record")
 	case errors.Is(err, ledger.ErrIntegrity):
-		return ledgerDamaged.because("run caddy curfew doctor").retryAfter(60)
+		return ledgerDamaged.Because("run caddy curfew doctor").RetryAfter(60)
 	}
-	return ledgerUnavailable.because("the ledger can't be read now; retry later").retryAfter(1)
+	return ledgerUnavailable.Because("the ledger can't be read now; retry later").RetryAfter(1)
 }
 
 // created is the answer to a write.
@@ -191,4 +192,12 @@ func replayed(yes bool) string {
 		return "true"
 	}
 	return ""
+}
+
+// attribute puts the audit into a record: by which caller, when, from where.
+func (a *api) attribute(c *httpapi.Call, r revocation.Record) revocation.Record {
+	r.Source, r.Actor = c.Caller.Source, c.Caller.Name
+	r.Remote, r.RequestID = c.Remote, c.ID
+	r.Time = a.Now().UnixMilli()
+	return r
 }

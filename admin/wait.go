@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -21,7 +22,7 @@ func parseWait(pointer, asked string) (time.Duration, *Problem) {
 	}
 	d, err := time.ParseDuration(asked)
 	if err != nil || d < 0 || d > maxWait {
-		return 0, invalidRequest.at(pointer, "want a duration up to %s, such as 2s", maxWait)
+		return 0, httpapi.InvalidRequest.At(pointer, "want a duration up to %s, such as 2s", maxWait)
 	}
 	return d, nil
 }
@@ -29,11 +30,11 @@ func parseWait(pointer, asked string) (time.Duration, *Problem) {
 // await gives the other nodes time to enforce what is durable, so that the
 // receipt can say so. Whether they do or not, the write stands: who hung up is
 // not waited for.
-func (a *api) await(c *call, pos revocation.Position, atMost time.Duration) {
+func (a *api) await(c *httpapi.Call, pos revocation.Position, atMost time.Duration) {
 	if atMost <= 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.request.Context(), atMost)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), atMost)
 	defer cancel()
 	a.Node.Await(ctx, pos)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/admin"
+	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -143,7 +144,7 @@ func (o *AdminOIDC) check() error {
 		return fmt.Errorf("oidc %s: no token would have a role: add `role <role> scope <scope>…`", o.Issuer)
 	}
 	for _, r := range o.Roles {
-		if _, err := admin.ParseRole(r.Role); err != nil {
+		if _, err := httpapi.ParseRole(r.Role); err != nil {
 			return in("role", r.Role, fmt.Errorf("oidc %s: %w", o.Issuer, err))
 		}
 		if len(r.Scope) == 0 || slices.Contains(r.Scope, "") {
@@ -225,8 +226,8 @@ func (a *App) inForce() (*App, error) {
 }
 
 func (a *Admin) provisionTokens() (func(*http.Request) (admin.Caller, error), error) {
-	var named []admin.NamedToken
-	bearers, err := admin.Bearer(nil, a.app.log)
+	var named []httpapi.NamedToken
+	bearers, err := httpapi.Bearer(nil, a.app.log)
 	for _, t := range a.Tokens {
 		n, wrong := t.resolve()
 		if wrong != nil {
@@ -234,23 +235,23 @@ func (a *Admin) provisionTokens() (func(*http.Request) (admin.Caller, error), er
 		}
 		// Each token is checked with those before it, so that an error is about this one.
 		named = append(named, n)
-		if bearers, err = admin.Bearer(named, a.app.log); err != nil {
+		if bearers, err = httpapi.Bearer(named, a.app.log); err != nil {
 			return nil, t.Place.name(err)
 		}
 	}
 	return bearers, err
 }
 
-func (t *AdminToken) resolve() (admin.NamedToken, error) {
-	role, err := admin.ParseRole(t.Role)
+func (t *AdminToken) resolve() (httpapi.NamedToken, error) {
+	role, err := httpapi.ParseRole(t.Role)
 	if err != nil {
-		return admin.NamedToken{}, err
+		return httpapi.NamedToken{}, err
 	}
 	s, err := newSecret(t.Secret)
 	if err != nil {
-		return admin.NamedToken{}, err
+		return httpapi.NamedToken{}, err
 	}
-	return admin.NamedToken{Name: t.Name, Role: role, Secret: s.Value}, nil
+	return httpapi.NamedToken{Name: t.Name, Role: role, Secret: s.Value}, nil
 }
 
 func (a *Admin) provisionOIDC() error {
@@ -345,7 +346,7 @@ func (o *AdminOIDC) role(scope []string) admin.Role {
 	var best admin.Role
 	for _, r := range o.Roles {
 		has := !slices.ContainsFunc(r.Scope, func(s string) bool { return !slices.Contains(scope, s) })
-		if role, _ := admin.ParseRole(r.Role); has && role > best {
+		if role, _ := httpapi.ParseRole(r.Role); has && role > best {
 			best = role
 		}
 	}

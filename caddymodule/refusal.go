@@ -14,7 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"curfew.dev/curfew/live"
+	"curfew.dev/curfew/internal/unread"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
 )
@@ -51,7 +51,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		g.app.setUser(r, factsOf(v.token))
 	}
 	logDecision(r, &entry)
-	linger := live.IgnoreBody(w, r)
+	linger := unread.Ignore(w, r)
 	if err := g.answer(w, r, d); err != nil {
 		return err // error routes answer
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"curfew.dev/curfew/admin"
+	"curfew.dev/curfew/internal/httpapi"
 )
 
 // secret is a value from the configuration: a literal, {env.NAME} or
@@ -43,7 +43,7 @@ func newSecret(configured string) (*secret, error) {
 	default:
 		return nil, errors.New("a secret is a literal, {env.NAME} or {file./path}")
 	}
-	if err := admin.CheckSecret(s.value); err != nil {
+	if err := httpapi.CheckSecret(s.value); err != nil {
 		if placeholder {
 			return nil, fmt.Errorf("secret %s: %w", configured, err)
 		}
@@ -87,7 +87,7 @@ func (s *secret) Value() ([]byte, error) {
 		if err := s.read(); err != nil {
 			return nil, fmt.Errorf("reading a secret file: %w", err)
 		}
-		if err := admin.CheckSecret(s.value); err != nil {
+		if err := httpapi.CheckSecret(s.value); err != nil {
 			s.stat = nil // looked at again next time
 			return nil, fmt.Errorf("secret file %s: %w", s.path, err)
 		}

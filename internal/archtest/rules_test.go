@@ -59,6 +59,11 @@ var foreign = []struct {
 		"the local file is one kind of ledger; its format is nobody else's business",
 	},
 	{
+		[]string{"github.com/danielgtaylor/huma/"},
+		[]string{"internal/httpapi"},
+		"the framework of the APIs is hidden behind one package; an operation is a plain function",
+	},
+	{
 		[]string{"github.com/coreos/go-oidc/", "github.com/go-jose/"},
 		[]string{"token", "login", "signals", "admin", "internal/devidp"},
 		"who doesn't verify tokens has no use for their formats",
@@ -83,9 +88,11 @@ var neverStandard = map[string][]string{
 
 // inward are packages below internal/, and who imports them beside tests.
 var inward = map[string][]string{
-	"internal/strictjson":      nil,                                          // anybody: duplicate and case-variant members are refused everywhere
-	"internal/authorization":   nil,                                          // anybody: a header that is read in two ways is two credentials
-	"internal/outbound":        {"token", "signals", "login", "caddymodule"}, // the rooms that ask other parties; an answer must not come around the guard
+	"internal/strictjson":      nil,                                                    // anybody: duplicate and case-variant members are refused everywhere
+	"internal/authorization":   nil,                                                    // anybody: a header that is read in two ways is two credentials
+	"internal/outbound":        {"token", "signals", "login", "caddymodule"},           // the rooms that ask other parties; an answer must not come around the guard
+	"internal/httpapi":         {"admin", "signals", "login", "portal", "caddymodule"}, // one gate for every API; caddymodule names the callers
+	"internal/unread":          {"internal/httpapi", "caddymodule"},                    // refusals that don't wait for a body
 	"internal/devidp":          {"caddymodule"},
 	"internal/printable":       {"adminclient", "caddymodule"},    // the rooms that show what strangers chose
 	"internal/bounded":         {"adminclient", "caddymodule"},    // the rooms that read answers and files into memory

@@ -1,4 +1,4 @@
-package admin
+package httpapi
 
 import (
 	"bytes"
@@ -14,29 +14,29 @@ import (
 	"time"
 
 	"curfew.dev/curfew/internal/strictjson"
-	"curfew.dev/curfew/live"
+	"curfew.dev/curfew/internal/unread"
 )
 
-// maxBody is the largest body that is read at once, in bytes.
-const maxBody = 1 << 20
+// MaxBody is the largest body that is read at once, in bytes.
+const MaxBody = 1 << 20
 
 // emptyWithin is how long the end of a body may take that must be empty.
 const emptyWithin = 500 * time.Millisecond
 
 // ServeHTTP passes a request through the gate to its operation.
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	started := a.Now()
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := a.cfg.Now()
 	out := &answer{ResponseWriter: w, unread: r}
-	c := &call{id: randomID(), remote: host(r.RemoteAddr), writer: out, operation: "unknown"}
-	c.request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	c := &Call{ID: randomID(), Remote: host(r.RemoteAddr), Writer: out, answer: out, api: a, operation: "unknown"}
+	c.Request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	defer func() {
 		if broken := recover(); broken != nil {
 			a.broke(c, out, broken)
 		}
-		if c.leave != nil {
-			c.leave()
+		if c.release != nil {
+			c.release()
 		}
-		a.finish(c, out.status, a.Now().Sub(started))
+		a.finish(c, out.status, a.cfg.Now().Sub(started))
 		if out.linger != nil {
 			out.linger()
 		}
@@ -44,105 +44,105 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := out.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Request-Id", c.id)
+	h.Set("X-Request-Id", c.ID)
 	route, refused := a.admit(c, started)
 	if refused != nil {
-		refused.write(out, c)
+		c.Refuse(refused)
 		return
 	}
-	route.serve(out, c.request)
+	route.serve(out, c.Request)
 }
 
-// admit is the gate: what it lets through has a route, a caller whose role
-// suffices for at least the narrowest use of it and whose quota is not used up,
-// and a body worth decoding.
-func (a *api) admit(c *call, started time.Time) (*route, *Problem) {
-	r := c.request
+// admit is the gate. A request that passes it has a route, a caller whose role
+// suffices for at least the narrowest use of the operation and whose quota is
+// not used up, and a body that can be decoded.
+func (a *API) admit(c *Call, started time.Time) (*route, *Problem) {
+	r := c.Request
 	if p := fromAnotherSite(r); p != nil {
 		return nil, p
 	}
 	found, id := a.router.find(r.URL.EscapedPath())
 	if found == nil {
-		return nil, notFound.because("no such path")
+		return nil, NotFound.Because("no such path")
 	}
 	t := found[r.Method]
 	if t == nil {
-		return nil, methodNotAllowed.because("%s can be used here", found.allowed()).with("Allow", found.allowed())
+		return nil, MethodNotAllowed.Because("%s can be used here", found.allowed()).With("Allow", found.allowed())
 	}
 	r.SetPathValue("id", id)
 	c.operation = t.op.OperationID
 	op := operationOf(t.op)
-	if op.role == NoRole {
+	if op.Role == NoRole {
 		return t, nil
 	}
 	if p := a.identify(c); p != nil {
 		return nil, p
 	}
-	if p := c.needs(op.role); p != nil {
+	if p := c.Needs(op.Role); p != nil {
 		return nil, p
 	}
-	if p := a.paysFor(c, op); p != nil {
-		return nil, p
+	if op.Bound != nil {
+		release, p := op.Bound(c)
+		if p != nil {
+			return nil, p
+		}
+		c.release = release
 	}
 	if p := c.takeBody(op); p != nil {
 		return nil, p
 	}
-	if c.body != nil && a.Now().Sub(started) > judgeEvery {
-		return t, a.stillLetIn(c) // it may have come slowly
+	if c.Body != nil && a.cfg.Now().Sub(started) > JudgeEvery {
+		return t, c.StillLetIn() // the body may have come slowly
 	}
 	return t, nil
 }
 
-func (a *api) identify(c *call) *Problem {
-	caller, err := a.Authenticate(c.request)
+func (a *API) identify(c *Call) *Problem {
+	caller, err := a.cfg.Authenticate(c.Request)
 	if err == nil {
-		c.caller = caller
+		c.Caller = caller
 	}
 	return refusalOf(err)
 }
 
-// needs refuses a role that is too small.
-func (c *call) needs(role Role) *Problem {
-	if c.caller.Role >= role {
+// Needs refuses a caller whose role is smaller.
+func (c *Call) Needs(role Role) *Problem {
+	if c.Caller.Role >= role {
 		return nil
 	}
-	return forbidden.because("this takes the role %s, the caller has %s", role, c.caller.Role)
+	return Forbidden.Because("this takes the role %s, the caller has %s", role, c.Caller.Role)
 }
 
 // takeBody reads and checks the body before anything decodes it.
-func (c *call) takeBody(op *operation) *Problem {
-	r := c.request
+func (c *Call) takeBody(op *Operation) *Problem {
+	r := c.Request
 	switch {
-	case op.streams:
-		if !hasType(r, lineTypes...) {
-			return unsupportedType.because("want %s", strings.Join(lineTypes, ", "))
+	case op.Takes != nil:
+		if !hasType(r, op.Takes.Media...) {
+			return UnsupportedType.Because("want %s", strings.Join(op.Takes.Media, ", "))
 		}
 		return nil
-	case op.shape == nil:
+	case op.body == nil:
 		return c.refuseBody()
 	case r.ContentLength != 0 && !hasType(r, "application/json"):
-		return unsupportedType.because("want application/json in UTF-8")
+		return UnsupportedType.Because("want application/json in UTF-8")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.writer, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, r.Body, MaxBody))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return tooLarge.because("a body may have %d bytes", maxBody)
+		return TooLarge.Because("a body may have %d bytes", MaxBody)
 	case err != nil:
-		return invalidRequest.because("the body could not be read to its end")
+		return InvalidRequest.Because("the body could not be read to its end")
 	}
-	if p := wellFormed(body, op.shape); p != nil {
+	if p := wellFormed(body, op.body); p != nil {
 		return p
 	}
-	c.body, c.writer.unread = body, nil
+	c.Body, c.answer.unread = body, nil
 	r.Header.Set("Content-Type", "application/json") // the framework minds the case
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
 }
-
-// lineTypes are the names that lines of JSON go by, the one that is answered
-// with first. No page can send them to another site without asking.
-var lineTypes = []string{"application/x-ndjson", "application/ndjson", "application/jsonl"}
 
 // hasType reports whether the body is of one of the media types, in UTF-8.
 func hasType(r *http.Request, want ...string) bool {
@@ -160,22 +160,22 @@ func hasType(r *http.Request, want ...string) bool {
 
 // refuseBody is for operations without one. A GET's or HEAD's is ignored, as
 // RFC 9110 sections 9.3.1 and 9.3.2 have it.
-func (c *call) refuseBody() *Problem {
-	if m := c.request.Method; m == http.MethodGet || m == http.MethodHead {
+func (c *Call) refuseBody() *Problem {
+	if m := c.Request.Method; m == http.MethodGet || m == http.MethodHead {
 		return nil
 	}
-	switch n := c.request.ContentLength; {
-	case n > 0, n < 0 && (c.request.Header.Get("Expect") != "" || !c.isEmptyBody()):
-		return invalidRequest.because("this takes no body")
+	switch n := c.Request.ContentLength; {
+	case n > 0, n < 0 && (c.Request.Header.Get("Expect") != "" || !c.isEmptyBody()):
+		return InvalidRequest.Because("this takes no body")
 	}
 	return nil
 }
 
 // isEmptyBody reports whether a body of unknown length ends at once.
-func (c *call) isEmptyBody() bool {
-	control := http.NewResponseController(c.writer)
+func (c *Call) isEmptyBody() bool {
+	control := http.NewResponseController(c.Writer)
 	_ = control.SetReadDeadline(time.Now().Add(emptyWithin))
-	if n, err := io.ReadFull(c.request.Body, make([]byte, 1)); n > 0 || err != io.EOF {
+	if n, err := io.ReadFull(c.Request.Body, make([]byte, 1)); n > 0 || err != io.EOF {
 		return false
 	}
 	_ = control.SetReadDeadline(time.Time{})
@@ -185,7 +185,7 @@ func (c *call) isEmptyBody() bool {
 func wellFormed(document []byte, shape *strictjson.Shape) *Problem {
 	var fault *strictjson.Fault
 	if errors.As(strictjson.Check(string(document), shape), &fault) {
-		return invalidRequest.at(fault.Pointer, "%s", fault.Detail)
+		return InvalidRequest.At(fault.Pointer, "%s", fault.Detail)
 	}
 	return nil
 }
@@ -195,31 +195,31 @@ const statusHungUp = 499
 
 // finish leaves the audit line: who, what, outcome, from where. Identifiers are
 // in the ledger, if anything was written.
-func (a *api) finish(c *call, status int, took time.Duration) {
+func (a *API) finish(c *Call, status int, took time.Duration) {
 	if status == 0 {
 		status = statusHungUp
 	}
-	a.Observe(c.operation, status, took)
+	a.cfg.Observe(c.operation, status, took)
 	level := slog.LevelInfo
 	if status >= http.StatusBadRequest {
 		level = slog.LevelWarn
 	}
-	a.Log.LogAttrs(c.request.Context(), level, "admin request",
+	a.cfg.Log.LogAttrs(c.Request.Context(), level, a.cfg.Name+" request",
 		slog.String("operation", c.operation), slog.Int("status", status), slog.String("problem", c.problem),
-		slog.String("caller", c.caller.Name), slog.String("role", c.caller.Role.String()),
-		slog.String("source", c.caller.Source), slog.String("remote", c.remote), slog.String("request_id", c.id),
+		slog.String("caller", c.Caller.Name), slog.String("role", c.Caller.Role.String()),
+		slog.String("source", c.Caller.Source), slog.String("remote", c.Remote), slog.String("request_id", c.ID),
 		slog.Duration("took", took))
 }
 
 // broke ends a request whose operation panicked. The framework panics when a
 // client hangs up while it is answered, too.
-func (a *api) broke(c *call, out *answer, broken any) {
-	if broken == http.ErrAbortHandler || c.request.Context().Err() != nil {
+func (a *API) broke(c *Call, out *answer, broken any) {
+	if broken == http.ErrAbortHandler || c.Request.Context().Err() != nil {
 		return
 	}
-	a.Log.Error("admin request panicked", "operation", c.operation, "request_id", c.id, "panic", broken)
+	a.cfg.Log.Error(a.cfg.Name+" request panicked", "operation", c.operation, "request_id", c.ID, "panic", broken)
 	if out.status == 0 {
-		internalError.because("the gateway's log says more").write(out, c)
+		c.Refuse(Internal.Because("the gateway's log says more"))
 	}
 }
 
@@ -244,7 +244,7 @@ func (w *answer) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
 		if status >= http.StatusBadRequest && w.unread != nil {
-			w.linger = live.IgnoreBody(w.ResponseWriter, w.unread)
+			w.linger = unread.Ignore(w.ResponseWriter, w.unread)
 		}
 	}
 	w.ResponseWriter.WriteHeader(status)

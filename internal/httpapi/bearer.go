@@ -1,4 +1,4 @@
-package admin
+package httpapi
 
 import (
 	"crypto/sha256"

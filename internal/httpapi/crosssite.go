@@ -1,4 +1,4 @@
-package admin
+package httpapi
 
 import (
 	"net/http"
@@ -10,15 +10,15 @@ import (
 // is let in for being local, it is all there is.
 func fromAnotherSite(r *http.Request) *Problem {
 	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !sameOrigin(r, origins[0]) {
-		return crossSite.because("the Origin is not this one")
+		return CrossSite.Because("the Origin is not this one")
 	}
 	for _, site := range r.Header.Values("Sec-Fetch-Site") {
 		if site != "same-origin" && site != "none" {
-			return crossSite.because("a browser says that the request comes from another site")
+			return CrossSite.Because("a browser says that the request comes from another site")
 		}
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.ContentLength != 0 && needsNoPreflight(r) {
-		return crossSite.because("a body of this content type can be sent by any page; use application/json")
+		return CrossSite.Because("a body of this content type can be sent by any page; use application/json")
 	}
 	return nil
 }

@@ -1,9 +1,8 @@
-package admin
+package httpapi
 
 import (
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,9 +10,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-// router knows exact paths, and paths with one segment more that is an id.
-// Nothing is cleaned, unescaped or redirected: what was authorised is what is
-// served. It is the framework's adapter. The zero value has no routes.
+// router knows exact paths, and paths with one more segment that is an id. Paths
+// are not cleaned, unescaped or redirected, so the path that was authorised is
+// the path that is served. It is the framework's adapter. The zero value has no
+// routes.
 type router struct {
 	prefix string
 	exact  map[string]methods
@@ -53,15 +53,17 @@ func (m *router) find(path string) (found methods, id string) {
 		return found, ""
 	}
 	cut := strings.LastIndexByte(path, '/') + 1
-	if id = path[cut:]; cut < 1 || !idShape.MatchString(id) {
+	if cut < 1 {
 		return nil, ""
 	}
-	return m.below[path[:cut-1]], id
+	found, id = m.below[path[:cut-1]], path[cut:]
+	for _, t := range found {
+		if shape := operationOf(t.op).Shape; !shape.MatchString(id) {
+			return nil, ""
+		}
+	}
+	return found, id
 }
-
-// idShape is what every id looks like, such as rev_7.1042.0. Which of them name
-// a record is for the operation to say.
-var idShape = regexp.MustCompile(`^[a-z]{3}_[0-9.]{1,64}$`)
 
 // allowed is the value of an Allow header.
 func (m methods) allowed() string {
