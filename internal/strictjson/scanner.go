@@ -212,25 +212,26 @@ func (s *scanner) name() (string, *Fault) {
 	return s.text[start+1 : s.at-1], nil
 }
 
-// quoted moves past a string and tells whether it has escapes.
+// quoted moves past a string and tells whether it has escapes. Most of a document
+// is in strings, so the loop keeps its place in a local variable.
 func (s *scanner) quoted() (escaped bool, fault *Fault) {
-	s.at++ // "
-	for s.at < len(s.text) {
-		switch c := s.text[s.at]; {
+	for i := s.at + 1; i < len(s.text); i++ {
+		switch c := s.text[i]; {
 		case c == '"':
-			s.at++
+			s.at = i + 1
 			return escaped, nil
 		case c < ' ':
+			s.at = i
 			return false, s.malformed()
 		case c == '\\':
-			escaped = true
+			escaped, s.at = true, i
 			if fault := s.escape(); fault != nil {
 				return false, fault
 			}
-		default:
-			s.at++
+			i = s.at - 1
 		}
 	}
+	s.at = len(s.text)
 	return false, s.malformed()
 }
 
