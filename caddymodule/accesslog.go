@@ -57,7 +57,7 @@ func logDecision(r *http.Request, l *logged) {
 }
 
 // setUser names the user to Caddy, which logs it, as log_user says.
-func (a *App) setUser(r *http.Request, f *facts) {
+func (a *App) setUser(r *http.Request, f *shownFacts) {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok || !a.namesUsers {
 		return

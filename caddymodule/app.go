@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"curfew.dev/curfew/internal/identity"
 	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
@@ -100,7 +101,7 @@ type App struct {
 	verifier  *token.Verifier
 	digest    string
 	dialects  map[string]string // by issuer
-	carried   identity          // what all guards together set
+	carried   identity.Headers  // what all guards together set
 	admins    []*Admin          // of this configuration
 	entrances map[*caddyhttp.Server]*entrance
 	extra     []*pooledKeys // of the admin API's providers; their owner releases them
@@ -330,10 +331,10 @@ func (a *App) provisionVerifier() error {
 // provide adds what a guard needs to what this configuration does. Guards are
 // provisioned one after the other, before any request.
 func (a *App) provide(n needs) error {
-	a.carried.mapped = append(a.carried.mapped, n.headers...)
+	a.carried.Include(n.headers)
 	for _, m := range n.headers {
-		if !slices.Contains(a.verifying.Claims, m.claim) {
-			a.verifying.Claims = append(a.verifying.Claims, m.claim)
+		if !slices.Contains(a.verifying.Claims, m.Claim) {
+			a.verifying.Claims = append(a.verifying.Claims, m.Claim)
 		}
 	}
 	slices.Sort(a.verifying.Claims)

@@ -11,12 +11,14 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"curfew.dev/curfew/internal/identity"
 )
 
 // entrance is what every request to a server with a guard passes first, also on
 // routes that no guard covers: they may lead to the same upstreams.
 type entrance struct {
-	identity *identity
+	identity *identity.Headers
 	upgrades protocols // of all guards of the server
 }
 
@@ -26,7 +28,7 @@ func (*entrance) String() string { return "" }
 // enter takes out of a request what a client must not send to any upstream:
 // headers that are ours, and upgrades to a protocol that no guard names.
 func (e *entrance) enter(r *http.Request) {
-	e.identity.cleanse(r)
+	e.identity.Cleanse(r)
 	e.upgrades.restrict(r.Header)
 }
 

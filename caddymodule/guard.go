@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -12,7 +13,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
 
+	"curfew.dev/curfew/internal/identity"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
 )
@@ -99,7 +102,7 @@ type Guard struct {
 	required policy.Requirements
 	takes    map[string][]string // audiences, by issuer
 	sources  token.Sources
-	identity identity
+	identity identity.Headers
 	outcomes *outcomes
 	label    string
 }
@@ -199,7 +202,7 @@ func (g *Guard) parseIdentityHeader(d *caddyfile.Dispenser) error {
 		g.IdentityHeaders = make(map[string]string)
 	}
 	for other := range g.IdentityHeaders {
-		if same(other, header) {
+		if identity.Same(other, header) {
 			return d.Errf("identity_header %s is mapped twice: remove one", header)
 		}
 	}
@@ -249,10 +252,10 @@ func (g *Guard) provision(ctx caddy.Context) error {
 // needs is what a guard asks of the app: what it needs of every verified token,
 // and of requests that other guards admit.
 type needs struct {
-	headers []mapping // no client may send them; their claims are kept
+	headers []identity.Mapping // no client may send them; their claims are kept
 }
 
-func (g *Guard) needs() needs { return needs{headers: g.identity.mapped} }
+func (g *Guard) needs() needs { return needs{headers: g.identity.Mapped()} }
 
 // cover has every request to the guard's server pass its entrance.
 func (g *Guard) cover(ctx caddy.Context) error {
@@ -311,10 +314,13 @@ func (g *Guard) resolve() error {
 		}
 		g.sources = append(g.sources, source)
 	}
-	var err error
-	if g.identity, err = newIdentity(g.IdentityHeaders); err != nil {
-		return err
+	for _, header := range slices.Sorted(maps.Keys(g.IdentityHeaders)) {
+		claim := g.IdentityHeaders[header]
+		if err := g.identity.Map(header, claim); err != nil {
+			return in("identity_header", header, fmt.Errorf("identity_header %s %s: %w", header, claim, err))
+		}
 	}
+	var err error
 	g.required, err = g.Requirements.compile()
 	return err
 }
@@ -390,20 +396,10 @@ func (s TokenSource) source() (token.Source, error) {
 	switch {
 	case s.In == "header" && s.Name == "":
 		return token.Source{}, nil
-	case s.In == "cookie" && isToken(s.Name):
+	case s.In == "cookie" && httpguts.ValidHeaderFieldName(s.Name):
 		return token.Source{Cookie: s.Name}, nil
 	}
 	return token.Source{}, fmt.Errorf("token_from %s %s: want `header` or `cookie <name>`", s.In, s.Name)
-}
-
-// isToken reports whether s can be the name of a header or cookie.
-func isToken(s string) bool {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c > '~' || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // canonical is the form in which net/http keeps a header's name.

@@ -38,7 +38,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		g.outcomes.wouldRefuse[d.Reason].Inc()
 		// Whom a guard before this one admitted, it still does.
 		if v.guards == 0 {
-			g.identity.anonymous(r)
+			g.identity.SetAnonymous(r.Header)
 		}
 		if g.stripAuthorization {
 			r.Header.Del("Authorization")
@@ -119,8 +119,8 @@ func (g *Guard) withhold(r *http.Request) {
 	for _, name := range [...]string{"Content-Length", "Expect", "Trailer"} {
 		delete(r.Header, name)
 	}
-	g.app.carried.purge(r.Header)
-	g.identity.anonymous(r)
+	g.app.carried.Purge(r.Header)
+	g.identity.SetAnonymous(r.Header)
 	r.Header.Del("Authorization")
 	for _, source := range g.sources {
 		if source.Cookie != "" {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
+
+	"curfew.dev/curfew/internal/identity"
 )
 
 // protocols are those to which a request may switch its connection. A guard
@@ -28,7 +30,7 @@ const (
 func (p protocols) check() error {
 	for _, protocol := range p {
 		name, version, versioned := strings.Cut(protocol, "/")
-		if !isToken(name) || versioned && !isToken(version) {
+		if !httpguts.ValidHeaderFieldName(name) || versioned && !httpguts.ValidHeaderFieldName(version) {
 			return in("upgrade", protocol, fmt.Errorf("upgrade %s: want names of protocols, such as `upgrade %s`", protocol, webSocket))
 		}
 	}
@@ -65,11 +67,11 @@ func (p protocols) restrict(h http.Header) {
 	}
 	if !kept.has(overHTTP2) {
 		delete(h, http2Settings)
-		dropHops(h, func(name string) bool { return strings.EqualFold(name, http2Settings) })
+		identity.DropHops(h, func(name string) bool { return strings.EqualFold(name, http2Settings) })
 	}
 	if len(kept) == 0 {
 		delete(h, "Upgrade")
-		dropHops(h, func(name string) bool { return strings.EqualFold(name, "Upgrade") })
+		identity.DropHops(h, func(name string) bool { return strings.EqualFold(name, "Upgrade") })
 		return
 	}
 	h["Upgrade"] = []string{strings.Join(kept, ", ")}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"curfew.dev/curfew/internal/identity"
 	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
@@ -30,7 +31,7 @@ type visit struct {
 	next caddyhttp.Handler
 
 	// Room of the request's own: one allocation for all that a guard needs.
-	values headerValues
+	values identity.Values
 	logged logged
 	stay   stay
 }
@@ -249,7 +250,7 @@ func harmless(f *revocation.Finding, c *revocation.Credential) bool {
 func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	g.outcomes.bypass.Inc()
 	if v.guards == 0 {
-		g.identity.anonymous(r)
+		g.identity.SetAnonymous(r.Header)
 	}
 	logDecision(r, &logged{decision: "bypass", policy: g.label})
 	return next.ServeHTTP(w, r)
@@ -257,11 +258,12 @@ func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next ca
 
 // admit tells the handlers behind, and the access log, who it is.
 func (g *Guard) admit(r *http.Request, v *visit) {
-	g.identity.set(r.Header, v.token, &v.values)
+	facts := factsOf(v.token)
+	g.identity.Set(r.Header, &facts.headers, v.token, &v.values)
 	if g.stripAuthorization {
 		r.Header.Del("Authorization")
 	}
-	g.app.setUser(r, factsOf(v.token))
+	g.app.setUser(r, facts)
 	v.logged = logged{
 		decision: "admit", policy: g.label, issuer: v.Credential.Issuer, client: v.Credential.Client, cached: v.cached,
 	}
