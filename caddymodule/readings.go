@@ -25,6 +25,9 @@ func init() { caddy.RegisterModule(new(AnyReading)) }
 // placeholder of the path follow it. What a handler computed from the path
 // before can't follow, so a guard whose matcher reads that is refused at load.
 //
+// An extended CONNECT, such as a WebSocket over HTTP/2 or 3, is also matched as
+// the upgrade over HTTP/1.1 that an upstream gets in its place.
+//
 // It can only make a guard apply more often, never less.
 type AnyReading struct {
 	// The matchers, as in a route.
@@ -60,9 +63,19 @@ func (m *AnyReading) load(ctx caddy.Context) error {
 	return m.sets.FromInterface(loaded)
 }
 
-// MatchWithError asks the matchers about the path as it is and, if it can be
-// read in another way, as that too.
+// MatchWithError asks the matchers about the request as it came and, if it will
+// reach an upstream as another one, about that too.
 func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
+	matched, err := m.matchPaths(r)
+	if err != nil || matched || m.nested || extended(r) == "" {
+		return matched, err
+	}
+	return m.matchPaths(upgrading(r))
+}
+
+// matchPaths asks about the path as it is and, if it can be read in another way,
+// as that too.
+func (m *AnyReading) matchPaths(r *http.Request) (bool, error) {
 	matched, err := m.sets.AnyMatchWithError(r)
 	if err != nil || matched || m.nested {
 		return matched, err

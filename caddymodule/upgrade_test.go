@@ -415,3 +415,37 @@ func TestAnExtendedConnectForAnotherProtocolIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A WebSocket over HTTP/2 or 3 goes on to the upstream as an upgrade over
+// HTTP/1.1, so a guard for those is for it as well.
+func TestAGuardForUpgradesIsForExtendedConnectToo(t *testing.T) {
+	g := startStreaming(t, "")
+	for _, matcher := range []string{
+		"header Connection *Upgrade*\nheader Upgrade websocket", "header_regexp Upgrade (?i)websocket", "method GET", "header Sec-WebSocket-Key *",
+		"expression `method('GET')`", "expression `{method} == 'GET'`", "expression `{header.upgrade} == 'websocket'`", "vars {http.request.orig_method} GET",
+		"expression `{path} == '/ws' && header({'Upgrade': 'websocket'})`",
+	} {
+		g.load(global, g.parts.Replace("https://127.0.0.1:TLSPORT {\ntls CERT KEY\n@ws {\n"+matcher+"\n}\ncurfew @ws\nreverse_proxy STREAMS\n}\n"))
+		for _, version := range []int{2, 3} {
+			body, upload := io.Pipe()
+			r := g.request(t, version, http.MethodConnect, "/ws", "", body)
+			r.Header.Del("Authorization")
+			r.Header.Set("Sec-WebSocket-Version", "13")
+			transport := g.client(t, version).Transport
+			if version == 2 {
+				r.Header[":protocol"] = []string{"websocket"}
+				transport = g.extendedConnect(t)
+			} else {
+				r.Proto = "websocket"
+			}
+			resp, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%q over HTTP/%d: %d, want 401", matcher, version, resp.StatusCode)
+			}
+			_, _ = upload.Close(), resp.Body.Close()
+		}
+	}
+}
