@@ -26,7 +26,8 @@ func init() { caddy.RegisterModule(new(AnyReading)) }
 // before can't follow, so a guard whose matcher reads that is refused at load.
 //
 // An extended CONNECT, such as a WebSocket over HTTP/2 or 3, is also matched as
-// the upgrade over HTTP/1.1 that an upstream gets in its place.
+// the upgrade over HTTP/1.1 that an upstream gets in its place, and a Host also
+// in lower case and without a dot at its end.
 //
 // It can only make a guard apply more often, never less.
 type AnyReading struct {
@@ -63,14 +64,66 @@ func (m *AnyReading) load(ctx caddy.Context) error {
 	return m.sets.FromInterface(loaded)
 }
 
-// MatchWithError asks the matchers about the request as it came and, if it will
-// reach an upstream as another one, about that too.
+// MatchWithError asks the matchers about the request as it came and, if a server
+// may take it for another one, about that too.
 func (m *AnyReading) MatchWithError(r *http.Request) (bool, error) {
+	matched, err := m.matchUpgrades(r)
+	if err != nil || matched || m.nested {
+		return matched, err
+	}
+	if host := plainHost(r.Host); host != r.Host {
+		return m.matchUpgrades(seen(r, func(other *http.Request) { other.Host = host }, func(name string) bool {
+			return name == "http.request.hostport" || name == "http.request.host" || strings.HasPrefix(name, "http.request.host.")
+		}))
+	}
+	return false, nil
+}
+
+// matchUpgrades also asks about what reaches an upstream in the place of an
+// extended CONNECT.
+func (m *AnyReading) matchUpgrades(r *http.Request) (bool, error) {
 	matched, err := m.matchPaths(r)
 	if err != nil || matched || m.nested || extended(r) == "" {
 		return matched, err
 	}
 	return m.matchPaths(upgrading(r))
+}
+
+// plainHost is a Host in lower case and without the dots at the end of a name:
+// servers that choose by it see no difference, and placeholders do.
+func plainHost(host string) string {
+	host = strings.ToLower(host)
+	if strings.HasSuffix(host, ".") {
+		return strings.TrimRight(host, ".")
+	}
+	if name, port, ok := strings.Cut(host, ".:"); ok {
+		return strings.TrimRight(name, ".") + ":" + port
+	}
+	return host
+}
+
+// seen is the request as a server sees it to which something else was sent. Of
+// the placeholders, those differ that are asked for by these names.
+func seen(r *http.Request, change func(*http.Request), differs func(name string) bool) *http.Request {
+	ctx := r.Context()
+	other := r.WithContext(ctx)
+	change(other)
+	sent, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return other
+	}
+	var ofOther *caddy.Replacer
+	all := caddy.NewEmptyReplacer()
+	all.Map(func(name string) (any, bool) {
+		if !differs(name) {
+			return sent.Get(name)
+		}
+		if ofOther == nil { // most matchers ask for none
+			ofOther = caddyhttp.NewTestReplacer(&http.Request{Method: other.Method, Host: other.Host, Header: other.Header, URL: other.URL})
+		}
+		return ofOther.Get(name)
+	})
+	return other.WithContext(context.WithValue(ctx, caddy.ReplacerCtxKey, all))
 }
 
 // matchPaths asks about the path as it is and, if it can be read in another way,

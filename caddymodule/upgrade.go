@@ -1,14 +1,12 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
@@ -113,37 +111,14 @@ func asks(r *http.Request, protocol string) bool {
 // upgrading is an extended CONNECT as Caddy's reverse_proxy sends it on: as an
 // upgrade over HTTP/1.1.
 func upgrading(r *http.Request) *http.Request {
-	ctx := r.Context()
-	if sent, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, followUpgrade(sent, extended(r)))
-	}
-	other := r.WithContext(ctx)
-	other.Method, other.Header = http.MethodGet, r.Header.Clone()
-	delete(other.Header, ":protocol")
-	for name, value := range upgradeFields(extended(r)) {
-		other.Header[name] = []string{value}
-	}
-	return other
-}
-
-func upgradeFields(protocol string) map[string]string {
-	return map[string]string{"Upgrade": protocol, "Connection": "Upgrade", "Sec-Websocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
-}
-
-// followUpgrade answers for the placeholders of what differs, and for all others
-// as the replacer of the request does.
-func followUpgrade(sent *caddy.Replacer, protocol string) *caddy.Replacer {
-	fields, all := upgradeFields(protocol), caddy.NewEmptyReplacer()
-	all.Map(func(name string) (any, bool) {
-		if name == "http.request.method" || name == "http.request.orig_method" {
-			return http.MethodGet, true
-		}
-		if field, ok := strings.CutPrefix(name, headerNames); ok {
-			if value, ok := fields[canonical(field)]; ok {
-				return value, true
-			}
-		}
-		return sent.Get(name)
+	protocol := extended(r)
+	return seen(r, func(other *http.Request) {
+		other.Method, other.Header = http.MethodGet, r.Header.Clone()
+		delete(other.Header, ":protocol")
+		other.Header.Set("Upgrade", protocol)
+		other.Header.Set("Connection", "Upgrade")
+		other.Header.Set("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
+	}, func(name string) bool {
+		return name == "http.request.method" || strings.HasPrefix(name, headerNames)
 	})
-	return all
 }

@@ -422,7 +422,7 @@ func TestAGuardForUpgradesIsForExtendedConnectToo(t *testing.T) {
 	g := startStreaming(t, "")
 	for _, matcher := range []string{
 		"header Connection *Upgrade*\nheader Upgrade websocket", "header_regexp Upgrade (?i)websocket", "method GET", "header Sec-WebSocket-Key *",
-		"expression `method('GET')`", "expression `{method} == 'GET'`", "expression `{header.upgrade} == 'websocket'`", "vars {http.request.orig_method} GET",
+		"expression `method('GET')`", "expression `{method} == 'GET'`", "expression `{header.upgrade} == 'websocket'`",
 		"expression `{path} == '/ws' && header({'Upgrade': 'websocket'})`",
 	} {
 		g.load(global, g.parts.Replace("https://127.0.0.1:TLSPORT {\ntls CERT KEY\n@ws {\n"+matcher+"\n}\ncurfew @ws\nreverse_proxy STREAMS\n}\n"))
@@ -446,6 +446,31 @@ func TestAGuardForUpgradesIsForExtendedConnectToo(t *testing.T) {
 				t.Errorf("%q over HTTP/%d: %d, want 401", matcher, version, resp.StatusCode)
 			}
 			_, _ = upload.Close(), resp.Body.Close()
+		}
+	}
+}
+
+// Virtual hosts take these names for one.
+func TestAGuardForAHostIsForEverySpellingOfIt(t *testing.T) {
+	g := start(t, global, `
+:APPPORT {
+	@matcher host a.example.com *.wild.example.com
+	curfew @matcher
+	@expression expression `+"`{host} == 'b.example.com' || {hostport} == 'p.example.com:81' || {labels.2} == 'c'`"+`
+	curfew @expression
+	reverse_proxy UPSTREAM
+}
+http://127.0.0.1:HEALTHPORT {
+	curfew_health
+}
+`)
+	for host, want := range map[string]int{
+		"a.example.com": 401, "A.example.com": 401, "a.example.com.": 401, "A.Example.com.:80": 401, "a.example.com..": 401,
+		"x.wild.example.com.": 401, "b.example.com": 401, "B.example.com": 401, "b.example.com.": 401, "p.example.com.:81": 401,
+		"c.example.com.": 401, "other.example.com": 200, "Other.example.com.": 200, "[::1]:80": 200,
+	} {
+		if got := g.askRaw("/x", "Host: "+host); got != want {
+			t.Errorf("%s: got %d, want %d", host, got, want)
 		}
 	}
 }
