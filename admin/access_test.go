@@ -415,7 +415,7 @@ func TestNewSaysWhatIsMissing(t *testing.T) {
 	g := newGateway(t)
 	for name, c := range map[string]Config{
 		"node": {Authenticate: Local}, "authenticate": {Node: g.node},
-		"twice": {Node: g.node, Authenticate: Local, Issuers: []Issuer{{URL: "a"}, {URL: "a"}}},
+		"twice": {Node: g.node, Authenticate: Local, Issuers: []revocation.Issuer{{URL: "a"}, {URL: "a"}}},
 	} {
 		if _, err := New(c); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

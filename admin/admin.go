@@ -16,31 +16,6 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Issuer is what the API needs to know of a configured issuer.
-type Issuer struct {
-	// URL is the iss of its tokens, compared byte for byte.
-	URL string
-	// ClockSkew, Retention and MaxTokenLifetime are copied into each record, so
-	// that no later change of the configuration can un-revoke.
-	ClockSkew, Retention, MaxTokenLifetime time.Duration
-	// ExemptClients are passed by where a cut reaches all clients of a user.
-	ExemptClients []string
-	// HasDevice and HasTenant say whether its tokens carry one that this
-	// gateway reads. Targets that name what no token carries are refused.
-	HasDevice, HasTenant bool
-	// OnlyClients returns the clients that a token can name, where the
-	// configuration tells; nil: it can name any.
-	OnlyClients func() []string
-	// MachineClients act for themselves, whatever the subject of their tokens.
-	MachineClients []string
-	// RequireAuthTime says that tokens without an auth_time are refused, but
-	// those of machines.
-	RequireAuthTime bool
-	// Facts returns what the tokens of the issuer were seen to carry; nil:
-	// none was seen.
-	Facts func() revocation.Facts
-}
-
 // Explanation is how a token would fare, and why.
 type Explanation struct {
 	Decision string         `json:"decision" enum:"admit,refuse"`
@@ -65,7 +40,12 @@ type Config struct {
 	// Sightings are counted by previews and searched for sessions; nil: nothing
 	// was seen.
 	Sightings *account.Sightings
-	Issuers   []Issuer
+	// Issuers are the configured ones. Records hold copies of their settings, so
+	// that no later change of the configuration can un-revoke.
+	Issuers []revocation.Issuer
+	// Facts returns what the tokens of an issuer were seen to carry; nil: no
+	// token was seen.
+	Facts func(issuer string) revocation.Facts
 	// Authenticate names the caller of a request. Required; see [Local]. An error
 	// is a 401, or the [Problem] that it wraps.
 	Authenticate func(*http.Request) (Caller, error)
@@ -135,7 +115,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.EachLiveRequest == nil {
 		cfg.EachLiveRequest = func(revocation.Target, func(*revocation.Credential)) {}
 	}
-	a := &api{Config: cfg, issuers: make(map[string]*Issuer)}
+	a := &api{Config: cfg, issuers: make(revocation.Issuers)}
 	for i := range cfg.Issuers {
 		is := &cfg.Issuers[i]
 		if _, twice := a.issuers[is.URL]; twice {
@@ -151,6 +131,6 @@ func New(cfg Config) (http.Handler, error) {
 
 type api struct {
 	Config
-	issuers map[string]*Issuer
+	issuers revocation.Issuers
 	http    *httpapi.API
 }

@@ -105,17 +105,20 @@ func newGateway(t testing.TB, change ...func(*Config)) *gateway {
 	}
 	cfg := Config{
 		Node: g.node, Memory: g.memory, Sightings: g.seen, Now: g.now,
-		Issuers: []Issuer{
+		Issuers: []revocation.Issuer{
 			{
 				URL: issuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,
-				ExemptClients: []string{"xbox-console", "a-console"}, HasDevice: true, HasTenant: true,
+				ExemptClients: []string{"xbox-console", "a-console"}, DeviceClaim: "device_id", TenantClaim: "org_id",
 			},
 			{
 				URL: otherIssuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,
-				Facts: func() revocation.Facts {
-					return shows(revocation.AccessToken, revocation.Credential{Client: "web", Session: "s", TokenID: "j", KeyID: "k"})
-				},
 			},
+		},
+		Facts: func(iss string) revocation.Facts {
+			if iss != otherIssuer {
+				return 0
+			}
+			return shows(revocation.AccessToken, revocation.Credential{Client: "web", Session: "s", TokenID: "j", KeyID: "k"})
 		},
 		Authenticate: tokens(t),
 		Explain: func(_ context.Context, token string, policies []string) (Explanation, error) {

@@ -1,8 +1,6 @@
 package admin
 
 import (
-	"time"
-
 	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
@@ -24,7 +22,8 @@ func (a *api) held(l *ledger.Located) heldReceipt {
 }
 
 func (a *api) block(c *httpapi.Call, in *httpapi.Body[blockRequest]) (*receiptReply, *Problem) {
-	p, refused := a.planBlock(c, &in.Body)
+	d := in.Body.draft(revocation.Block, in.Body.Target)
+	p, refused := a.planHold(c, d, in.Body.Patience, in.Body.Confirmation)
 	if refused != nil {
 		return nil, refused
 	}
@@ -32,65 +31,13 @@ func (a *api) block(c *httpapi.Call, in *httpapi.Body[blockRequest]) (*receiptRe
 }
 
 func (a *api) stepUp(c *httpapi.Call, in *httpapi.Body[stepUpRequest]) (*receiptReply, *Problem) {
-	p, refused := a.planStepUp(c, &in.Body)
+	d := in.Body.draft(revocation.StepUp, in.Body.Target)
+	d.ACR, d.AMR, d.Sensitive = in.Body.ACR, in.Body.AMR, in.Body.Routes == "sensitive"
+	p, refused := a.planHold(c, d, in.Body.Patience, in.Body.Confirmation)
 	if refused != nil {
 		return nil, refused
 	}
 	return answered(a.execute(c, p))
-}
-
-// planBlock checks a request for a block and fills in the record.
-func (a *api) planBlock(c *httpapi.Call, in *blockRequest) (*plan, *Problem) {
-	g, p := a.survey(c, in.Target)
-	if p != nil {
-		return nil, p
-	}
-	if p := in.Motive.check(); p != nil {
-		return nil, p
-	}
-	wait, p := parseWait("/wait", in.Wait)
-	if p != nil {
-		return nil, p
-	}
-	r := revocation.Record{Type: revocation.Block, Target: g.target}
-	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation, wait), nil
-}
-
-// planStepUp checks a request for a step-up and fills in the record.
-func (a *api) planStepUp(c *httpapi.Call, in *stepUpRequest) (*plan, *Problem) {
-	g, p := a.survey(c, in.Target)
-	if p != nil {
-		return nil, p
-	}
-	if p := in.Motive.check(); p != nil {
-		return nil, p
-	}
-	if p := authenticationValues("/acr", in.ACR); p != nil {
-		return nil, p
-	}
-	if p := authenticationValues("/amr", in.AMR); p != nil {
-		return nil, p
-	}
-	wait, p := parseWait("/wait", in.Wait)
-	if p != nil {
-		return nil, p
-	}
-	now := a.now(&g)
-	r := revocation.Record{
-		Type: revocation.StepUp, Target: g.target, At: now.UnixMilli(), Through: revocation.ThroughOf(now, g.skew),
-		ACR: in.ACR, AMR: in.AMR, Sensitive: in.Routes == "sensitive",
-	}
-	return a.planHold(c, g, in.Motive.annotate(r), in.Confirmation, wait), nil
-}
-
-// planHold attributes the record. What a hold hits is what a default cut of the
-// target would hit, so a preview that names the target alone confirms it.
-func (a *api) planHold(c *httpapi.Call, g ground, r revocation.Record, by Confirmation, wait time.Duration) *plan {
-	r.Limits = a.limits(&r)
-	return &plan{
-		ground: g, record: a.attribute(c, r), Confirmation: by, wait: wait,
-		digest: subjectDigest(g.target, g.kind.DefaultMode(), "", g.exempt),
-	}
 }
 
 // liftByID is the input of a lift, which has no body.
@@ -119,8 +66,7 @@ func (a *api) lift(c *httpapi.Call, t revocation.Type, in *liftByID) (*receiptRe
 	if refused != nil {
 		return nil, refused
 	}
-	kind, _ := held.Record.Target.Kind()
-	if p := c.Needs(roleFor(kind)); p != nil {
+	if p := c.Needs(roleFor(held.Record.Target)); p != nil {
 		return nil, p
 	}
 	if !a.Node.Index().InForce(held.Ref) && a.Node.State() == node.Ready {
@@ -133,7 +79,7 @@ func (a *api) lift(c *httpapi.Call, t revocation.Type, in *liftByID) (*receiptRe
 			return answered(&written{a.Node.ReceiptOf(&first.Record, first.Ref), keyed}, nil)
 		}
 	}
-	return answered(a.write(c, a.attribute(c, revocation.Record{Type: revocation.Lift, Lifts: held.Ref}), wait))
+	return answered(a.write(c, revocation.NewLift(author(c), a.Now(), held.Ref), wait))
 }
 
 // liftOf finds the first lift of a record. Only lifts of the same account that

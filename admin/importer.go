@@ -265,7 +265,7 @@ const varying = 3*7 + 58 + 34
 // which have idempotency keys of their own.
 func (i *importer) weigh(r revocation.Record) int {
 	r.At, r.Through, r.Time, r.Remote, r.RequestID = 0, 0, 0, "", ""
-	r.Limits = conceivable(&r)
+	r.Limits = r.PossibleLimits()
 	i.scratch = revocation.AppendRecords(i.scratch[:0], []revocation.Record{r})
 	return len(i.scratch) + varying
 }

@@ -429,7 +429,7 @@ func TestWeighIsNeverTooLittle(t *testing.T) {
 		At: 4102444800000, Through: 4102444800, Keep: 90 * 24 * 3600, Time: 4102444800000, Source: "admin", Actor: "helpdesk",
 		Remote: "2001:db8:1111:2222:3333:4444:5555:6666%eth0.4000", RequestID: strings.Repeat("f", 32),
 	}
-	r.Limits = conceivable(&r)
+	r.Limits = r.PossibleLimits()
 	if weighed, is := new(importer).weigh(r), len(revocation.AppendRecords(nil, []revocation.Record{r})); weighed < is || weighed > is+32 {
 		t.Errorf("%d bytes are weighed as %d", is, weighed)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/internal/httpapi"
+	"curfew.dev/curfew/revocation"
 )
 
 // turncoat is who calls until something becomes of them.
@@ -219,7 +220,7 @@ func TestAStreamOfEventsEndsWithItsListener(t *testing.T) {
 				began := time.Now()
 				end.becomes(&caller)
 				if !silent {
-					h, err := New(Config{Node: g.node, Authenticate: Local, Issuers: []Issuer{{URL: issuer}}})
+					h, err := New(Config{Node: g.node, Authenticate: Local, Issuers: []revocation.Issuer{{URL: issuer}}})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -26,7 +26,7 @@ func lacking(change func(*revocation.Credential)) revocation.Credential {
 func TestARecordSaysWhichTokensItCantHit(t *testing.T) {
 	var facts revocation.Facts
 	g := newGateway(t, func(c *Config) {
-		c.Issuers[0].Facts = func() revocation.Facts { return facts }
+		c.Facts = func(string) revocation.Facts { return facts }
 		c.Issuers[0].MachineClients = []string{"batch"}
 	})
 	whole := shows(revocation.AccessToken, complete)

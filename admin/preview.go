@@ -44,7 +44,7 @@ func (a *api) preview(c *httpapi.Call, in *httpapi.Body[revocationRequest]) (*ht
 		ExpiresAt: *node.NewTime(now.Add(previewAge)),
 		Target:    in.Body.Target, Mode: p.record.Mode.String(), At: *node.NewTime(time.UnixMilli(p.record.At)),
 		Accounts: reach.Accounts, Sessions: reach.Sessions, Devices: reach.Devices, Incomplete: reach.Incomplete || a.isOneOfMany(),
-		LiveRequests:  a.LiveRequests(p.target),
+		LiveRequests:  a.LiveRequests(p.record.Target),
 		ExemptClients: append([]string{}, p.record.ExemptClients...), Limits: append([]string{}, p.record.Limits...),
 	}
 	var err error
@@ -106,8 +106,8 @@ func (a *api) isOneOfMany() bool { return a.ExpectNodes > 1 || len(a.Node.Nodes(
 // reach counts what was seen of a target. An account that is named is one, seen
 // or not.
 func (a *api) reach(p *plan) account.Reach {
-	reach := a.Sightings.Reach(p.target, p.record.ExemptClients)
-	if p.target.Subject != "" {
+	reach := a.Sightings.Reach(p.record.Target, p.record.ExemptClients)
+	if p.record.Target.Subject != "" {
 		reach.Accounts = max(1, reach.Accounts)
 	}
 	return reach
@@ -117,7 +117,7 @@ func (a *api) reach(p *plan) account.Reach {
 // may hit more than one account needs a preview, and no write hits more
 // accounts than it may.
 func (a *api) confirmed(p *plan) *Problem {
-	if p.PreviewID == "" && p.kind.Wide() {
+	if p.PreviewID == "" && roleFor(p.record.Target) == BreakGlass {
 		return previewRequired.At("/preview_id", "this may hit more than one account: POST the same body to /v1/revocations/preview first")
 	}
 	if p.PreviewID == "" && p.MaxAffected == nil {

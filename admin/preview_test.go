@@ -180,7 +180,7 @@ func TestAPreviewWithoutAKeyHoldsOnItsNode(t *testing.T) {
 	body["preview_id"] = g.previewed(text(body)).PreviewID
 	h, err := New(Config{
 		Node: g.node, Memory: g.memory, Now: g.now, Authenticate: Local,
-		Issuers: []Issuer{{URL: issuer, HasTenant: true, Retention: time.Hour, ExemptClients: []string{"a-console", "xbox-console"}}},
+		Issuers: []revocation.Issuer{{URL: issuer, TenantClaim: "org_id", Retention: time.Hour, ExemptClients: []string{"a-console", "xbox-console"}}},
 	})
 	if err != nil {
 		t.Fatal(err)

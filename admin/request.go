@@ -1,9 +1,6 @@
 package admin
 
 import (
-	"unicode"
-	"unicode/utf8"
-
 	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/revocation"
 )
@@ -96,51 +93,10 @@ type sessionsRequest struct {
 	httpapi.Paging
 }
 
-// Limits of what callers write freely, in bytes.
-const (
-	maxReason = 1024
-	maxName   = 255
-)
-
-// oneLine refuses what could forge a line or an escape sequence wherever the
-// text is shown.
-func oneLine(pointer, text string, limit int) *Problem {
-	if len(text) > limit {
-		return httpapi.InvalidRequest.At(pointer, "is %d bytes long, the limit is %d", len(text), limit)
+// draft begins the draft of a record.
+func (m Motive) draft(t revocation.Type, target Target) *revocation.Draft {
+	return &revocation.Draft{
+		Type: t, Target: revocation.Target(target),
+		Author: revocation.Author{Reason: m.Reason, OnBehalfOf: m.OnBehalfOf},
 	}
-	for _, r := range text {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) || r == utf8.RuneError {
-			return httpapi.InvalidRequest.At(pointer, "holds a control character")
-		}
-	}
-	return nil
-}
-
-func (m Motive) check() *Problem {
-	if p := oneLine("/reason", m.Reason, maxReason); p != nil {
-		return p
-	}
-	return oneLine("/on_behalf_of", m.OnBehalfOf, maxName)
-}
-
-// annotate puts it into a record.
-func (m Motive) annotate(r revocation.Record) revocation.Record {
-	r.Reason, r.OnBehalfOf = m.Reason, m.OnBehalfOf
-	return r
-}
-
-// authenticationValues holds acr and amr to what a challenge can carry: tokens
-// in a quoted, space-separated list (RFC 9470 section 3).
-func authenticationValues(pointer string, values []string) *Problem {
-	for _, v := range values {
-		if v == "" || len(v) > maxName {
-			return httpapi.InvalidRequest.At(pointer, "each value has 1 to %d bytes", maxName)
-		}
-		for i := range len(v) {
-			if c := v[i]; c < '!' || c > '~' || c == '"' || c == '\\' {
-				return httpapi.InvalidRequest.At(pointer, "a value is visible ASCII without quotes and backslashes")
-			}
-		}
-	}
-	return nil
 }

@@ -32,9 +32,9 @@ type sessionsReply struct {
 // searchSessions answers what was seen of an account, and how it stands.
 func (a *api) searchSessions(c *httpapi.Call, in *httpapi.Body[sessionsRequest]) (*httpapi.Reply[sessionsReply], *Problem) {
 	asked := &in.Body
-	is, refused := a.issuer("/iss", asked.Issuer)
-	if refused != nil {
-		return nil, refused
+	is, err := a.issuers.Find("iss", asked.Issuer)
+	if err != nil {
+		return nil, draftProblem(err)
 	}
 	// Places are this process's own.
 	cursors := cursors(c, a.Node.ID(), asked.Issuer, asked.Subject, asked.Client, asked.Session)

@@ -18,7 +18,7 @@ const (
 // standing is what a guard without requirements would make of a credential now.
 // What the ledger says of it goes before its expiry: a session that was signed
 // out still is when its last token has expired.
-func (a *api) standing(is *Issuer, c *revocation.Credential, now time.Time) string {
+func (a *api) standing(is *revocation.Issuer, c *revocation.Credential, now time.Time) string {
 	switch a.Node.State() {
 	case node.Ready:
 	case node.Fenced:
@@ -27,14 +27,14 @@ func (a *api) standing(is *Issuer, c *revocation.Credential, now time.Time) stri
 		return standingOf(policy.NotReady)
 	}
 	k := policy.Case{
-		Credential: c, Issuer: &revocation.Issuer{ClockSkew: is.ClockSkew, Retention: is.Retention},
+		Credential: c, Issuer: is,
 		Requirements: new(policy.Requirements), Now: now.Unix(),
 	}
 	a.Node.Index().Find(c, &k.Finding)
 	switch d := k.Decide(); {
 	case !d.Admits():
 		return standingOf(d.Reason)
-	case is.expired(c, now):
+	case is.Expired(c, now):
 		return expired
 	}
 	return active
@@ -42,9 +42,3 @@ func (a *api) standing(is *Issuer, c *revocation.Credential, now time.Time) stri
 
 // standingOf is the reason's name in the form of the API's other values.
 func standingOf(r policy.Reason) string { return strings.ReplaceAll(r.String(), "-", "_") }
-
-// expired reports whether no guard admits the token any longer.
-func (is *Issuer) expired(c *revocation.Credential, now time.Time) bool {
-	return !now.Before(time.Unix(c.ExpiresAt, 0).Add(is.ClockSkew)) ||
-		!now.Before(time.Unix(c.IssuedAt, 0).Add(is.MaxTokenLifetime))
-}

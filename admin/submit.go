@@ -194,10 +194,7 @@ func replayed(yes bool) string {
 	return ""
 }
 
-// attribute puts the audit into a record: by which caller, when, from where.
-func (a *api) attribute(c *httpapi.Call, r revocation.Record) revocation.Record {
-	r.Source, r.Actor = c.Caller.Source, c.Caller.Name
-	r.Remote, r.RequestID = c.Remote, c.ID
-	r.Time = a.Now().UnixMilli()
-	return r
+// author names the caller for the audit of a record.
+func author(c *httpapi.Call) revocation.Author {
+	return revocation.Author{Source: c.Caller.Source, Actor: c.Caller.Name, Remote: c.Remote, RequestID: c.ID}
 }

@@ -376,16 +376,12 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 	cfg := admin.Config{
 		Prefix: prefix, Node: g.node, Memory: &g.memory, SealingKeys: a.sealingKeys, Sightings: &g.sightings, LiveRequests: g.live.Count,
 		EachLiveRequest: g.live.Each, Authenticate: authenticate, Again: again, Explain: a.explain, ExpectNodes: a.ExpectNodes,
-		Now: g.now, Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: g.crowded,
+		Now: g.now, Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: g.crowded, Facts: a.factsOf,
 	}
 	for _, i := range a.Issuers {
-		cfg.Issuers = append(cfg.Issuers, admin.Issuer{
-			URL: i.URL, ClockSkew: i.skew(), Retention: time.Duration(i.Retention),
-			MaxTokenLifetime: time.Duration(i.MaxTokenLifetime), ExemptClients: i.ExemptClients,
-			HasDevice: i.DeviceClaim != "", HasTenant: i.TenantClaim != "", RequireAuthTime: i.RequireAuthTime,
-			OnlyClients: func() []string { return a.onlyClients(i) }, MachineClients: i.MachineClients,
-			Facts: func() revocation.Facts { return a.factsOf(i.URL) },
-		})
+		shared := i.shared()
+		shared.OnlyClients = func() []string { return a.onlyClients(i) }
+		cfg.Issuers = append(cfg.Issuers, *shared)
 	}
 	return admin.New(cfg)
 }

@@ -59,9 +59,9 @@ func newBench(t *testing.T) *bench {
 	}
 	handler, err := admin.New(admin.Config{
 		Node: n, Sightings: seen, Authenticate: admin.Local, Prefix: "/curfew",
-		Issuers: []admin.Issuer{{
+		Issuers: []revocation.Issuer{{
 			URL: issuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,
-			ExemptClients: []string{"xbox-console"}, HasDevice: true, HasTenant: true,
+			ExemptClients: []string{"xbox-console"}, DeviceClaim: "device_id", TenantClaim: "org_id",
 		}},
 		Explain: func(context.Context, string, []string) (admin.Explanation, error) {
 			return admin.Explanation{Decision: "admit", Reason: "admitted", Rules: []policy.Tried{{Rule: "block", Outcome: "pass"}}}, nil
