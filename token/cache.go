@@ -14,8 +14,8 @@ import (
 const DefaultCacheBytes = 64 << 20
 
 const (
-	// tokenOverhead is what a cached token costs beside its text: the Token,
-	// its place in the cache and what the memos hold (measured in
+	// tokenOverhead is what a cached token costs in addition to its text: the
+	// Token, its place in the cache and the contents of its memos (measured in
 	// benchmarks/micro).
 	tokenOverhead = 5 << 8
 	// sweepEvery is how many tokens are added between two sweeps.
@@ -25,7 +25,7 @@ const (
 // Cache remembers verified tokens, within a bound in bytes. It is keyed by a
 // hash of the whole token and compares the whole token, so neither a prefix nor
 // a collision is ever a hit. Only tokens that passed every check are in it:
-// what is refused is judged anew each time.
+// a refused token is judged again each time.
 //
 // A Cache outlives configurations; each token in it notes by which rules it
 // was judged, and is a miss under others. It needs no closing: its goroutines
@@ -37,9 +37,9 @@ type Cache struct {
 	puts      atomic.Uint64
 }
 
-// store is what the garbage collector watches. Ristretto's Close must not run
-// beside its Get, and requests may still be under way when a configuration
-// goes; that nobody can reach the store any more is the proof that none is.
+// store is watched by the garbage collector. Ristretto's Close must not run
+// during its Get, and requests may still run when a configuration goes. When the
+// store can't be reached any more, no request uses it.
 type store struct {
 	*ristretto.Cache[uint64, *Token]
 }
@@ -67,7 +67,7 @@ func NewCache(bytes int64) (*Cache, error) {
 	return &Cache{seed: maphash.MakeSeed(), store: s, evictions: evictions}, nil
 }
 
-// Resize changes the bound; what is too much goes as new tokens come.
+// Resize changes the bound. Tokens beyond it are evicted as new ones come.
 func (c *Cache) Resize(bytes int64) { c.store.UpdateMaxCost(bytes) }
 
 // Bytes is how much is in use.
@@ -76,7 +76,7 @@ func (c *Cache) Bytes() int64 { return c.store.MaxCost() - c.store.RemainingCost
 // Evictions is how many tokens had to make room for others.
 func (c *Cache) Evictions() uint64 { return c.evictions.Load() }
 
-// get returns what is remembered of exactly this token, or nil.
+// get returns exactly this token if it is remembered, or nil.
 func (c *Cache) get(raw string) *Token {
 	if c == nil {
 		return nil

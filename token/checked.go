@@ -13,16 +13,15 @@ const (
 	maxRemembered = 4 << 10
 )
 
-// checked remembers what came of checking the signatures of tokens that were
-// refused, so that a client that sends an expired or forged one over and over
+// checked remembers the results of signature checks of refused tokens, so that a client that sends an expired or forged one over and over
 // costs no cryptography.
 //
-// What it remembers is arithmetic, not a verdict: that this key signed exactly
-// these bytes, or did not, is true for ever. So it can't turn against a good
+// A result is arithmetic, not a verdict: that this key signed exactly these
+// bytes, or did not, is true for ever. So it can't turn against a good
 // token, and everything but the signature is judged anew each time; once the
 // issuer publishes another key, be it under the same kid, it says nothing. A
-// newcomer takes the place of whatever was in its slot: a flood of ever new
-// tokens empties the memory, and costs what it would without one.
+// new token replaces the one in its slot. Ever new tokens at a high rate replace
+// all, and cost as much as they would without this type.
 type checked struct {
 	seed  maphash.Seed
 	slots [remembered]atomic.Pointer[check]

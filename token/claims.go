@@ -9,8 +9,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// claims is what is read of a token's payload. Shapes are checked, meanings
-// are not.
+// claims are the claims that are read of a token's payload. Their types are
+// checked, their meanings are not.
 type claims struct {
 	issuer, subject, session, tokenID string
 	client, authorizedParty           string
@@ -28,8 +28,8 @@ type claims struct {
 	extra                             strictjson.Object
 }
 
-// claimWords are the claims that something behind us, or go-oidc beside us,
-// gives a meaning.
+// claimWords are the claims to which this package, go-oidc or a service behind the
+// gateway gives a meaning.
 var claimWords = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "azp", "client_id", "auth_time", "acr", "amr",
 	"scope", "scp", "cnf", "events", "nonce", "typ", "at_hash", "c_hash", "_claim_names", "_claim_sources",
@@ -87,8 +87,8 @@ func (d dialect) read(members strictjson.Object) (*claims, error) {
 	return c, nil
 }
 
-// own reads the claims that the configuration names. It returns what one is
-// not.
+// own reads the claims that the configuration names. Like set, it returns the type
+// that a claim should have had.
 func (d dialect) own(c *claims, m strictjson.Member) string {
 	var want string
 	if m.Name == d.device {
@@ -106,7 +106,7 @@ func (d dialect) own(c *claims, m strictjson.Member) string {
 	return want
 }
 
-// What claims are to be.
+// The types of claims, in messages.
 const (
 	aDate      = "a number of seconds since 1970 in range"
 	anID       = "a string within the limits of length"
@@ -114,9 +114,8 @@ const (
 	anAudience = "a string, or a list of strings, none of them empty"
 )
 
-// set reads one claim. It returns what the claim should have been, if it is of
-// no use and the token is to be refused for it; docs/decisions/0019 has the
-// reason for each.
+// set reads one claim. If the token must be refused for it, set returns the type
+// that the claim should have had. docs/decisions/0019 has the reason for each.
 func (c *claims) set(m strictjson.Member) string {
 	switch m.Name {
 	case "iss":
@@ -170,9 +169,9 @@ func unless(ok bool, want string) string {
 	return want
 }
 
-// optional reads an identifier that a token may lack. Of an empty one, there is
-// nothing that a revocation could name, so it is as if absent. Any other value
-// that is no identifier might be what a revocation was meant for.
+// optional reads an identifier that a token may lack. An empty one can't be named
+// by a revocation, so it counts as absent. Any other value of a wrong type might
+// be the one that a revocation is meant for, so the token is refused.
 func (c *claims) optional(m strictjson.Member, into *string) string {
 	if m.Value.Empty() {
 		c.ignoreUnless(false, m)
@@ -181,7 +180,7 @@ func (c *claims) optional(m strictjson.Member, into *string) string {
 	return unless(readID(m.Value, into), anID)
 }
 
-// ignoreUnless notes a claim that is as if absent: without it, the token can do
+// ignoreUnless notes a claim that counts as absent. Without it, the token can do
 // less.
 func (c *claims) ignoreUnless(ok bool, m strictjson.Member) {
 	if !ok && !slices.Contains(c.ignored, m.Name) {

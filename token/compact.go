@@ -22,12 +22,12 @@ type compact struct {
 	signature string
 }
 
-// signed is what the signature is over.
+// signed returns the bytes that the signature is over.
 func (c *compact) signed() []byte { return []byte(c.raw[:strings.LastIndexByte(c.raw, '.')]) }
 
-// plain is the token for a reader that looks at more of a header than we do,
-// and may be unable to read it: it has the same payload and signature, and
-// nothing but alg in its header. The signature is not over that header.
+// plain returns the token for go-oidc, which reads more of a header than this
+// package and may fail at it. It has the same payload and signature, and only alg
+// in its header. The signature is not over that header.
 func (c *compact) plain() string {
 	if !c.header.more {
 		return c.raw
@@ -36,7 +36,7 @@ func (c *compact) plain() string {
 	return base64.RawURLEncoding.EncodeToString(header) + c.raw[strings.IndexByte(c.raw, '.'):]
 }
 
-// header is what is read of a JOSE header.
+// header is the part of a JOSE header that is read.
 type header struct {
 	alg string
 	kid string
@@ -55,7 +55,7 @@ var headerWords = newVocabulary("alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t",
 var strictBase64 = base64.RawURLEncoding.Strict()
 
 // parseCompact reads a token as far as that is possible without a key. The
-// length and the dots come first, so that a flood of dots costs one scan.
+// length and the dots come first, so that a token of 16 KiB of dots costs one scan.
 func parseCompact(raw string) (compact, error) {
 	if raw == "" || len(raw) > MaxBytes {
 		return compact{}, invalid("empty, or longer than 16 KiB")

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Kind says what a refusal is about, and so which answer it gets.
+// Kind is the kind of a refusal. It decides which answer the request gets.
 type Kind uint8
 
 // The kinds of refusal, with their answers.

@@ -24,7 +24,7 @@ const (
 	FetchOK          FetchResult = "ok"
 	FetchUnreachable FetchResult = "unreachable" // no answer, or none in time
 	FetchRefused     FetchResult = "refused"     // a status other than 200
-	FetchMalformed   FetchResult = "malformed"   // not what was asked for
+	FetchMalformed   FetchResult = "malformed"   // not a document of the right kind, or too long
 	FetchUnusable    FetchResult = "unusable"    // no key that may be used
 )
 
@@ -82,8 +82,8 @@ func newFetcher(issuer string, o KeySetOptions) *fetcher {
 }
 
 // fetch reads the discovery document and then the key set it names. Both are
-// read each time: a provider that moves its keys is followed, and what it no
-// longer says is no longer believed.
+// read each time: a provider may move its keys, and the document that it had before
+// must not be believed any longer.
 func (f *fetcher) fetch(ctx context.Context) (*keyring, error) {
 	address := f.source.JWKS
 	if address == "" {

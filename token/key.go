@@ -127,8 +127,8 @@ func parseKey(members strictjson.Object) (*key, error) {
 	return k, nil
 }
 
-// publicPart is a JWK without what is not read of it. A certificate in it that
-// can't be read, or is of another key, changes nothing.
+// publicPart is a JWK with only the members that are read. A certificate in it
+// that can't be read, or is of another key, changes nothing.
 func publicPart(members strictjson.Object) []byte {
 	part := make(map[string]json.RawMessage)
 	for _, m := range members {

@@ -131,8 +131,8 @@ func (r *keyring) find(kid, alg string) *key {
 }
 
 // renew returns the keyring that follows r. A key that stays is the same
-// pointer, so what it verified stays cached; one that went is retired, and what
-// it verified is no longer admitted.
+// pointer, so the tokens that it verified stay cached. A key that went is retired,
+// and its tokens are no longer admitted.
 func (r *keyring) renew(next *keyring, at time.Time) *keyring {
 	merged := &keyring{keys: make([]*key, 0, len(next.keys)), unused: next.unused}
 	for _, k := range next.keys {

@@ -51,20 +51,20 @@ type Observer interface {
 // value is for production.
 type KeySetOptions struct {
 	Transport http.RoundTripper // nil: TLS 1.2 or newer, no proxy
-	Observer  Observer          // nil: nobody listens
+	Observer  Observer          // nil: none
 	Source    KeySource
 	Documents []WellKnown    // of the issuer, in the order in which they are looked for; nil: those of a provider
 	Roots     *x509.CertPool // nil: those of the system
 }
 
 // KeySet is the public keys of one issuer, kept fresh by [KeySet.Run]. It
-// outlives configurations: what of it may change on a reload belongs to the
+// outlives configurations: settings that may change on a reload belong to the
 // [Verifier].
 //
 // A fetch that fails, or finds nothing usable, changes nothing: the last good
 // keys stay. A token that the known keys can't verify may cause a fetch, but
-// only one, shared by all who wait, and none within 10 s after another ended,
-// whatever clients send. That holds for a bad signature under a known kid as
+// only one, which all waiting requests share, and none within 10 s after another
+// ended, whatever clients send. That holds for a bad signature under a known kid as
 // well: providers do replace keys under the same kid, and a client that wants
 // to cause a fetch can send an unknown kid anyway.
 type KeySet struct {
@@ -100,7 +100,7 @@ func NewKeySet(issuer string, o KeySetOptions) *KeySet {
 	return s
 }
 
-// Issuer is whose keys these are.
+// Issuer is the issuer of these keys.
 func (s *KeySet) Issuer() string { return s.issuer }
 
 // LastSuccess is when keys were last fetched; the zero time if never.

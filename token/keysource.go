@@ -12,7 +12,7 @@ import (
 )
 
 // KeySource is where the keys of an issuer are. The zero value is for an issuer
-// whose discovery document is where OpenID Connect Discovery, 4 has it.
+// whose documents are at their well-known places.
 type KeySource struct {
 	// Discovery is the URL of the discovery document, if it is elsewhere.
 	Discovery string
@@ -21,7 +21,7 @@ type KeySource struct {
 	JWKS string
 }
 
-// Validate reports what is wrong with it, and the mend. It opens nothing.
+// Validate returns an error that names the mistake and the mend. It opens nothing.
 func (s KeySource) Validate() error {
 	if s.Discovery != "" && s.JWKS != "" {
 		return errors.New("discovery and jwks: the discovery document would not be read; remove one of them")
@@ -42,8 +42,7 @@ func (s KeySource) Validate() error {
 // IsFile reports whether the keys are in a file of this machine.
 func (s KeySource) IsFile() bool { return s.JWKS != "" && !strings.Contains(s.JWKS, "://") }
 
-// Check reads the file, if it is one, and reports what keeps its keys from being
-// used.
+// Check reads the file, if it is one. The error says why its keys can't be used.
 func (s KeySource) Check() error {
 	if !s.IsFile() {
 		return nil

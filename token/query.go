@@ -42,7 +42,7 @@ func isQueryName(s string) bool {
 	return at == len(queryName)
 }
 
-// queryByte decodes the first byte and folds what may stand for another.
+// queryByte decodes the first byte and folds upper case and plus.
 func queryByte(s string) (c byte, size int) {
 	c, size = s[0], 1
 	if c == '%' && len(s) >= 3 {

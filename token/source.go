@@ -50,7 +50,8 @@ func (s Sources) Extract(r *http.Request) (raw string, from Source, err error) {
 	case raw == "":
 		return "", Source{}, errMissing
 	case from.Cookie != "" && changesState(r) && !fromOwnPage(r):
-		// Only now: beside another credential it is one too many all the same.
+		// This comes last: together with another credential, the cookie is one too
+		// many, whichever page sent it.
 		return "", Source{}, errForeign
 	}
 	return raw, from, nil
@@ -83,7 +84,7 @@ func bearer(values []string) (string, error) {
 }
 
 // cookie finds the one cookie of that name. Names are compared byte for byte,
-// as browsers do. An empty cookie is what some services leave behind at a
+// as browsers do. Some services leave an empty cookie behind at a
 // sign-out, also in quotes (RFC 6265 section 4.1.1).
 func cookie(lines []string, name string) (raw string, err error) {
 	found := false

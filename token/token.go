@@ -16,12 +16,12 @@ type Token struct {
 	Credential revocation.Credential
 	Type       revocation.TokenType
 
-	// Clean is a memo of whoever judges the credential: the generation of the
-	// index at which nothing matched it.
+	// Clean is a memo for the caller that decides on the credential: the generation
+	// of the index at which no revocation matched it.
 	Clean atomic.Uint64
 
-	// Memo is for whoever passes the credential on: what it made of it once, to
-	// use with every request. It must depend on the credential alone.
+	// Memo is for the caller that passes the credential on: a value that it makes
+	// once and uses with every request. It must depend on the credential alone.
 	Memo atomic.Value
 
 	raw      string
@@ -59,7 +59,7 @@ func (t *Token) holds(rules string, now time.Time) bool {
 // cost is the memory that the token holds on to, in bytes.
 func (t *Token) cost() int64 { return int64(t.size) }
 
-// newToken gathers what was read and judged.
+// newToken is the token of a candidate that its judge accepted.
 func newToken(o *Opened, x *candidate) *Token {
 	cl := o.claims
 	t := &Token{

@@ -13,16 +13,16 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// VerifierConfig is what a [Verifier] is made of.
+// VerifierConfig is the configuration of a [Verifier].
 type VerifierConfig struct {
 	Issuers []IssuerKeys
 	// Cache may be nil, and may be shared with the Verifiers before and after.
 	Cache *Cache
 	// Claims names further claims to keep, for [Token.Claim].
 	Claims []string
-	// Verified is told of each token that passed every check, before Verify
-	// returns it for the first time; not of one that was remembered. Nil: nobody
-	// is.
+	// Verified is called with the credential of each token that passed every
+	// check, before Verify returns it for the first time. It is not called for a
+	// token that was remembered. Nil: no call.
 	Verified func(*revocation.Credential)
 }
 
@@ -69,8 +69,8 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	return v, nil
 }
 
-// digest names a configuration: equal ones judge every token alike, so what
-// one admitted, the other may.
+// digest names a configuration. Two with the same digest judge every token alike,
+// so each may admit the tokens that the other accepted.
 func digest(c VerifierConfig) string {
 	h := sha256.New()
 	for _, i := range c.Issuers {
