@@ -2,6 +2,9 @@
 // [http.Handler]: revocations, blocks and step-ups are written through the node,
 // and read from its ledger and its index.
 //
+// Package revocation makes the records: the API translates a request into a
+// draft, and the error of a draft into a pointer and a problem type.
+//
 // Package httpapi is the gate that each request passes first. Each operation is
 // described next to its request, its example and its handler.
 //
@@ -10,7 +13,7 @@
 // a token or a client's own string into a log line, a metric or a URL.
 //
 // Read admin.go and operations.go first, then the way of a write: revocations.go,
-// request.go, ground.go, cut.go, submit.go, wait.go. The other operations are in
+// request.go, plan.go, submit.go, wait.go. The other operations are in
 // holds.go, preview.go, importer.go, search.go, sessions.go, answers.go and
-// events.go. problem.go, bounds.go, limits.go and memory.go serve them all.
+// events.go. problem.go, bounds.go, receipt.go and memory.go serve them all.
 package admin

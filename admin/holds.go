@@ -54,9 +54,9 @@ func (a *api) liftStepUp(c *httpapi.Call, in *liftByID) (*receiptReply, *Problem
 	return a.lift(c, revocation.StepUp, in)
 }
 
-// lift ends a block or step-up for good, whoever asked for it. It takes the
-// role that beginning it took. What is lifted already stays lifted, and the
-// first lift's receipt is returned.
+// lift ends a block or step-up for good. Any caller with the role that beginning
+// it took may lift it. If it is lifted already it stays lifted, and the receipt of
+// the first lift is returned.
 func (a *api) lift(c *httpapi.Call, t revocation.Type, in *liftByID) (*receiptReply, *Problem) {
 	wait, refused := parseWait("", in.Wait)
 	if refused != nil {

@@ -50,7 +50,7 @@ func (a *api) searchSessions(c *httpapi.Call, in *httpapi.Body[sessionsRequest])
 	for i := range found[:min(len(found), asked.Limit)] {
 		shown := sessionOf(&found[i])
 		shown.LiveRequests = open[membersOf(&found[i].Credential)]
-		shown.State = a.standing(is, &found[i].Credential, now)
+		shown.State = a.stateOf(is, &found[i].Credential, now)
 		out.Items = append(out.Items, shown)
 	}
 	if len(found) > asked.Limit {

@@ -231,7 +231,7 @@ func TestStatesAreDocumented(t *testing.T) {
 		case policy.NoCredential, policy.AmbiguousCredential, policy.InvalidToken, policy.InsufficientScope:
 			continue // of a request, or of a route's requirements
 		}
-		want = append(want, standingOf(r))
+		want = append(want, stateFor(r))
 	}
 	if got := doc.Components.Schemas.Session.Properties.State.Enum; !slices.Equal(got, want) {
 		t.Errorf("documented %q, want %q", got, want)

@@ -110,7 +110,7 @@ func (a *api) idempotency(c *httpapi.Call, body string) (ledger.Idempotency, *Pr
 }
 
 // canonical is a body without regard to spacing, order and escapes, and without
-// what only confirms it: who retries after a preview has expired makes another,
+// what only confirms it: a caller that retries after a preview has expired makes another,
 // and still asks for the same thing.
 func canonical(body []byte) string {
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -129,7 +129,7 @@ func canonical(body []byte) string {
 	return string(sorted)
 }
 
-// ledgerProblem says what a failed write means to who asked for it.
+// ledgerProblem says what a failed write means to its caller.
 func ledgerProblem(err error) *Problem {
 	var refused *Problem
 	switch {

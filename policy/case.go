@@ -14,10 +14,10 @@ type Case struct {
 // Decision is the outcome of a case. The zero Decision admits.
 type Decision struct {
 	Reason Reason
-	// Record is what refused, with its type; zero where no record did.
+	// Record is the record that refused, with its type; zero: no record did.
 	Record     revocation.Ref
 	RecordType revocation.Type
-	// Challenge is what would satisfy the route.
+	// Challenge asks the client for a credential that would satisfy the route.
 	Challenge Challenge
 }
 
@@ -50,7 +50,7 @@ func (c *Case) Decide() Decision {
 	return Decision{}
 }
 
-// Tried is one rule with what it looked at and how it came out.
+// Tried is one rule with its inputs and its outcome.
 type Tried struct {
 	Rule    string         `json:"rule"`
 	Outcome string         `json:"outcome" enum:"pass,refuse"`

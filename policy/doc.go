@@ -4,9 +4,11 @@
 //
 // The rules and their order are one table (rules.go), which [Case.Decide] walks
 // to the first refusal and [Case.Explain] walks to the end, so that what is
-// explained is what is decided. What a refusal looks like on the wire is
-// another table (reason.go), that of section 7 of the design.
+// explained is what is decided. Another table (reason.go), that of section 7 of
+// the design, says how a refusal looks on the wire.
 //
 // It must never read a clock, a request or a configuration file, and no rule
 // may lower what another one demands.
+//
+// Read case.go first, then rules.go, requirements.go and reason.go.
 package policy

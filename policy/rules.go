@@ -132,8 +132,8 @@ func (c *Case) signedOut(b revocation.Bound) Decision {
 // signInAfter asks for an authentication later than an instant. The provider
 // compares max_age with its own clock, so the skew is taken off too: with the
 // obvious now - through - 1 a provider that is behind would hand out the same
-// auth_time again and again, and lock out for ever who signed in within the
-// skew.
+// auth_time again and again. A user who signed in within the skew would be
+// locked out for ever.
 func (c *Case) signInAfter(through int64) Challenge {
 	skew := int64((c.Issuer.ClockSkew + time.Second - 1) / time.Second)
 	return Challenge{MaxAge: max(0, c.Now-through-skew-1), HasMaxAge: true}

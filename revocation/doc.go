@@ -7,6 +7,14 @@
 // lifts a target. Records are grouped in an [Entry], the unit of the ledger,
 // and folded into an [Index].
 //
+// # How a record is made
+//
+// Every way in, such as the admin API, fills a [Draft] with what its caller
+// chose. [Draft.Record] adds what follows from the [Issuers] and from what the
+// node has [Observed]: mode, instant with the clock skew, how long the record is
+// kept, exempt clients, limits. A [DraftError] names the member at fault and the
+// mend. No other package puts a record together; internal/archtest holds that.
+//
 // # The index is a join-semilattice
 //
 // Instants merge by maximum, finals by union, lifts absorb. [Index.Apply] is
@@ -42,6 +50,7 @@
 // It never forgets a record for want of memory, never approximates a match,
 // and never asks what time it is.
 //
-// Read record.go and target.go first, then draft.go, credential.go, index.go with
+// Read record.go and target.go first, then issuer.go, draft.go with
+// draft_error.go, facts.go and limits.go, then credential.go, index.go with
 // table.go and horizon.go, and codec.go last.
 package revocation

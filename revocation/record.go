@@ -185,7 +185,7 @@ type Record struct {
 	// Lifts is the record that a Lift ends.
 	Lifts Ref
 
-	// ACR (any of) and AMR (any of) are what a StepUp demands beside a newer
+	// ACR (any of) and AMR (any of) are demanded by a StepUp in addition to a newer
 	// authentication; Sensitive confines it to routes that are marked so.
 	ACR       []string
 	AMR       []string
@@ -222,8 +222,8 @@ func (r *Record) RefAt(at Ref) Ref {
 func (r *Record) Newest() int64 { return max(r.At, r.Time) }
 
 // MostAhead is how far beyond a writer's clock an instant that others have
-// written may be, for a new cut to take it over. What is further comes from a
-// clock that is wrong, and would lock people out for as long.
+// written may be, for a new cut to take it over. An instant further ahead comes
+// from a clock that is wrong, and would lock people out for as long.
 const MostAhead = time.Hour
 
 // ErrRecord is wrapped by every error about a record or its encoding.
@@ -234,7 +234,7 @@ var ErrRecord = errors.New("invalid record")
 var ErrNewer = errors.New("a newer Curfew wrote it, upgrade this node")
 
 // Validate checks that the record is complete for its type, as every record in
-// a ledger must be. What it passes is read back as it was written. The error
+// a ledger must be. A record that passes is read back as it was written. The error
 // wraps [ErrRecord].
 func (r *Record) Validate() error {
 	err := r.validateFields()
