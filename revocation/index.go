@@ -9,7 +9,7 @@ import (
 )
 
 // Index is the in-memory fold of the ledger. [Index.Find] may be called from
-// any number of goroutines beside one another and beside the writing methods;
+// any number of goroutines, concurrently with the writing methods;
 // it takes no lock and does not allocate. The zero value is an empty index.
 type Index struct {
 	generation atomic.Uint64
@@ -239,7 +239,7 @@ func (x *Index) Apply(e Entry) {
 		r := &e.Records[i]
 		x.apply(r, r.RefAt(Ref{e.Position, uint16(i)}), e.Position.Epoch)
 	}
-	// After the tables: who reads the new generation finds the records.
+	// After the tables: a reader that sees the new generation finds the records.
 	x.generation.Add(1)
 }
 

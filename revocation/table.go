@@ -7,7 +7,7 @@ import (
 
 // A table maps keys to cells. Readers take no lock and never wait: every word
 // is read atomically, a cell is published by storing its probe word last, and
-// growth builds a new array beside the old one and swaps a pointer. There is
+// growth builds a new array next to the old one and swaps a pointer. There is
 // one writer at a time, which the index sees to.
 //
 // Keys come out of SHA-256, so a word of the key is its own hash. Linear
@@ -62,7 +62,7 @@ func (c *cells) find(k0, k1 uint64) (int, bool) {
 	}
 }
 
-// get returns the value of a key. It may run beside the writer.
+// get returns the value of a key. It may run concurrently with the writer.
 func (t *table) get(k Key) (a, b uint64, ok bool) {
 	shard, k0, k1 := split(k)
 	c := t.shards[shard].Load()
