@@ -60,7 +60,43 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// T7: a cursor is what this process made for this very search.
+// A page may be asked of another node than the page before, and of one that has
+// started since.
+func TestTheNextPageOfASearchComesFromAnyNode(t *testing.T) {
+	g := newGateway(t)
+	for range 3 {
+		g.post("/v1/revocations", alice()).want(201)
+	}
+	h, err := New(Config{Node: g.node, Authenticate: Local, Issuers: []Issuer{{URL: issuer}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *g // a process of its own, with the same records
+	other.Handler = h
+	var first, second found
+	g.post("/v1/revocations/search", text(object{"limit": 2})).want(200).into(&first)
+	other.post("/v1/revocations/search", text(object{"limit": 2, "cursor": *first.NextCursor})).want(200).into(&second)
+	if len(second.Items) != 2 || second.Items[0].ID != "rev_1.2.0" || second.Items[1].ID != "rev_1.1.0" {
+		t.Errorf("the second page is %+v", second.Items)
+	}
+}
+
+// A node that has not read all that the page before showed would leave out what is
+// between.
+func TestACursorAheadOfTheLedgerIsRefused(t *testing.T) {
+	ahead, behind := newGateway(t), newGateway(t)
+	for range 3 {
+		ahead.post("/v1/revocations", alice()).want(201)
+	}
+	var f found
+	ahead.post("/v1/revocations/search", text(object{"limit": 1})).want(200).into(&f)
+	body := text(object{"limit": 1, "cursor": *f.NextCursor})
+	if p := behind.post("/v1/revocations/search", body).want(400, "invalid-request").problem(); !strings.Contains(p.Detail, "retry") {
+		t.Errorf("%+v", p)
+	}
+}
+
+// T7: a cursor is for the search that it was made for.
 func TestT7Cursors(t *testing.T) {
 	g := newGateway(t)
 	for range 3 {
