@@ -15,6 +15,21 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
+func (a *api) registerEvents() {
+	const tag = "Gateway"
+	httpapi.Add(a.http, httpapi.Operation{
+		ID: "events", Method: http.MethodGet, Bound: a.boundFeeds, Path: "/v1/events", Tag: tag, Role: Read, Status: http.StatusOK,
+		Summary: "What is applied, as server-sent events",
+		Details: "Events revocation, block, lift and step_up carry a receipt; their id is a position. What became durable together has one " +
+			"position: only the last event of it has an id, so that nobody resumes in the middle. The stream begins with an id without an event, from where to resume if nothing " +
+			"else came. A comment comes every 15 s. Last-Event-ID resumes after a position; empty, it is none. The stream ends, with a comment that says why, once its caller would not be let in any more.",
+		Refusals: []httpapi.Kind{httpapi.InvalidRequest, positionGone, ledgerUnavailable, ledgerDamaged},
+		Gives:    &httpapi.Streamed{Media: []string{"text/event-stream"}, Example: exampleEvents},
+	}, a.events)
+}
+
+const exampleEvents = "id: 7.1042\nevent: revocation\ndata: {\"id\":\"rev_7.1042.0\",…}\n\n"
+
 const (
 	// commentEvery keeps intermediaries from closing a silent stream.
 	commentEvery = 15 * time.Second

@@ -12,6 +12,7 @@ import (
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
 )
 
 // A handler needs a node that has read its ledger, a way to authenticate callers,
@@ -36,7 +37,7 @@ func Example() {
 	api, err := admin.New(admin.Config{
 		Node:         n,
 		Authenticate: admin.Local, // everybody is let in: never on a network
-		Issuers: []admin.Issuer{{
+		Issuers: []revocation.Issuer{{
 			URL: "https://login.example.com", Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 24 * time.Hour,
 		}},
 	})

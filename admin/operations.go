@@ -30,9 +30,14 @@ func (a *api) register() error {
 	}
 	a.http = httpapi.New(cfg)
 	a.registerRevocations()
+	a.registerPreview()
+	a.registerImport()
+	a.registerDevices()
 	a.registerHolds()
+	a.registerSearches()
 	a.registerSessions()
 	a.registerAnswers()
+	a.registerEvents()
 	return a.http.Publish()
 }
 
@@ -84,18 +89,9 @@ func writingMany(op httpapi.Operation) httpapi.Operation {
 // onTarget are the refusals of operations that take a target.
 var onTarget = []httpapi.Kind{invalidTarget, unknownIssuer, unenforceable}
 
-func (a *api) registerRevocations() {
-	const tag = "Revocations"
-	httpapi.Add(a.http, a.writing(httpapi.Operation{
-		ID: "revoke", Method: http.MethodPost, Path: "/v1/revocations", Tag: tag, Status: http.StatusCreated,
-		Summary: "Refuse credentials of a target from before an instant",
-		Details: "Answers once the cut is durable and in force on this node, and on every other one or after wait. Targets that may hit more than one account " +
-			"({iss, device_id}, {iss, tenant}, {iss, client_id}, {iss}, {iss, kid}) take the role break_glass and a preview_id.",
-		Refusals: append([]httpapi.Kind{invalidMode, previewRequired, previewExceeded}, onTarget...),
-		Request:  exampleRequest, Reply: exampleReceipt,
-	}), a.revoke)
+func (a *api) registerPreview() {
 	httpapi.Add(a.http, a.asking(httpapi.Operation{
-		ID: "preview", Path: "/v1/revocations/preview", Tag: tag,
+		ID: "preview", Path: "/v1/revocations/preview", Tag: "Revocations",
 		Summary: "Show what a revocation, block or step-up would hit",
 		Details: "Takes the body of the revocation; for a block or step-up, its target alone. The preview_id confirms the same " +
 			"target, mode, at and include_exempt for five minutes, whoever uses it, on every node with the same sealing_key (without one, on the node that " +
@@ -103,8 +99,11 @@ func (a *api) registerRevocations() {
 		Refusals: append([]httpapi.Kind{invalidMode}, onTarget...),
 		Request:  exampleRequest, Reply: examplePreview,
 	}), a.preview)
+}
+
+func (a *api) registerImport() {
 	httpapi.Add(a.http, writingMany(httpapi.Operation{
-		ID: "import", Method: http.MethodPost, Path: "/v1/revocations/import", Tag: tag, Status: http.StatusOK,
+		ID: "import", Method: http.MethodPost, Path: "/v1/revocations/import", Tag: "Revocations", Status: http.StatusOK,
 		Summary: "Revoke many, one NDJSON line each",
 		Details: "Each line is the body of a revocation, up to 64 KiB; wait has no effect. Chunks of up to 1000 lines, fewer where " +
 			"they are long, become durable together; then their outcomes are sent, one line each, in order: once the line behind the chunk, " +
@@ -115,22 +114,6 @@ func (a *api) registerRevocations() {
 		Takes: &httpapi.Streamed{Media: lineTypes, Example: exampleRequest},
 		Gives: &httpapi.Streamed{Media: lineTypes[:1], Example: exampleImported, Header: "Idempotent-Replayed", Value: "true"},
 	}), a.importLines)
-	httpapi.Add(a.http, httpapi.Operation{
-		ID: "receipt", Method: http.MethodGet, Path: "/v1/revocations/{id}", Shape: recordID, Tag: tag, Role: Read, Status: http.StatusOK,
-		Summary: "The receipt of a revocation as it stands now", Refusals: []httpapi.Kind{httpapi.NotFound, ledgerUnavailable, ledgerDamaged},
-		Reply: exampleReceipt,
-	}, a.revocation)
-	httpapi.Add(a.http, a.asking(httpapi.Operation{
-		ID: "search-revocations", Path: "/v1/revocations/search", Tag: tag,
-		Summary: "List revocations, newest first", Refusals: []httpapi.Kind{ledgerUnavailable, ledgerDamaged},
-		Request: exampleSearch, Reply: exampleReceipts(),
-	}), a.searchRevocations)
-	httpapi.Add(a.http, a.writing(httpapi.Operation{
-		ID: "unlink", Method: http.MethodPost, Path: "/v1/devices/unlink", Tag: "Devices", Status: http.StatusCreated,
-		Summary:  "Sign a device of an account out",
-		Details:  "The same as revoking {iss, sub, device_id}: the found phone may sign in again.",
-		Refusals: onTarget, Request: exampleUnlink, Reply: exampleUnlinked(),
-	}), a.unlink)
 }
 
 func (a *api) registerHolds() {
@@ -145,11 +128,6 @@ func (a *api) registerHolds() {
 		Summary: "Lift a block, for good", Details: "Other blocks of the target hold. Lifting again answers with the first lift.",
 		Refusals: []httpapi.Kind{httpapi.NotFound}, Reply: exampleLift(),
 	}), a.unblock)
-	httpapi.Add(a.http, a.asking(httpapi.Operation{
-		ID: "search-blocks", Path: "/v1/blocks/search", Tag: blocks,
-		Summary: "List blocks, lifted ones too, newest first", Refusals: []httpapi.Kind{ledgerUnavailable, ledgerDamaged},
-		Request: exampleSearch, Reply: exampleHeld(exampleBlocked()),
-	}), a.searchBlocks)
 	httpapi.Add(a.http, a.writing(httpapi.Operation{
 		ID: "step-up", Method: http.MethodPost, Path: "/v1/step-ups", Tag: stepUps, Status: http.StatusCreated,
 		Summary:  "Demand a newer, and a stronger, authentication of a target",
@@ -160,42 +138,4 @@ func (a *api) registerHolds() {
 		ID: "lift-step-up", Method: http.MethodDelete, Path: "/v1/step-ups/{id}", Shape: recordID, Tag: stepUps, Status: http.StatusOK,
 		Summary: "Lift a step-up, for good", Refusals: []httpapi.Kind{httpapi.NotFound}, Reply: exampleLift(),
 	}), a.liftStepUp)
-	httpapi.Add(a.http, a.asking(httpapi.Operation{
-		ID: "search-step-ups", Path: "/v1/step-ups/search", Tag: stepUps,
-		Summary: "List step-ups, lifted ones too, newest first", Refusals: []httpapi.Kind{ledgerUnavailable, ledgerDamaged},
-		Request: exampleSearch, Reply: exampleHeld(exampleSteppedUp()),
-	}), a.searchStepUps)
-}
-
-func (a *api) registerSessions() {
-	httpapi.Add(a.http, a.asking(httpapi.Operation{
-		ID: "search-sessions", Path: "/v1/sessions/search", Tag: "Sessions",
-		Summary: "List what this node has seen of an account, last seen first",
-		Details: "One item for each session, client and device; tokens without a session (sid) make one for each client and device. " +
-			"A node tells what was presented to it since it started, and others may have seen more. What is seen again between " +
-			"two pages moves to the front.",
-		Refusals: []httpapi.Kind{unknownIssuer}, Request: exampleSessions, Reply: exampleSeen(),
-	}), a.searchSessions)
-}
-
-func (a *api) registerAnswers() {
-	const tag = "Gateway"
-	httpapi.Add(a.http, a.asking(httpapi.Operation{
-		ID: "explain", Path: "/v1/explain", Tag: tag,
-		Summary:  "How a token would fare, and why",
-		Refusals: []httpapi.Kind{unknownPolicy, httpapi.NotAvailable}, Request: exampleExplain, Reply: exampleExplanation,
-	}), a.explain)
-	httpapi.Add(a.http, httpapi.Operation{
-		ID: "nodes", Method: http.MethodGet, Path: "/v1/nodes", Tag: tag, Role: Read, Status: http.StatusOK,
-		Summary: "Every node and how fresh it is", Reply: exampleNodes,
-	}, a.nodes)
-	httpapi.Add(a.http, httpapi.Operation{
-		ID: "events", Method: http.MethodGet, Bound: a.boundFeeds, Path: "/v1/events", Tag: tag, Role: Read, Status: http.StatusOK,
-		Summary: "What is applied, as server-sent events",
-		Details: "Events revocation, block, lift and step_up carry a receipt; their id is a position. What became durable together has one " +
-			"position: only the last event of it has an id, so that nobody resumes in the middle. The stream begins with an id without an event, from where to resume if nothing " +
-			"else came. A comment comes every 15 s. Last-Event-ID resumes after a position; empty, it is none. The stream ends, with a comment that says why, once its caller would not be let in any more.",
-		Refusals: []httpapi.Kind{httpapi.InvalidRequest, positionGone, ledgerUnavailable, ledgerDamaged},
-		Gives:    &httpapi.Streamed{Media: []string{"text/event-stream"}, Example: exampleEvents},
-	}, a.events)
 }

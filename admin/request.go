@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -38,17 +37,6 @@ type Motive struct {
 	OnBehalfOf string `json:"on_behalf_of,omitempty" doc:"Whom the caller acts for; up to 255 bytes on one line" example:"agent-42"`
 }
 
-// revocationRequest asks for a cut, or for what one would hit.
-type revocationRequest struct {
-	Target        Target `json:"target"`
-	Mode          string `json:"mode,omitempty" enum:"sign_in,refresh,final" doc:"Default: final for one token or key, else sign_in"`
-	At            string `json:"at,omitempty" format:"date-time" doc:"Refuse credentials from before this instant, which can only be earlier than the default: now, or the newest sign-in and record that the gateway knows of, where its clock is behind"`
-	IncludeExempt bool   `json:"include_exempt,omitempty" doc:"Hit exempt clients too"`
-	Patience
-	Motive
-	Confirmation
-}
-
 type blockRequest struct {
 	Target Target `json:"target"`
 	Patience
@@ -64,33 +52,6 @@ type stepUpRequest struct {
 	Patience
 	Motive
 	Confirmation
-}
-
-type unlinkRequest struct {
-	Issuer  string `json:"iss" minLength:"1"`
-	Subject string `json:"sub" minLength:"1"`
-	Device  string `json:"device_id" minLength:"1"`
-	Reason  string `json:"reason,omitempty"`
-	Patience
-}
-
-type explainRequest struct {
-	Token    string   `json:"token" minLength:"1" maxLength:"65536" doc:"An access token; it is neither logged nor kept"`
-	Policies []string `json:"policies,omitempty" nullable:"false" maxItems:"64" doc:"Policies of the route"`
-}
-
-type searchRequest struct {
-	Issuer  string `json:"iss,omitempty" minLength:"1"`
-	Subject string `json:"sub,omitempty" minLength:"1" doc:"Needs iss"`
-	httpapi.Paging
-}
-
-type sessionsRequest struct {
-	Issuer  string `json:"iss" minLength:"1" doc:"Issuer, as configured"`
-	Subject string `json:"sub" minLength:"1" doc:"Subject, byte for byte"`
-	Client  string `json:"client,omitempty" minLength:"1" doc:"Only this client"`
-	Session string `json:"session,omitempty" minLength:"1" doc:"Only this session (sid)"`
-	httpapi.Paging
 }
 
 // draft begins the draft of a record.

@@ -7,6 +7,41 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
+type searchRequest struct {
+	Issuer  string `json:"iss,omitempty" minLength:"1"`
+	Subject string `json:"sub,omitempty" minLength:"1" doc:"Needs iss"`
+	httpapi.Paging
+}
+
+func (a *api) registerSearches() {
+	httpapi.Add(a.http, a.asking(httpapi.Operation{
+		ID: "search-revocations", Path: "/v1/revocations/search", Tag: "Revocations",
+		Summary: "List revocations, newest first", Refusals: []httpapi.Kind{ledgerUnavailable, ledgerDamaged},
+		Request: exampleSearch, Reply: exampleReceipts(),
+	}), a.searchRevocations)
+	httpapi.Add(a.http, a.asking(httpapi.Operation{
+		ID: "search-blocks", Path: "/v1/blocks/search", Tag: "Blocks",
+		Summary: "List blocks, lifted ones too, newest first", Refusals: []httpapi.Kind{ledgerUnavailable, ledgerDamaged},
+		Request: exampleSearch, Reply: exampleHeld(exampleBlocked()),
+	}), a.searchBlocks)
+	httpapi.Add(a.http, a.asking(httpapi.Operation{
+		ID: "search-step-ups", Path: "/v1/step-ups/search", Tag: "Step-ups",
+		Summary: "List step-ups, lifted ones too, newest first", Refusals: []httpapi.Kind{ledgerUnavailable, ledgerDamaged},
+		Request: exampleSearch, Reply: exampleHeld(exampleSteppedUp()),
+	}), a.searchStepUps)
+}
+
+var exampleSearch = searchRequest{Issuer: exampleIssuer, Subject: "alice", Paging: httpapi.Paging{Limit: 100}}
+
+func exampleReceipts() httpapi.Page[node.Receipt] {
+	cursor := "AAAAAAAAAAcAAAAAAAAEEgAAH0m2Xk1vU8yQ5b7cN3dKgA"
+	return httpapi.Page[node.Receipt]{Items: []node.Receipt{exampleReceipt}, NextCursor: &cursor}
+}
+
+func exampleHeld(r node.Receipt) httpapi.Page[heldReceipt] {
+	return httpapi.Page[heldReceipt]{Items: []heldReceipt{{r, "in_force"}}}
+}
+
 // maxPage is the largest page that is asked of the ledger.
 const maxPage = 1000
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"curfew.dev/curfew/node"
+	"curfew.dev/curfew/revocation"
 )
 
 type found struct {
@@ -67,7 +68,7 @@ func TestTheNextPageOfASearchComesFromAnyNode(t *testing.T) {
 	for range 3 {
 		g.post("/v1/revocations", alice()).want(201)
 	}
-	h, err := New(Config{Node: g.node, Authenticate: Local, Issuers: []Issuer{{URL: issuer}}})
+	h, err := New(Config{Node: g.node, Authenticate: Local, Issuers: []revocation.Issuer{{URL: issuer}}})
 	if err != nil {
 		t.Fatal(err)
 	}

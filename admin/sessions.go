@@ -9,6 +9,36 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
+type sessionsRequest struct {
+	Issuer  string `json:"iss" minLength:"1" doc:"Issuer, as configured"`
+	Subject string `json:"sub" minLength:"1" doc:"Subject, byte for byte"`
+	Client  string `json:"client,omitempty" minLength:"1" doc:"Only this client"`
+	Session string `json:"session,omitempty" minLength:"1" doc:"Only this session (sid)"`
+	httpapi.Paging
+}
+
+func (a *api) registerSessions() {
+	httpapi.Add(a.http, a.asking(httpapi.Operation{
+		ID: "search-sessions", Path: "/v1/sessions/search", Tag: "Sessions",
+		Summary: "List what this node has seen of an account, last seen first",
+		Details: "One item for each session, client and device; tokens without a session (sid) make one for each client and device. " +
+			"A node tells what was presented to it since it started, and others may have seen more. What is seen again between " +
+			"two pages moves to the front.",
+		Refusals: []httpapi.Kind{unknownIssuer}, Request: exampleSessions, Reply: exampleSeen(),
+	}), a.searchSessions)
+}
+
+var exampleSessions = sessionsRequest{Issuer: exampleIssuer, Subject: "alice", Paging: httpapi.Paging{Limit: 100}}
+
+func exampleSeen() sessionsReply {
+	signedIn := exampleInstant.Truncate(time.Second).Add(-time.Hour)
+	return sessionsReply{Node: "edge-1/k3f9", Items: []session{{
+		Session: "08a5019c-17e1-4977", Client: "web", Device: "pc-7f", SignedIn: node.NewTime(signedIn),
+		FirstSeen: *node.NewTime(signedIn.Add(700 * time.Millisecond)), LastSeen: *node.NewTime(exampleInstant),
+		LiveRequests: 2, State: active,
+	}}}
+}
+
 // session is what was seen of one session of an account.
 type session struct {
 	Session      string     `json:"session,omitempty" doc:"sid"`
