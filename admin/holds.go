@@ -1,11 +1,72 @@
 package admin
 
 import (
+	"net/http"
+
 	"curfew.dev/curfew/internal/httpapi"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
 )
+
+type blockRequest struct {
+	Target Target `json:"target"`
+	Patience
+	Motive
+	Confirmation
+}
+
+type stepUpRequest struct {
+	Target Target   `json:"target"`
+	ACR    []string `json:"acr,omitempty" nullable:"false" maxItems:"16" doc:"Any of these authentication contexts" example:"[\"mfa\"]"`
+	AMR    []string `json:"amr,omitempty" nullable:"false" maxItems:"16" doc:"Any of these authentication methods"`
+	Routes string   `json:"routes,omitempty" enum:"all,sensitive" default:"all" doc:"Where it is demanded"`
+	Patience
+	Motive
+	Confirmation
+}
+
+func (a *api) registerHolds() {
+	holds := append([]httpapi.Kind{previewRequired, previewExceeded}, onTarget...)
+	const blocks, stepUps = "Blocks", "Step-ups"
+	httpapi.Add(a.http, a.writing(httpapi.Operation{
+		ID: "block", Method: http.MethodPost, Path: "/v1/blocks", Tag: blocks, Status: http.StatusCreated,
+		Summary: "Refuse a target until the block is lifted", Refusals: holds, Request: exampleBlock, Reply: exampleBlocked(),
+	}), a.block)
+	httpapi.Add(a.http, a.writing(httpapi.Operation{
+		ID: "unblock", Method: http.MethodDelete, Path: "/v1/blocks/{id}", Shape: recordID, Tag: blocks, Status: http.StatusOK,
+		Summary: "Lift a block, for good", Details: "Other blocks of the target hold. Lifting again answers with the first lift.",
+		Refusals: []httpapi.Kind{httpapi.NotFound}, Reply: exampleLift(),
+	}), a.unblock)
+	httpapi.Add(a.http, a.writing(httpapi.Operation{
+		ID: "step-up", Method: http.MethodPost, Path: "/v1/step-ups", Tag: stepUps, Status: http.StatusCreated,
+		Summary:  "Demand a newer, and a stronger, authentication of a target",
+		Details:  "From now on each credential of the target must show an auth_time after this instant and, where given, any of acr and any of amr.",
+		Refusals: holds, Request: exampleStepUp, Reply: exampleSteppedUp(),
+	}), a.stepUp)
+	httpapi.Add(a.http, a.writing(httpapi.Operation{
+		ID: "lift-step-up", Method: http.MethodDelete, Path: "/v1/step-ups/{id}", Shape: recordID, Tag: stepUps, Status: http.StatusOK,
+		Summary: "Lift a step-up, for good", Refusals: []httpapi.Kind{httpapi.NotFound}, Reply: exampleLift(),
+	}), a.liftStepUp)
+}
+
+var exampleBlock = blockRequest{Target: exampleRequest.Target, Motive: Motive{Reason: "account taken over"}}
+
+var exampleStepUp = stepUpRequest{Target: exampleRequest.Target, ACR: []string{"mfa"}, Routes: "sensitive"}
+
+func exampleBlocked() node.Receipt {
+	return exampleOf(func(r *node.Receipt) { r.ID, r.Reason = "blk_7.1042.0", "account taken over" })
+}
+
+func exampleSteppedUp() node.Receipt {
+	return exampleOf(func(r *node.Receipt) {
+		r.ID, r.ACR, r.Routes, r.At = "stp_7.1042.0", []string{"mfa"}, "sensitive", node.NewTime(exampleInstant)
+	})
+}
+
+func exampleLift() node.Receipt {
+	return exampleOf(func(r *node.Receipt) { r.ID, r.Position, r.Lifts = "lft_7.1050.0", "7.1050", "blk_7.1042.0" })
+}
 
 // heldReceipt is the receipt of a block or step-up, which may have been lifted.
 type heldReceipt struct {

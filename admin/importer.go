@@ -20,6 +20,23 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
+func (a *api) registerImport() {
+	httpapi.Add(a.http, writingMany(httpapi.Operation{
+		ID: "import", Method: http.MethodPost, Path: "/v1/revocations/import", Tag: "Revocations", Status: http.StatusOK,
+		Summary: "Revoke many, one NDJSON line each",
+		Details: "Each line is the body of a revocation, up to 64 KiB; wait has no effect. Chunks of up to 1000 lines, fewer where " +
+			"they are long, become durable together; then their outcomes are sent, one line each, in order: once the line behind the chunk, " +
+			"or the end of the body, has come. A line that is refused does not affect the others. Targets that may hit " +
+			"more than one account are refused. Read the answer while sending. Where the caller would not be let in any more, the import ends with a line that says why. With an Idempotency-Key, what broke off goes on with the same " +
+			"lines; Idempotent-Replayed: true says that the first chunk had been written before. Where another body comes under the key, nothing is " +
+			"written from the chunk on that differs: that is 422 idempotency-key-reused for the call, or for each line where the answer had begun.",
+		Takes: &httpapi.Streamed{Media: lineTypes, Example: exampleRequest},
+		Gives: &httpapi.Streamed{Media: lineTypes[:1], Example: exampleImported, Header: "Idempotent-Replayed", Value: "true"},
+	}), a.importLines)
+}
+
+var exampleImported = imported{Line: 1, Status: 201, ID: "rev_7.1042.0", Position: "7.1042"}
+
 const (
 	// readWithin is how long a caller may take to send the next line.
 	readWithin = 60 * time.Second

@@ -14,6 +14,24 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
+func (a *api) registerPreview() {
+	httpapi.Add(a.http, a.asking(httpapi.Operation{
+		ID: "preview", Path: "/v1/revocations/preview", Tag: "Revocations",
+		Summary: "Show what a revocation, block or step-up would hit",
+		Details: "Takes the body of the revocation; for a block or step-up, its target alone. The preview_id confirms the same " +
+			"target, mode, at and include_exempt for five minutes, whoever uses it, on every node with the same sealing_key (without one, on the node that " +
+			"made it), while the same clients are exempt. The numbers are what that node has seen.",
+		Refusals: append([]httpapi.Kind{invalidMode}, onTarget...),
+		Request:  exampleRequest, Reply: examplePreview,
+	}), a.preview)
+}
+
+var examplePreview = previewReply{
+	PreviewID: "prv_9b2f6c1d0a7e48538f4f2a61c3d5e7b9", ExpiresAt: *node.NewTime(exampleInstant.Add(previewAge)),
+	Target: exampleRequest.Target, Mode: "sign_in", At: *node.NewTime(exampleInstant),
+	Accounts: 1, Sessions: 3, Devices: 2, LiveRequests: 2, ExemptClients: []string{"xbox-console"}, Limits: []string{},
+}
+
 // previewReply is what a write would hit.
 type previewReply struct {
 	PreviewID     string    `json:"preview_id" doc:"Confirms the same request until expires_at"`

@@ -37,23 +37,6 @@ type Motive struct {
 	OnBehalfOf string `json:"on_behalf_of,omitempty" doc:"Whom the caller acts for; up to 255 bytes on one line" example:"agent-42"`
 }
 
-type blockRequest struct {
-	Target Target `json:"target"`
-	Patience
-	Motive
-	Confirmation
-}
-
-type stepUpRequest struct {
-	Target Target   `json:"target"`
-	ACR    []string `json:"acr,omitempty" nullable:"false" maxItems:"16" doc:"Any of these authentication contexts" example:"[\"mfa\"]"`
-	AMR    []string `json:"amr,omitempty" nullable:"false" maxItems:"16" doc:"Any of these authentication methods"`
-	Routes string   `json:"routes,omitempty" enum:"all,sensitive" default:"all" doc:"Where it is demanded"`
-	Patience
-	Motive
-	Confirmation
-}
-
 // draft begins the draft of a record.
 func (m Motive) draft(t revocation.Type, target Target) *revocation.Draft {
 	return &revocation.Draft{
