@@ -7,8 +7,9 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// identity tells one session from another: the first 128 bits of a SHA-256 over
-// the length-prefixed members, a quarter of the room that the members take.
+// identity tells one session from another. It is the first 128 bits of a
+// SHA-256 over the length-prefixed members, which takes a quarter of the memory
+// of the members themselves.
 type identity [2]uint64
 
 func identityOf(c *revocation.Credential) identity {

@@ -6,18 +6,19 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Reach is what a target would hit, as far as it was seen.
+// Reach counts the accounts, sessions and devices that a target matches, as far
+// as this gateway has seen them.
 type Reach struct {
 	Accounts int
 	Sessions int
 	Devices  int
-	// Incomplete says that sightings were forgotten for want of room, so the
-	// numbers are lower bounds.
+	// Incomplete reports that sightings were forgotten to stay within the
+	// limit, so the numbers are lower bounds.
 	Incomplete bool
 }
 
 // Reach counts the distinct accounts, sessions and devices among the sightings
-// that the target matches, leaving out the exempt clients.
+// that the target matches. It leaves out the exempt clients.
 func (s *Sightings) Reach(t revocation.Target, exempt []string) Reach {
 	match := t.Matcher()
 	accounts := make(map[[2]string]struct{})

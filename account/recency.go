@@ -2,9 +2,9 @@ package account
 
 import "iter"
 
-// recency is a ring that sightings are in, from the one that was noted last,
-// its front, round to the one that was not for the longest, which is before the
-// front. An empty ring has no front.
+// recency is a ring of sightings, ordered by their last note. The front is the
+// newest sighting. The oldest sighting comes just before the front. An empty
+// ring has a nil front.
 type recency uint8
 
 const (
@@ -16,7 +16,8 @@ const (
 
 type links struct{ newer, older *sighting }
 
-// push makes a sighting that is not in the ring its front.
+// push adds a sighting that is not in the ring, and returns it as the new
+// front.
 func (r recency) push(front, s *sighting) *sighting {
 	if front == nil {
 		s.links[r] = links{s, s}
@@ -28,7 +29,8 @@ func (r recency) push(front, s *sighting) *sighting {
 	return s
 }
 
-// remove takes a sighting out that is in the ring, and returns the front.
+// remove takes a sighting out of its ring and returns the front that remains,
+// which is nil once the ring is empty.
 func (r recency) remove(front, s *sighting) *sighting {
 	beside := s.links[r]
 	if beside.older == s {
@@ -41,7 +43,7 @@ func (r recency) remove(front, s *sighting) *sighting {
 	return front
 }
 
-// newestFirst goes round the ring once.
+// newestFirst yields each sighting of the ring once, the newest first.
 func (r recency) newestFirst(front *sighting) iter.Seq[*sighting] {
 	return func(yield func(*sighting) bool) {
 		for s := front; s != nil && yield(s); {

@@ -6,39 +6,40 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Query asks for sessions of one account.
+// Query selects sessions of one account.
 type Query struct {
-	// Issuer and Subject are the account. Required.
+	// Issuer and Subject name the account. Required.
 	Issuer, Subject string
-	// Client and Session narrow it to those of a client, and to those of a sid.
+	// Client and Session select the sessions of one client and of one sid.
 	// Empty: all.
 	Client, Session string
-	// Before is the Place of the last session that was found before; zero: from
-	// the newest on.
+	// Before is the Place of the last session of the previous answer. Zero:
+	// begin with the newest.
 	Before uint64
-	// Limit is how many are wanted.
+	// Limit is the largest number of sessions to return.
 	Limit int
 }
 
-// Session is what was seen of one session; where tokens name none, of one
-// client on one device.
+// Session is one session as this gateway has seen it. If the tokens name no
+// session, it is one client on one device.
 type Session struct {
-	// Credential is from the newest sign-in, and of that the newest, that was
-	// presented. It is sealed, has no identifiers of a single token, no tenant,
-	// scope and audiences, and must not be changed.
+	// Credential is the newest credential that was presented, from the newest
+	// sign-in. It is sealed. It has no identifiers of a single token, no
+	// tenant, no scope and no audiences. The caller must not change it.
 	Credential revocation.Credential
-	// FirstSeen and LastSeen are when a token of it was verified, in
-	// milliseconds. A token that is known already is not verified again, so
-	// requests may have come later.
+	// FirstSeen and LastSeen are the times at which tokens of the session were
+	// verified, in milliseconds. A cached token is not verified again, so later
+	// requests do not change LastSeen.
 	FirstSeen, LastSeen time.Time
-	// Place is where the session stands, see [Query.Before]. It moves to the
-	// front whenever the session is seen.
+	// Place is the position of the session in the order of [Query.Before]. It
+	// changes whenever the session is seen, because the session then becomes
+	// the newest.
 	Place uint64
 }
 
-// Sessions finds sessions of an account, those that were seen last first.
-// Incomplete says that sightings were forgotten for want of room: sessions may
-// be missing, and others may have been seen before they were first.
+// Sessions returns sessions of an account, the one that was seen last first.
+// Incomplete reports that sightings were forgotten to stay within the limit:
+// sessions may be missing, and FirstSeen may be later than the true time.
 func (s *Sightings) Sessions(q Query) (found []Session, incomplete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

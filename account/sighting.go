@@ -9,11 +9,11 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// sighting is what is remembered of one session.
+// sighting is the memory of one session.
 type sighting struct {
-	credential  revocation.Credential // the newest of those that were presented
+	credential  revocation.Credential // the newest that was presented
 	first, last int64                 // Unix milliseconds
-	note        uint64                // the number of the last one
+	note        uint64                // the number of the last Note
 	links       [numRings]links
 }
 
@@ -27,9 +27,9 @@ func newSighting(c *revocation.Credential, now int64) *sighting {
 	return s
 }
 
-// meet has the session stand by another credential of it, unless that is from
-// an earlier sign-in, or an earlier token of the same: what was copied long ago
-// and comes now says nothing about who signed in since.
+// meet updates the session with another of its credentials. It ignores a
+// credential from an earlier sign-in, or an older token of the same sign-in: an
+// old token says nothing about the sign-in that followed.
 func (s *sighting) meet(c *revocation.Credential) {
 	kept := &s.credential
 	if cmp.Or(cmp.Compare(c.AuthTime, kept.AuthTime), cmp.Compare(c.IssuedAt, kept.IssuedAt)) >= 0 {
@@ -37,9 +37,9 @@ func (s *sighting) meet(c *revocation.Credential) {
 	}
 }
 
-// keep remembers the sealed keys by which targets match a credential, its
-// instants and how it was authenticated. Its strings share the memory of the
-// whole token, so none of them is kept.
+// keep copies the sealed keys by which targets match a credential, its times
+// and its way of authentication. The strings of a credential share the memory
+// of the whole token, so keeping one would keep the token.
 func (s *sighting) keep(c *revocation.Credential) {
 	kept, next := &s.credential, *c
 	next.Issuer, next.Subject, next.Client, next.Session, next.Device = kept.Issuer, kept.Subject, kept.Client, kept.Session, kept.Device
@@ -47,7 +47,7 @@ func (s *sighting) keep(c *revocation.Credential) {
 	next.Scope, next.Audiences = nil, nil
 	next.ACR, next.AMR = shared(c.ACR), kept.AMR
 	if !slices.Equal(c.AMR, kept.AMR) {
-		next.AMR = make([]string, len(c.AMR)) // the one before may be read by who found it
+		next.AMR = make([]string, len(c.AMR)) // a caller may still read the old slice
 		for i, method := range c.AMR {
 			next.AMR[i] = shared(method)
 		}
@@ -55,5 +55,6 @@ func (s *sighting) keep(c *revocation.Credential) {
 	*kept = next
 }
 
-// shared is a copy of a value that many sessions have, made once for most.
+// shared returns a copy of a value that many sessions have in common. The copy
+// is stored once.
 func shared(value string) string { return unique.Make(value).Value() }

@@ -9,28 +9,29 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// DefaultSightings is how many sessions are remembered where nothing is said.
+// DefaultSightings is the number of sessions remembered if Limit is zero.
 const DefaultSightings = 100_000
 
-// Sightings remembers the credentials that were verified lately, one for each
+// Sightings remembers the credentials that were verified last, one for each
 // combination of issuer, subject, client, session and device. The zero value
 // remembers [DefaultSightings] of them.
 type Sightings struct {
-	// Limit is the largest number remembered; zero is the default.
+	// Limit is the largest number of sessions to remember. Zero:
+	// [DefaultSightings].
 	Limit int
-	// Now is the clock; nil: the machine's.
+	// Now is the clock. Nil: the clock of the machine.
 	Now func() time.Time
 
 	mu        sync.Mutex
 	seen      map[identity]*sighting
-	front     *sighting            // of the ring of all
-	accounts  map[uint64]*sighting // by hash, the fronts of their rings: a search has no others to look at
-	notes     uint64               // how many there were, ever
+	front     *sighting            // of the ring of all sightings
+	accounts  map[uint64]*sighting // fronts of the rings of accounts, by hash, so that a search reads one account only
+	notes     uint64               // number of calls to Note so far
 	forgotten bool
 }
 
-// Note remembers a sealed credential. It is called when a token is verified,
-// not on every request.
+// Note remembers a sealed credential. The gateway calls it when it verifies a
+// token, not on every request.
 func (s *Sightings) Note(c *revocation.Credential) {
 	id := identityOf(c)
 	s.mu.Lock()
@@ -46,7 +47,7 @@ func (s *Sightings) Note(c *revocation.Credential) {
 	}
 	s.joinRings(seen)
 	s.notes++
-	seen.note, seen.last = s.notes, max(now, seen.last) // though the clock was set back
+	seen.note, seen.last = s.notes, max(now, seen.last) // the clock may have been set back
 }
 
 func (s *Sightings) now() time.Time {
@@ -56,8 +57,8 @@ func (s *Sightings) now() time.Time {
 	return s.Now()
 }
 
-// begin remembers one that was not known. Once the limit is reached it forgets
-// the one that was not seen for the longest.
+// begin adds a sighting of a new session. At the limit it forgets the sighting
+// that was not seen for the longest time.
 func (s *Sightings) begin(id identity, seen *sighting) {
 	if s.seen == nil {
 		s.seen, s.accounts = make(map[identity]*sighting), make(map[uint64]*sighting)
@@ -87,7 +88,7 @@ func (s *Sightings) leaveRings(seen *sighting) {
 	}
 }
 
-// among is every sighting that a target can match, and maybe others.
+// among returns every sighting that a target can match, and possibly others.
 func (s *Sightings) among(t revocation.Target) iter.Seq[*sighting] {
 	if hash, ok := t.Hash(); ok {
 		return ofAccount.newestFirst(s.accounts[hash])
@@ -95,8 +96,9 @@ func (s *Sightings) among(t revocation.Target) iter.Seq[*sighting] {
 	return ofAll.newestFirst(s.front)
 }
 
-// Have reports whether a sighting that the target matches is as asked. It looks
-// at targets with a subject only: others would have it look at everything.
+// Have reports whether asked is true for a sighting that the target matches. It
+// returns false for a target without a subject, because it would have to read
+// every sighting.
 func (s *Sightings) Have(t revocation.Target, asked func(*revocation.Credential) bool) bool {
 	if _, ok := t.Hash(); !ok {
 		return false

@@ -7,15 +7,16 @@ import (
 )
 
 // Witness remembers the [revocation.Facts] of issuers. The zero value has seen
-// nothing.
+// no token.
 type Witness struct {
 	mu sync.Mutex
 	of map[string]revocation.Facts
 }
 
-// Note remembers what a token shows of its issuer. The dialect names the issuer
-// and how its tokens are read: a fact that was missing for want of configuration
-// must not be held against the tokens that are read by another one.
+// Note remembers the facts that a token shows about its issuer. The dialect
+// names the issuer and the way in which its tokens are read. Facts are kept by
+// dialect, because a fact that one configuration did not read must not count
+// against tokens that another configuration reads.
 func (w *Witness) Note(dialect string, t revocation.TokenType, c *revocation.Credential) {
 	facts := revocation.FactsOf(t, c)
 	w.mu.Lock()
@@ -26,7 +27,7 @@ func (w *Witness) Note(dialect string, t revocation.TokenType, c *revocation.Cre
 	w.of[dialect] |= facts
 }
 
-// Facts returns what was seen of a dialect.
+// Facts returns the facts seen in tokens of a dialect.
 func (w *Witness) Facts(dialect string) revocation.Facts {
 	w.mu.Lock()
 	defer w.mu.Unlock()

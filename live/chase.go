@@ -8,18 +8,21 @@ import (
 )
 
 const (
-	// chaseEvery is how often what was cut is severed again: idle timeouts set
-	// deadlines anew at each read and write.
+	// chaseEvery is the interval between attempts to sever a request that was
+	// cut. One attempt is not enough: idle timeouts set new deadlines at each
+	// read and write.
 	chaseEvery = 20 * time.Millisecond
-	// politeFor is how long a handler may take to come back for last words.
+	// politeFor is the time that a handler has to return before its response is
+	// severed without a farewell.
 	politeFor = 2 * chaseEvery
-	// overdueAfter is when a handler that has not returned is reported. Its
-	// reads and writes fail for good; what else it does is out of reach.
+	// overdueAfter is the time after which a handler that has not returned is
+	// reported. Its reads and writes fail from then on. Nothing else that it
+	// does can be stopped.
 	overdueAfter = 5 * time.Second
 )
 
-// chase follows the requests that were cut until they are over, in one
-// goroutine that runs while there are any.
+// chase follows the requests that were cut until they are over. It uses one
+// goroutine, which runs as long as there are such requests.
 type chase struct {
 	mu      sync.Mutex
 	running bool
@@ -58,7 +61,8 @@ func (c *chase) run() {
 	}
 }
 
-// pursue severs the request again, and reports whether to go on.
+// pursue severs the request again. It returns false once there is nothing left
+// to do.
 func (q *Request) pursue(now time.Time) bool {
 	took := now.Sub(q.end.Load().at)
 	if !q.sever(took >= politeFor) {
@@ -71,12 +75,12 @@ func (q *Request) pursue(now time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.conn != nil {
-		_ = q.conn.Conn.Close() // it was handed over: nobody else will
+		_ = q.conn.Conn.Close() // net/http does not close a hijacked connection
 	}
 	return false
 }
 
-// control finds the means to set deadlines. For the holder of q.mu.
+// control returns the controller that sets deadlines. The caller holds q.mu.
 func (q *Request) control() *http.ResponseController {
 	if q.controller == nil {
 		q.controller = http.NewResponseController(q.ResponseWriter)

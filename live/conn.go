@@ -12,22 +12,22 @@ type conn struct {
 	q *Request
 
 	writing sync.Mutex
-	frames  frames // owned by writing
-	closed  bool   // under q.mu
+	frames  frames // guarded by writing
+	closed  bool   // guarded by q.mu
 }
 
 type closeWriter interface{ CloseWrite() error }
 
-// halfConn is a conn that can close one direction alone.
+// halfConn is a conn whose write direction can be closed alone.
 type halfConn struct {
 	*conn
 	inner closeWriter
 }
 
-// CloseWrite tells the peer that nothing more comes.
+// CloseWrite tells the peer that no more data follows.
 func (c *halfConn) CloseWrite() error { return c.inner.CloseWrite() }
 
-// Write fails once the request was cut.
+// Write fails after the request was cut.
 func (c *conn) Write(p []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -41,11 +41,12 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// farewellTime is how long a close frame may take. It is for a socket buffer
-// that has room, not for a peer that doesn't read.
+// farewellTime is the time limit for writing a close frame. It suffices for a
+// socket buffer that has room. A peer that does not read gets no close frame.
 const farewellTime = 50 * time.Millisecond
 
-// Close sends a WebSocket that was cut its close frame, where one can stand.
+// Close sends a close frame on a WebSocket that was cut, if the last frame is
+// complete.
 func (c *conn) Close() error {
 	c.q.mu.Lock()
 	again := c.closed
@@ -53,7 +54,7 @@ func (c *conn) Close() error {
 	returned := c.q.returned
 	c.q.mu.Unlock()
 	if why := c.q.end.Load(); !again && why != nil && c.q.protocol == WebSocket {
-		c.writing.Lock() // a write under way ends at once, its deadline is past
+		c.writing.Lock() // a write in progress returns at once, since its deadline has passed
 		if c.frames.between() {
 			_ = c.SetWriteDeadline(time.Now().Add(farewellTime))
 			_, _ = c.Conn.Write(closeFrame(why.CloseCode))

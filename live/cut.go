@@ -9,21 +9,23 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Cut ends the requests of a target that are refused now, and returns how many
-// they were. It waits for no handler: when it returns, each is being ended.
+// Cut ends the requests of a target that are refused now, and returns their
+// number. It does not wait for handlers: when it returns, all of these requests
+// are ending.
 func (g *Registry) Cut(t revocation.Target) int {
 	matches := t.Matcher()
 	return g.cut(collect(g.among(t), func(q *Request) bool { return matches(q.credential) }), Changed)
 }
 
-// CutAll ends every request that its judge refuses for a cause.
+// CutAll judges every request for a cause and ends those that are refused. It
+// returns their number.
 func (g *Registry) CutAll(c Cause) int {
 	return g.cut(collect(g.shards[:], func(*Request) bool { return true }), c)
 }
 
-// A few requests are cut where the caller stands; many by one goroutine for each
-// core. After each request they step back behind the handlers that they have
-// woken, or whoever comes in the meantime would queue behind thousands of those.
+// The caller's goroutine cuts at most this many requests. More are cut by one
+// goroutine for each core. Each of these yields after every request, so that
+// new requests do not queue behind thousands of handlers that were just woken.
 const few = 64
 
 func (g *Registry) cut(candidates []*Request, c Cause) int {
@@ -48,7 +50,7 @@ func (g *Registry) cut(candidates []*Request, c Cause) int {
 	return int(cut.Load())
 }
 
-// face has the request judged, and reports whether that was its end.
+// face judges the request, and reports whether that ended it.
 func (q *Request) face(c Cause) bool {
 	q.mu.Lock()
 	judge := q.judge
@@ -57,7 +59,7 @@ func (q *Request) face(c Cause) bool {
 	return refusal != nil && q.cutFor(refusal)
 }
 
-// cutFor ends the request, and reports whether it was live until now.
+// cutFor ends the request. It reports whether this call ended it.
 func (q *Request) cutFor(why *Refusal) bool {
 	q.mu.Lock()
 	open := !q.returned || q.conn != nil && !q.conn.closed
@@ -74,9 +76,9 @@ func (q *Request) cutFor(why *Refusal) bool {
 	return true
 }
 
-// sever unblocks whatever the handler waits for on the connection, and reports
-// whether there is anything left to end. Unless it is to be hard, a response
-// that can end with words may still be written to.
+// sever unblocks a handler that waits for the connection. It reports whether
+// there is anything left to end. Unless hard is set, a response that can carry
+// a farewell stays writable.
 func (q *Request) sever(hard bool) (live bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Run ends the requests whose deadline has passed, until the context is done.
+// Run ends the requests whose deadline has passed. It returns when the context
+// is done.
 func (g *Registry) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -29,14 +30,14 @@ func (g *Registry) expire(now int64) {
 	}
 }
 
-// expect takes note of a deadline. For the holder of the lock.
+// expect records the deadline of a request. The caller holds s.mu.
 func (s *shard) expect(q *Request) {
 	if q.deadline != 0 && (s.earliest == 0 || q.deadline < s.earliest) {
 		s.earliest = q.deadline
 	}
 }
 
-// hasten gives a request a deadline, unless it has an earlier one.
+// hasten gives a request a deadline, unless its deadline is earlier already.
 func (s *shard) hasten(q *Request, at int64, due Cause) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,8 +47,8 @@ func (s *shard) hasten(q *Request, at int64, due Cause) {
 	}
 }
 
-// due takes the requests whose deadline has passed. As long as no deadline has,
-// it need not look at any.
+// due returns the requests whose deadline has passed, and clears those
+// deadlines. While no deadline of the shard has passed, it looks at no request.
 func (s *shard) due(now int64) (expired, aged []*Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

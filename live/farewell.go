@@ -5,13 +5,15 @@ import (
 	"net/http"
 )
 
-// polite reports whether a response that has begun can still end with words:
-// the trailers of gRPC, or the close frame of a WebSocket over HTTP/2 or 3.
+// polite reports whether a response that has begun can still end with a
+// farewell: the trailers of gRPC, or the close frame of a WebSocket over HTTP/2
+// or 3.
 func (q *Request) polite() bool {
 	return q.protocol == GRPC || q.frames != nil
 }
 
-// farewell says them, if nothing was severed.
+// farewell writes these trailers or the close frame. It reports whether it did.
+// The caller must not call it after the response was severed.
 func (q *Request) farewell(why *Refusal) bool {
 	switch {
 	case q.protocol == GRPC && isGRPC(q.Header()):
@@ -28,8 +30,9 @@ func (q *Request) farewell(why *Refusal) bool {
 	return false
 }
 
-// reset breaks the connection of an HTTP/1.0 response, whose regular end may be
-// that of the connection: what was cut must not be taken for complete.
+// reset breaks the connection of an HTTP/1.0 response with a TCP reset. Such a
+// response may end with the connection, so a client would take a regular close
+// for the complete response.
 func (q *Request) reset() {
 	c, _, err := http.NewResponseController(q.ResponseWriter).Hijack()
 	if err != nil {
@@ -45,8 +48,8 @@ func (q *Request) reset() {
 	}
 }
 
-// grpcStatus is what gRPC clients make of an HTTP status, so that a call that
-// is cut ends as one that is refused.
+// grpcStatus returns the status that gRPC clients derive from an HTTP status,
+// so that a call that is cut ends like a call that is refused.
 func grpcStatus(status int) string {
 	switch status {
 	case http.StatusUnauthorized:

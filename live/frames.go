@@ -3,19 +3,19 @@ package live
 import "encoding/binary"
 
 // frames follows the frames of a WebSocket (RFC 6455 section 5.2) as they are
-// written, to know where a close frame may stand: in the middle of another it
-// would be taken for the rest of a message.
+// written. It finds the places where a close frame may be written: inside
+// another frame it would be read as part of that frame's message.
 type frames struct {
-	header [10]byte // of the frame being written, without its mask
+	header [10]byte // of the current frame, without its mask
 	have   int
 	left   uint64 // bytes of mask and payload still to come
-	closed bool   // a close frame was among them
+	closed bool   // a close frame was written
 }
 
-// between reports whether a frame may begin.
+// between reports whether a new frame may begin.
 func (f *frames) between() bool { return f.have == 0 && f.left == 0 && !f.closed }
 
-// advance takes note of what was written.
+// advance records bytes that were written.
 func (f *frames) advance(p []byte) {
 	for len(p) > 0 {
 		if f.left > 0 {
@@ -43,7 +43,7 @@ func headerSize(length byte) int {
 	return 2
 }
 
-// begin reads a whole header.
+// begin decodes a complete header.
 func (f *frames) begin() {
 	switch length := f.header[1] & 0x7f; length {
 	case 126:
@@ -54,7 +54,7 @@ func (f *frames) begin() {
 		f.left = uint64(length)
 	}
 	if f.header[1]&0x80 != 0 {
-		f.left += 4 // the mask
+		f.left += 4 // mask
 	}
 	if f.header[0]&0x0f == 8 {
 		f.closed = true
@@ -67,8 +67,9 @@ const (
 	policyViolation = 1008 // RFC 6455 section 7.4.1
 )
 
-// closeFrame says goodbye with a status code, zero being 1008. What exactly
-// happened is not for the stranger who may hold the connection.
+// closeFrame returns a close frame with a status code. Zero means 1008. The
+// frame does not name the reason for the refusal, because a stranger may hold
+// the connection.
 func closeFrame(code uint16) []byte {
 	if code == 0 {
 		code = policyViolation

@@ -6,20 +6,20 @@ import (
 	"sync/atomic"
 )
 
-// lifetime is the context of a live request. Many handlers never wait for
-// their context, so what it takes to be waited for, a cancellable child of the
-// context that the request came with, is made when somebody first does.
+// lifetime is the context of a live request. It needs a cancellable child of
+// the request's own context only once a handler waits for it. Many handlers
+// never do, so the first call of Done makes the child.
 type lifetime struct {
-	context.Context // that the request came with
+	context.Context // of the request as it came
 
 	mu     sync.Mutex
-	ended  atomic.Bool // before that context and before anybody waited; written under mu
-	waited atomic.Bool // written under mu, once child and cancel are there for good
+	ended  atomic.Bool // true if the request ended before that context, and before the child was made; written under mu
+	waited atomic.Bool // child and cancel are set and do not change any more; written under mu
 	child  context.Context
 	cancel context.CancelFunc
 }
 
-// Done makes the child, unless there is one.
+// Done returns the child's channel, and makes the child if necessary.
 func (l *lifetime) Done() <-chan struct{} {
 	if !l.waited.Load() {
 		l.beWaitedFor()
@@ -42,7 +42,7 @@ func (l *lifetime) beWaitedFor() {
 	l.waited.Store(true)
 }
 
-// Err says why it ended; nil while it has not.
+// Err returns the reason for the end, or nil before it.
 func (l *lifetime) Err() error {
 	if l.waited.Load() {
 		return l.child.Err()
@@ -53,8 +53,8 @@ func (l *lifetime) Err() error {
 	return l.Context.Err()
 }
 
-// Value leads to the child as well: package context finds there what it hangs
-// further contexts on. Otherwise each of them would cost a goroutine.
+// Value asks the child as well: package context looks there for the parent of
+// further contexts. Otherwise each of them would cost a goroutine.
 func (l *lifetime) Value(key any) any {
 	if l.waited.Load() {
 		return l.child.Value(key)
@@ -62,7 +62,7 @@ func (l *lifetime) Value(key any) any {
 	return l.Context.Value(key)
 }
 
-// end ends it, if it has not ended.
+// end ends the context, unless it has ended.
 func (l *lifetime) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Protocol is what a live request speaks, as far as its end depends on it.
+// Protocol is the protocol of a live request, as far as the way to end the
+// request depends on it.
 type Protocol uint8
 
 // The protocols.
@@ -24,7 +25,7 @@ var protocolNames = [numProtocols]string{"http1", "http2", "http3", "websocket",
 // String is the protocol's label in metrics.
 func (p Protocol) String() string { return protocolNames[p] }
 
-// Protocols lists all of them.
+// Protocols lists all protocols.
 func Protocols() []Protocol { return []Protocol{HTTP1, HTTP2, HTTP3, WebSocket, GRPC} }
 
 func protocolOf(r *http.Request) Protocol {
@@ -41,9 +42,9 @@ func protocolOf(r *http.Request) Protocol {
 	return HTTP1
 }
 
-// isWebSocket knows the upgrade of HTTP/1.1 (RFC 6455) and extended CONNECT
-// (RFC 8441, RFC 9220), whose :protocol net/http keeps among the headers and
-// quic-go in Proto.
+// isWebSocket recognizes the upgrade of HTTP/1.1 (RFC 6455) and extended
+// CONNECT (RFC 8441, RFC 9220). net/http keeps :protocol among the headers, and
+// quic-go keeps it in Proto.
 func isWebSocket(r *http.Request) bool {
 	if r.Method == http.MethodConnect {
 		return r.Proto == "websocket" || first(r.Header[":protocol"]) == "websocket"
@@ -51,8 +52,8 @@ func isWebSocket(r *http.Request) bool {
 	return r.ProtoMajor == 1 && strings.EqualFold(first(r.Header["Upgrade"]), "websocket")
 }
 
-// isGRPC knows gRPC by its content type. gRPC-Web is not meant: it has its
-// status in the body, and ends like any other response.
+// isGRPC recognizes gRPC by its content type. It leaves out gRPC-Web, which
+// carries its status in the body and ends like any other response.
 func isGRPC(h http.Header) bool {
 	rest, ok := strings.CutPrefix(first(h["Content-Type"]), "application/grpc")
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')

@@ -8,20 +8,20 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Registry holds the live requests. The zero value is ready; it must not be
-// copied after first use.
+// Registry holds the live requests. The zero value is ready to use. It must not
+// be copied after first use.
 type Registry struct {
-	// Observer is told what is cut; nil: nobody is. Set it before the first
-	// request.
+	// Observer is told about the requests that are cut. Nil: none. Set it
+	// before the first request.
 	Observer Observer
 
 	shards [subjects][stripes]shard
 	chase  chase
 }
 
-// The requests of one account are spread over a few locks, chosen at random,
-// so that not even a single busy account makes cores wait for one another. A
-// cut that names the account looks into those few only.
+// The requests of one account are spread at random over a few shards, each with
+// its own lock, so that cores do not wait for one another even when one account
+// is busy. A cut that names the account reads these few shards only.
 const (
 	subjects = 64
 	stripes  = 8
@@ -32,21 +32,24 @@ type shard struct {
 	mu     sync.Mutex
 	first  *Request
 	counts [numProtocols]int
-	// earliest is no later than the first deadline of the shard, in Unix
-	// nanoseconds: until then there is nothing to look for. Zero: there is none.
+	// earliest is at most the first deadline of the shard, in Unix nanoseconds.
+	// No request of the shard is due before it. Zero: no request has a
+	// deadline.
 	earliest int64
 
-	_ [64]byte // neighbours don't share a cache line
+	_ [64]byte // keeps neighbours out of the same cache line
 }
 
-// Observer is told what a registry does, for metrics and logs. Calls come from
-// several goroutines and must not block.
+// Observer records what a registry does, in metrics and logs. Its methods are
+// called from several goroutines and must not block.
 type Observer interface {
-	// Cut: a request is being ended, for a reason.
+	// Cut is called when a request begins to end. The reason is the refusal's.
 	Cut(reason string)
-	// Ended: a request that was cut is over, so long after.
+	// Ended is called when a request that was cut is over. It took this long
+	// from the cut.
 	Ended(p Protocol, took time.Duration)
-	// Overdue: the handler of a request that was cut has ignored it so long.
+	// Overdue is called when the handler of a request that was cut has not
+	// returned for this long.
 	Overdue(p Protocol, took time.Duration)
 }
 
@@ -91,7 +94,7 @@ func (s *shard) remove(q *Request) {
 	s.mu.Unlock()
 }
 
-// among are the shards where requests of a target can be.
+// among returns the shards that can hold requests of a target.
 func (g *Registry) among(t revocation.Target) [][stripes]shard {
 	if hash, ok := t.Hash(); ok {
 		at := hash % subjects
@@ -100,7 +103,7 @@ func (g *Registry) among(t revocation.Target) [][stripes]shard {
 	return g.shards[:]
 }
 
-// collect gathers the requests of some shards that satisfy a test.
+// collect returns the requests of some shards that satisfy a test.
 func collect(groups [][stripes]shard, wanted func(*Request) bool) []*Request {
 	var found []*Request
 	for i := range groups {
@@ -118,7 +121,8 @@ func collect(groups [][stripes]shard, wanted func(*Request) bool) []*Request {
 	return found
 }
 
-// Count is how many live requests a target matches, exempt clients included.
+// Count returns the number of live requests that a target matches, exempt
+// clients included.
 func (g *Registry) Count(t revocation.Target) int {
 	n, matches := 0, t.Matcher()
 	collect(g.among(t), func(q *Request) bool {
@@ -131,7 +135,7 @@ func (g *Registry) Count(t revocation.Target) int {
 }
 
 // Each calls f with the credential of every live request that a target matches,
-// exempt clients included. No lock is held meanwhile.
+// exempt clients included. It holds no lock while f runs.
 func (g *Registry) Each(t revocation.Target, f func(*revocation.Credential)) {
 	matches := t.Matcher()
 	for _, q := range collect(g.among(t), func(q *Request) bool { return matches(q.credential) }) {
@@ -139,7 +143,7 @@ func (g *Registry) Each(t revocation.Target, f func(*revocation.Credential)) {
 	}
 }
 
-// Live is how many live requests there are of a protocol.
+// Live returns the number of live requests of a protocol.
 func (g *Registry) Live(p Protocol) int {
 	n := 0
 	for i := range g.shards {

@@ -9,75 +9,77 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Handler is what an admitted request goes on to: an http.Handler that may
-// fail.
+// Handler answers an admitted request. It is an http.Handler that may return an
+// error.
 type Handler interface {
 	ServeHTTP(w http.ResponseWriter, r *http.Request) error
 }
 
-// Terms are on what a request was admitted.
+// Terms are the conditions under which a request was admitted.
 type Terms struct {
 	// Credential is the sealed credential. Required.
 	Credential *revocation.Credential
-	// Judge is asked whenever the request may have to end. Required.
+	// Judge decides again whenever the request may have to end. Required.
 	Judge Judge
-	// Controller reaches the deadlines of the connection itself. Unlike those
-	// of the writers around it, they may be set from other goroutines. Nil: the
-	// response writer's own.
+	// Controller sets the deadlines of the connection itself. Other goroutines
+	// may use it, unlike the controllers of the response writers around it.
+	// Nil: the response writer's own.
 	Controller *http.ResponseController
-	// Expires is when the credential ends, and Until when the request has
-	// lasted long enough. Zero: never.
+	// Expires is the time at which the credential expires. Until is the time at
+	// which the request has reached its largest age. Zero: never.
 	Expires, Until time.Time
 }
 
-// Judge decides anew about one admitted request. It is called from several
-// goroutines, also when the request has ended meanwhile.
+// Judge decides again about one admitted request. It is called from several
+// goroutines, and may be called after the request has ended.
 type Judge interface {
-	// Judge says how the request fares now that something has come about. Nil:
-	// it goes on.
+	// Judge returns the refusal of the request for a cause. Nil: the request
+	// goes on.
 	Judge(Cause) *Refusal
 }
 
-// Cause is what may end a live request.
+// Cause is the reason for judging a live request again.
 type Cause uint8
 
 // The causes.
 const (
-	// Changed: something that matches the credential was written.
+	// Changed means that a record which matches the credential was written.
 	Changed Cause = iota
-	// Expired: Terms.Expires has passed.
+	// Expired means that Terms.Expires has passed.
 	Expired
-	// Aged: Terms.Until has passed.
+	// Aged means that Terms.Until has passed.
 	Aged
-	// Unready: the gateway can't vouch for any credential.
+	// Unready means that the gateway can't vouch for any credential.
 	Unready
-	// Stopping: the gateway is about to be gone.
+	// Stopping means that the gateway is about to stop.
 	Stopping
 )
 
-// Refusal is how a request ends that was cut.
+// Refusal describes the end of a request that was cut.
 type Refusal struct {
-	// Reason is a label of metrics: one of few.
+	// Reason is a label of metrics. It must be one of a few values.
 	Reason string
-	// Status is the HTTP status of the refusal, and tells gRPC its own.
+	// Status is the HTTP status of the refusal. The status of gRPC is derived
+	// from it.
 	Status int
-	// CloseCode is that of a WebSocket's close frame (RFC 6455 section 7.4).
-	// Zero: 1008, policy violation.
+	// CloseCode is the status code of a WebSocket's close frame (RFC 6455
+	// section 7.4). Zero: 1008, policy violation.
 	CloseCode uint16
 	// Write answers a request whose response had not begun. Required.
 	Write func(http.ResponseWriter, *http.Request) error
-	// Note is called with every request that was cut once its handler has
-	// returned, in the same goroutine, before the answer. Nil: it is not.
+	// Note is called for every request that was cut, once its handler has
+	// returned. It runs in the handler's goroutine, before the answer is
+	// written. Nil: it is not called.
 	Note func(*http.Request)
 }
 
-// Request is one live request: its response writer, its body, and the means to
-// end it.
+// Request is one live request: its response writer, its body, and the state
+// that ends it.
 type Request struct {
-	http.ResponseWriter // the one it came with
+	http.ResponseWriter // the response writer that came with the request
 
 	registry   *Registry
-	request    *http.Request // as it came, with the context it came with
+	request    *http.Request // as it came, with its own context
 	credential *revocation.Credential
 	controller *http.ResponseController
 	lifetime   lifetime
@@ -88,21 +90,22 @@ type Request struct {
 	// end is set once, when the request is cut.
 	end atomic.Pointer[end]
 
-	// mu orders the beginning of the response, the cut and the return of the
-	// handler: once it has returned, the connection belongs to somebody else.
+	// mu orders three events: the beginning of the response, the cut and the
+	// return of the handler. The connection no longer belongs to the request
+	// once the handler has returned.
 	mu       sync.Mutex
 	judge    Judge
 	begun    atomic.Bool // written under mu
 	returned bool
-	severed  bool // what was written may not have arrived whole
+	severed  bool // the response may have lost bytes that were written
 	conn     *conn
 	frames   *frames // of a WebSocket over HTTP/2 or 3
 
-	// Owned by the shard.
+	// The fields below belong to the shard, under its lock.
 	shard          *shard
 	next, previous *Request
 	deadline       int64 // Unix nanoseconds, 0: none
-	due            Cause // of the deadline
+	due            Cause // cause that applies at the deadline
 }
 
 type end struct {
@@ -110,20 +113,21 @@ type end struct {
 	at time.Time
 }
 
-// Serve has next answer an admitted request and returns its error, or ends the
-// request as the first refusal demands. The request is judged again once it is
-// registered: what was written between its admission and now has not cut it.
+// Serve calls next to answer an admitted request and returns its error. A
+// request that is refused meanwhile ends as its first refusal demands. Serve
+// judges the request again once it is registered, because no record that was
+// written since its admission has cut it.
 //
-// A response that was cut after it had begun ends in a panic with
-// [http.ErrAbortHandler], which is how net/http and those like it are told to
-// abort a stream.
+// If the request is cut after its response has begun, Serve may panic with
+// [http.ErrAbortHandler], which tells net/http and similar servers to abort the
+// stream.
 func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, t Terms, next Handler) error {
 	return g.ServeIn(new(Request), w, r, t, next)
 }
 
-// ServeIn is [Registry.Serve] with room for the request, which must be zero and
-// is never to be used again: whoever has to allocate for the request anyway
-// saves an allocation.
+// ServeIn is [Registry.Serve] with memory for the request. It saves an
+// allocation for a caller that allocates for the request anyway. The value must
+// be zero, and must never be used again.
 func (g *Registry) ServeIn(q *Request, w http.ResponseWriter, r *http.Request, t Terms, next Handler) (err error) {
 	q.ResponseWriter, q.registry, q.request, q.protocol = w, g, r, protocolOf(r)
 	q.credential, q.judge, q.controller = t.Credential, t.Judge, t.Controller
@@ -147,9 +151,10 @@ func (g *Registry) ServeIn(q *Request, w http.ResponseWriter, r *http.Request, t
 	return next.ServeHTTP(q, r)
 }
 
-// Narrow puts the request, whose handler must be the caller, on further terms:
-// what judged it so far is replaced, and the earlier deadline counts. False: the
-// request is refused by them and cut, and the handler should return.
+// Narrow puts the request under further terms. The new judge replaces the
+// earlier one, and the earlier of the two deadlines applies. Only the request's
+// handler may call it. If it returns false, the request was refused and cut,
+// and the handler should return.
 func (q *Request) Narrow(t Terms) bool {
 	q.mu.Lock()
 	q.judge = t.Judge
@@ -171,8 +176,8 @@ func (t *Terms) deadline() (int64, Cause) {
 	return t.Expires.UnixNano(), Expired
 }
 
-// leave is deferred around the handler: also when it aborts, and without
-// recovering any other panic.
+// leave is deferred around the handler, so it also runs when the handler
+// aborts. It recovers no other panic than [http.ErrAbortHandler].
 func (q *Request) leave(err *error) {
 	q.mu.Lock()
 	q.returned = true
@@ -189,7 +194,7 @@ func (q *Request) leave(err *error) {
 	if end.Note != nil {
 		end.Note(q.request)
 	}
-	if q.conn == nil { // a hijacked connection has its own last words
+	if q.conn == nil { // a hijacked connection sends its own close frame
 		if p := recover(); p != nil && p != http.ErrAbortHandler {
 			panic(p)
 		}
@@ -197,7 +202,7 @@ func (q *Request) leave(err *error) {
 	}
 }
 
-// over forgets the request.
+// over removes the request from the registry.
 func (q *Request) over() {
 	q.shard.remove(q)
 	q.lifetime.end()
@@ -206,14 +211,14 @@ func (q *Request) over() {
 	}
 }
 
-// conclude gives a request that was cut its last words, in the goroutine of its
-// handler.
+// conclude answers a request that was cut, or ends its response. It runs in the
+// goroutine of the handler.
 func (q *Request) conclude(why *Refusal, severed bool) error {
 	switch {
 	case !q.begun.Load():
 		q.kept.restore(q.Header())
 		if q.request.ProtoMajor == 1 {
-			// What is left of the body is not waited for.
+			// Do not read the rest of the body.
 			q.Header().Set("Connection", "close")
 		}
 		return why.Write(q.ResponseWriter, q.request)
@@ -225,8 +230,8 @@ func (q *Request) conclude(why *Refusal, severed bool) error {
 	panic(http.ErrAbortHandler)
 }
 
-// names are the headers that were set before the handler was called. Those
-// that it had set by the time it was cut are not for the refusal.
+// names are the headers that were set before the handler was called. A refusal
+// removes the headers that the handler has set since.
 type names struct {
 	few  [4]string
 	n    int

@@ -9,14 +9,16 @@ import (
 	"time"
 )
 
-// errCut is what a handler sees of a cut: the error of a client that went
-// away. Anything else would have Caddy's reverse_proxy blame, and with health
-// checks shun, an upstream that did nothing wrong.
+// errCut is the error that a handler gets after a cut. It is the error of a
+// client that went away. For any other error, Caddy's reverse_proxy would blame
+// an upstream that did nothing wrong, and with passive health checks it would
+// stop using it.
 var errCut = context.Canceled
 
 func (q *Request) isCut() bool { return q.end.Load() != nil }
 
-// begin marks the response as begun; false: the request was cut before.
+// begin marks the response as begun. It returns false if the request was cut
+// before that.
 func (q *Request) begin() bool {
 	if q.begun.Load() {
 		return !q.isCut()
@@ -30,8 +32,8 @@ func (q *Request) begin() bool {
 	return true
 }
 
-// WriteHeader sends the status, unless the request was cut: then what is to be
-// said is said when the handler has returned.
+// WriteHeader sends the status, unless the request was cut. Then the refusal is
+// written after the handler has returned.
 func (q *Request) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if informational && !q.isCut() || !informational && q.begin() {
@@ -39,8 +41,8 @@ func (q *Request) WriteHeader(status int) {
 	}
 }
 
-// Write fails once the request was cut, which ends handlers that don't look at
-// their context.
+// Write fails after the request was cut. The error ends handlers that do not
+// look at their context.
 func (q *Request) Write(p []byte) (int, error) {
 	if !q.begin() {
 		return 0, errCut
@@ -52,16 +54,18 @@ func (q *Request) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// readChunk is how much a single ReadFrom below may send without looking.
+// readChunk is the number of bytes that ReadFrom sends between two checks for a
+// cut.
 const readChunk = 256 << 10
 
-// ReadFrom keeps the short way from a file to the connection open, in chunks.
+// ReadFrom copies from a file to the connection without user-space buffers
+// where the writer below can. It copies in chunks.
 func (q *Request) ReadFrom(r io.Reader) (total int64, err error) {
 	below, ok := q.ResponseWriter.(io.ReaderFrom)
 	if !ok || q.frames != nil {
 		return io.Copy(writerOnly{q}, r)
 	}
-	// A limit around a limit would hide the file.
+	// An io.LimitedReader around another one would hide the file from net.
 	whole, limited := r.(*io.LimitedReader)
 	if limited {
 		r = whole.R
@@ -88,7 +92,7 @@ func (q *Request) ReadFrom(r io.Reader) (total int64, err error) {
 
 type writerOnly struct{ io.Writer }
 
-// FlushError sends what is buffered.
+// FlushError sends buffered data. It fails after the request was cut.
 func (q *Request) FlushError() error {
 	if !q.begin() {
 		return errCut
@@ -96,7 +100,7 @@ func (q *Request) FlushError() error {
 	return http.NewResponseController(q.ResponseWriter).Flush()
 }
 
-// Push is HTTP/2 server push.
+// Push starts an HTTP/2 server push.
 func (q *Request) Push(target string, opts *http.PushOptions) error {
 	if pusher, ok := q.ResponseWriter.(http.Pusher); ok && !q.isCut() {
 		return pusher.Push(target, opts)
@@ -104,11 +108,11 @@ func (q *Request) Push(target string, opts *http.PushOptions) error {
 	return http.ErrNotSupported
 }
 
-// Unwrap is for [http.ResponseController].
+// Unwrap returns the response writer below, for [http.ResponseController].
 func (q *Request) Unwrap() http.ResponseWriter { return q.ResponseWriter }
 
-// Hijack hands the connection over and keeps hold of it: the request is live
-// until the connection is closed.
+// Hijack hands the connection over. The request stays live until the connection
+// is closed.
 func (q *Request) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if q.isCut() {
 		return nil, nil, errCut
@@ -135,16 +139,16 @@ func (q *Request) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return c, rw, nil
 }
 
-// past is a deadline that ends what waits.
+// past is a deadline in the past. Setting it ends reads and writes that wait.
 var past = time.Unix(1, 0)
 
-// body is the request's body.
+// body is the body of a live request.
 type body struct {
 	io.ReadCloser
 	q *Request
 }
 
-// Read reports what failed because of the cut as that.
+// Read replaces an error that the cut has caused with errCut.
 func (b *body) Read(p []byte) (int, error) {
 	if b.q.isCut() {
 		return 0, errCut
