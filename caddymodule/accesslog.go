@@ -49,7 +49,7 @@ func (l *logged) MarshalLogObject(e zapcore.ObjectEncoder) error {
 func logDecision(r *http.Request, l *logged) {
 	ctx := r.Context()
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs == nil {
-		return // nobody would read it
+		return // this server writes no access log
 	}
 	if fields, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		fields.Set(zap.Object("curfew", l))
@@ -69,7 +69,7 @@ func (a *App) setUser(r *http.Request, f *shownFacts) {
 	repl.Set("http.auth.user.id", user)
 }
 
-// hashed is a name for a user that does not tell who it is.
+// hashed is a name for a user that does not reveal the subject.
 func hashed(issuer, subject string) string {
 	sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
 	return hex.EncodeToString(sum[:8])

@@ -22,7 +22,7 @@ type entrance struct {
 	upgrades protocols // of all guards of the server
 }
 
-// String keeps it out of sight of whoever prints Caddy's variables.
+// String keeps it out of what a template or log prints of Caddy's variables.
 func (*entrance) String() string { return "" }
 
 // enter takes out of a request what a client must not send to any upstream:

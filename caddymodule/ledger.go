@@ -62,7 +62,7 @@ func (a *App) parseLedger(d *caddyfile.Dispenser) error {
 // store is a ledger that was checked, and how a gateway opens it.
 type store struct {
 	kind string // as metrics name it
-	id   string // who has the same one shares a gateway
+	id   string // configurations with the same one share a gateway
 	dir  string // of the file, or of the node's replica
 	ours bool   // the directory is made where it is missing
 	// keyFile seals where no sealing_key is named; empty: there is none.
@@ -74,7 +74,7 @@ type store struct {
 	locked string
 }
 
-// beginning is who opens a ledger, and how it begins where there is none yet.
+// beginning names the node that opens a ledger, and how a new ledger begins.
 type beginning struct {
 	node    string // name/instance
 	onEmpty local.OnEmpty

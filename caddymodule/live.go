@@ -113,17 +113,18 @@ func (c *Connections) terms(expiresAt int64, now time.Time) (expires, until time
 	return expires, until
 }
 
-// admission is by what a request was admitted. It does not change once others
-// can see it: they ask it from goroutines of their own.
+// admission is what a request was admitted by. It does not change once it is
+// registered, since other goroutines read it.
 type admission struct {
-	guard    *Guard // the last that the request met
+	guard    *Guard // the last on the route
 	token    *token.Token
-	required *policy.Requirements // of all that it met
+	required *policy.Requirements // of all on the route
 	now      int64                // Unix seconds
 }
 
-// serve hands an admitted request on, live until it ends. A request that meets
-// several guards is registered by the first and narrowed by those after it.
+// serve hands an admitted request on and keeps it registered as live until it
+// ends. The first guard of a route registers a request, and those after it narrow
+// the terms.
 func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, now time.Time) error {
 	if g.DryRun {
 		return next.ServeHTTP(w, r)
@@ -154,15 +155,15 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next cad
 	return err
 }
 
-// stay is one registration of a request. Others may hold on to it when it has
-// ended, so it is not used twice.
+// stay is one registration of a request. It is not used twice, because another
+// goroutine may still hold it when the request has ended.
 type stay struct {
 	admission admission
 	request   live.Request
 }
 
-// newStay is the room that the visit has, or for an error route that registers
-// the request again, room of its own.
+// newStay is the registration inside the visit. An error route that registers the
+// request again gets a new one.
 func (v *visit) newStay() *stay {
 	if v.stay.admission.guard == nil {
 		return &v.stay
@@ -184,9 +185,9 @@ const (
 	reasonStopping = "stopping"
 )
 
-// Judge says whether the request would be admitted now. What has changed since
-// is the index alone: that a route's max_age has passed meanwhile is no reason
-// to end what it admitted.
+// Judge says whether the request would be admitted now, by the index of now and
+// by the time of its admission: a max_age that has passed since is no reason to
+// end the request.
 func (a *admission) Judge(c live.Cause) *live.Refusal {
 	switch c {
 	case live.Expired:

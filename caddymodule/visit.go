@@ -18,7 +18,7 @@ import (
 	"curfew.dev/curfew/token"
 )
 
-// visit is what guards know of a request, shared by those that it meets.
+// visit is what guards know of a request. All guards on its route share it.
 type visit struct {
 	token    *token.Token
 	from     token.Source
@@ -30,13 +30,13 @@ type visit struct {
 	live *live.Request // while a guard has it registered
 	next caddyhttp.Handler
 
-	// Room of the request's own: one allocation for all that a guard needs.
+	// Memory of the request's own: one allocation for everything that a guard needs.
 	values identity.Values
 	logged logged
 	stay   stay
 }
 
-// String keeps the visit out of sight of whoever prints Caddy's variables.
+// String keeps the visit out of what a template or log prints of Caddy's variables.
 func (*visit) String() string { return "" }
 
 const visitVar = "curfew"
@@ -65,7 +65,7 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 	started := g.app.gateway.now()
 	switch covered, err := g.matches(r); {
 	case err != nil:
-		return err // it might be one that the guard is for
+		return err // the guard may be for this request
 	case !covered:
 		return next.ServeHTTP(w, r)
 	}
@@ -90,7 +90,7 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 	g.observe(v.cached, started)
 	if !d.Admits() {
 		if v.required != nil {
-			// What earlier guards asked for is part of the challenge.
+			// The challenge includes the requirements of earlier guards.
 			v.Requirements = v.requiredWith(g)
 			d = v.Decide()
 		}
@@ -108,8 +108,8 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 	return g.serve(w, r, v, next, started)
 }
 
-// requiredWith is what the guards before and g ask for together. What it was
-// before is not changed: live requests are judged by it.
+// requiredWith adds the requirements of g to those of the guards before. It
+// changes neither: live requests are judged by both.
 func (v *visit) requiredWith(g *Guard) *policy.Requirements {
 	if v.required == nil {
 		return &g.required
@@ -234,10 +234,10 @@ func look(n *node.Node, t *token.Token, c *policy.Case) {
 	}
 }
 
-// harmless reports whether what was found refuses nothing of this credential,
-// whatever the time and the route. Most findings are: of what expired an
-// instant stays behind for everybody, and who signed in again after a sign-out
-// is found for as long as that is kept.
+// harmless reports whether a finding can't refuse this credential, at any time
+// and on any route. Most findings are harmless: an expired cut leaves an instant
+// for all users, and a user who signed in again is found for as long as the
+// sign-out is kept.
 func harmless(f *revocation.Finding, c *revocation.Credential) bool {
 	if f.Clear() {
 		return true
@@ -245,8 +245,8 @@ func harmless(f *revocation.Finding, c *revocation.Credential) bool {
 	return !f.Blocked && !f.Finally && len(f.StepUps) == 0 && c.AuthTime > f.SignIn.Through && c.IssuedAt > f.Refresh.Through
 }
 
-// bypass passes a request without a credential on: as anonymous, unless a guard
-// that looks elsewhere has found one.
+// bypass hands on a request that shows this guard no credential. The request is
+// anonymous, unless another guard has found a credential in another place.
 func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	g.outcomes.bypass.Inc()
 	if v.guards == 0 {
@@ -256,7 +256,7 @@ func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next ca
 	return next.ServeHTTP(w, r)
 }
 
-// admit tells the handlers behind, and the access log, who it is.
+// admit writes the identity for the handlers behind and for the access log.
 func (g *Guard) admit(r *http.Request, v *visit) {
 	facts := factsOf(v.token)
 	g.identity.Set(r.Header, &facts.headers, v.token, &v.values)
@@ -277,8 +277,7 @@ func isPreflight(r *http.Request) bool {
 		strings.Join(r.Header["Authorization"], "") == ""
 }
 
-// refusalOf turns what stopped a request before it could be judged into the
-// decision that it amounts to.
+// refusalOf is the decision for a request that can't be judged because of err.
 func refusalOf(err error) policy.Decision {
 	var (
 		bad  *token.Error

@@ -1,11 +1,15 @@
-package caddymodule
+package pathreading
 
 import (
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
+
+func readings(u *url.URL) (others []string, few bool) { return Others(u, caddyhttp.CleanPath) }
 
 func TestReadings(t *testing.T) {
 	for path, want := range map[string]string{
@@ -56,7 +60,7 @@ func TestReadingsKeepEncodedSlashes(t *testing.T) {
 // What a stranger can make the gateway do for one path is bounded.
 func BenchmarkReadingsOfTheWorstPath(b *testing.B) {
 	b.ReportAllocs()
-	path := strings.Repeat("/..;a%255c%2e./\\\xc0\xae\x00#", maxReadable)[:maxReadable]
+	path := strings.Repeat("/..;a%255c%2e./\\\xc0\xae\x00#", MaxLength)[:MaxLength]
 	u := &url.URL{Path: path, RawPath: path}
 	for b.Loop() {
 		readings(u)
