@@ -14,19 +14,19 @@ import (
 const (
 	queueLength = 1024
 	batchLength = 1024
-	// largePayload is from where on an entry is committed alone, in bytes.
+	// largePayload is the size above which an entry is committed alone, in bytes.
 	largePayload = 8 << 10
 	// MaxEntry is the largest encoding of one entry's records, in bytes.
 	MaxEntry = 16 << 20
 )
 
-// request is an append on its way through the appender.
+// request is an append that was not answered yet.
 type request struct {
 	draft
 	key    ledger.Idempotency
 	state  atomic.Uint32
 	answer chan answer
-	next   answer // the appender's, until the commit has succeeded
+	next   answer // only for the appender: the answer if the commit succeeds
 }
 
 type answer struct {
@@ -35,15 +35,16 @@ type answer struct {
 	err      error
 }
 
-// The states of a request: only one of caller and appender gets it.
+// The states of a request. The caller or the appender changes it from waiting, so
+// that an abandoned request is never written.
 const (
 	waiting = iota
 	taken
 	abandoned
 )
 
-// Append makes records durable as one entry. See [ledger.Ledger]. Records that
-// could not be read back are refused with [revocation.ErrRecord].
+// Append makes records durable as one entry. See [ledger.Ledger]. It refuses
+// records that could not be read back with [revocation.ErrRecord].
 func (l *Ledger) Append(ctx context.Context, records []revocation.Record, key ledger.Idempotency) (revocation.Position, bool, error) {
 	r, err := newRequest(records, key)
 	if err != nil {
@@ -92,9 +93,10 @@ func (l *Ledger) send(ctx context.Context, r *request) error {
 	}
 }
 
-// run is the appender: it commits everything that waits at once, so that many
-// callers share the syncs and a lone one waits for nobody. What is large goes
-// one by one in between, so that nobody waits for more than one of them.
+// run is the appender. It commits all waiting requests in one batch, so that many
+// callers share a sync and a single caller does not wait for others. It commits
+// one large request after each batch, so that a small request waits for at most
+// one large one.
 func (l *Ledger) run() {
 	defer close(l.done)
 	var batch, large []*request
@@ -111,9 +113,9 @@ func (l *Ledger) run() {
 	}
 }
 
-// gather takes what is in the queue, and waits for something where nothing else
-// is left to do. Callers that were just answered get a chance to come back
-// first, or they would always miss the commit.
+// gather takes all requests from the queue. It waits for the first one if no large
+// request is left. It yields before it takes the rest, because callers that were
+// just answered would otherwise always miss the commit.
 func (l *Ledger) gather(batch, large []*request, open bool) ([]*request, []*request, bool) {
 	if !open {
 		return batch, large, false
@@ -140,7 +142,7 @@ func (l *Ledger) gather(batch, large []*request, open bool) ([]*request, []*requ
 	return batch, large, true
 }
 
-// sort puts a request where it waits with its like.
+// sort adds a request to batch or to large, unless its caller has abandoned it.
 func (r *request) sort(batch, large []*request) ([]*request, []*request) {
 	switch {
 	case len(r.payload) > largePayload:
@@ -164,7 +166,7 @@ func (l *Ledger) commit(batch []*request) {
 	}
 	for _, r := range batch {
 		a := r.next
-		// What rests on entries that were durable before is true in any case.
+		// An answer that names an entry from before this commit stays true.
 		if err != nil && (a.position.Sequence == 0 || a.position.Compare(durable) > 0) {
 			a = answer{err: err}
 		}

@@ -3,50 +3,67 @@
 //
 // # Files
 //
-// The log is in two files of the directory. ledger.db has every entry under its position
-// (8 bytes of epoch, 8 of sequence, big endian), each with the hash of the one
-// before it; the head, the history by subject and the idempotency keys are
-// written in the same transaction. position repeats the head. It is synced
-// after each commit and before the acknowledgement, because bbolt opens
-// without an error after a flipped bit in its newest meta page, and the last
-// transaction is gone. Sequences start at 1 in every epoch and have no gaps;
-// the chain of hashes runs through all epochs. A witness outside the
-// directory, where one is configured, makes a directory that was lost or
-// swapped for an older copy look like what it is. Beside it lies the trace of
-// each ledger, which goes by its first entry: an older copy is noticed in
-// another directory too.
+// The log is in two files of the directory. ledger.db has every entry under its
+// position (8 bytes of epoch, 8 of sequence, big endian), each with the hash of
+// the one before it. The same transaction writes the head, the history by
+// subject and the idempotency keys. The file position repeats the head. It is
+// synced after each commit and before the acknowledgement: after a flipped bit
+// in its newest meta page bbolt opens without an error, and the last transaction
+// is gone. Sequences start at 1 in every epoch and have no gaps. The chain of
+// hashes runs through all epochs.
+//
+// A witness is a copy of the position outside the directory. It shows that a
+// directory was lost or replaced by an older copy. The witness's directory also
+// has a trace of each ledger, named after the ledger's first entry. A trace shows
+// an older copy in another directory too.
 //
 // # Documents
 //
-// documents.db has what a [ledger.Documents] keeps. It is another file than
-// ledger.db, so that nothing that happens to it can keep the log from being
-// opened, and it is made by the first use. A file that can't be read is set
-// aside, and a new one begins. [Adopt], [SetAside] and [Options].Withdraw leave
-// it alone.
+// documents.db has the contents of a [ledger.Documents]. It is separate from
+// ledger.db, so that damage to it can't keep the log from being opened. The first
+// use creates it. A file that can't be read is set aside and replaced by a new
+// one. [Adopt], [SetAside] and [Options].Withdraw do not touch it.
 //
 // # Replicas
 //
-// A replica lies in the same files and is held to the same checks. It begins
-// empty and wherever its node came in, so its chain is its own and says nothing
-// of other nodes' replicas; a mark that its owner gives it is committed with
-// each batch. Records that were written again are found under the ref they
-// first had, each once. A replica that is damaged is set aside, never deleted,
-// and built again from the shared ledger.
+// A replica uses the same files and the same checks. It begins empty, at the
+// position where its node began to follow. Its chain therefore can't be compared
+// with the chains of other nodes' replicas. Each batch is committed with a mark
+// from the replica's owner. A record that was written again is found once, under
+// its first ref. A damaged replica is set aside, never deleted, and built again
+// from the shared ledger.
 //
 // # What is verified when
 //
 // [Open] checks the pages of the file (every page reached once, none of them
 // free), that head, last entry, position and witness agree, and refuses
 // anything shorter than what was acknowledged. [Ledger.Read] checks every hash,
-// sequence and record on its way, so that a start pays for one pass and not for
-// two. [Ledger.Get] and [Ledger.Search] check the entries they return. What is
-// found damaged is [ledger.ErrIntegrity], from then on for everything.
+// sequence and record as it reads them, so that a start reads the log once.
+// [Ledger.Get] and [Ledger.Search] check the entries they return. After damage
+// was found, every call fails with [ledger.ErrIntegrity].
 //
 // # What it must never do
 //
-// It never acknowledges what isn't synced, never goes on with a file whose sync
-// failed before that file was opened, verified and written anew, never skips an
-// entry it can't read, never repairs by itself, and never deletes a file that an
-// operator might want to look at: only what [Open] began itself, and nobody
-// ever wrote to, may go again with [Ledger.Close].
+// It must never
+//   - acknowledge an entry that isn't synced;
+//   - use a file whose sync failed before it has opened, verified and written that
+//     file anew;
+//   - skip an entry that it can't read;
+//   - repair a log by itself;
+//   - delete a file that an operator might want to look at. [Ledger.Close] may
+//     remove only a ledger that [Open] began and nobody has written to.
+//
+// # Reading order
+//
+//  1. options.go and ledger.go: opening and closing.
+//  2. schema.go, position.go and store.go: the files and their checks.
+//  3. draft.go, append.go, transaction.go and write.go: the way of an append.
+//  4. read.go, lookup.go and search.go: the queries.
+//  5. files.go, install.go and aside.go: how a log begins, is reopened and is set
+//     aside; then adopt.go and withdraw.go.
+//  6. witness.go, trace.go and newest.go: the evidence of a lost ledger.
+//  7. replica.go and origins.go: the replica of a shared ledger.
+//  8. documents.go and lists.go: the documents.
+//  9. inspect.go, pages.go, guard.go, lock_*.go and sync_*.go: diagnosis and the
+//     operating system.
 package local

@@ -15,9 +15,9 @@ type Ledger struct {
 	trace   trace
 	// documents are in a file of their own.
 	documents *documents
-	begun     *beginning // by this opening; nil: it was there
+	begun     *beginning // nil unless this opening began the ledger
 
-	gate   sync.RWMutex // closed against sends on queue
+	gate   sync.RWMutex // guards closed, and holds Close back while a send on queue runs
 	closed bool
 	queue  chan *request
 	done   chan struct{} // the appender has ended
@@ -25,10 +25,11 @@ type Ledger struct {
 
 var _ ledger.Ledger = (*Ledger)(nil)
 
-// Open opens the ledger in o.Dir, or begins one where the directory is empty.
-// Errors wrap [ledger.ErrLocked], [ledger.ErrIntegrity] or
-// [ledger.ErrUninitialised] where these are the reason. A full disk doesn't
-// prevent it: the ledger can be read, and appends fail until there is space.
+// Open opens the ledger in o.Dir. In an empty directory it begins one. It fails
+// with [ledger.ErrLocked] while another process has the directory, with
+// [ledger.ErrIntegrity] after damage, and with [ledger.ErrUninitialised] if an
+// empty directory must wait for [Init]. A full disk doesn't prevent opening:
+// reads succeed, and appends fail until there is space.
 func Open(o Options) (*Ledger, error) {
 	lock, err := lockDir(o.Dir)
 	if err != nil {
@@ -67,8 +68,8 @@ func open(o Options, lock *os.File) (*Ledger, error) {
 	return l, nil
 }
 
-// recognise checks the log against what was seen at its path, and what was seen
-// of the same ledger at any.
+// recognise checks the log against the head that was last seen at its path, and
+// against the head that was last seen of the same ledger at any path.
 func (l *Ledger) recognise(s *store, seen ledger.Head) error {
 	if err := s.acceptable(seen); err != nil {
 		return err
@@ -83,12 +84,12 @@ func (l *Ledger) recognise(s *store, seen ledger.Head) error {
 	return s.acceptable(l.trace.seen)
 }
 
-// WitnessErr says why the witness could not be read or written lately, nil
-// where it could or none is configured.
+// WitnessErr returns the last error of reading or writing the witness. It is nil
+// after a success, and if no witness is configured.
 func (l *Ledger) WitnessErr() error { return l.witness.Err() }
 
-// Close waits for appends under way and releases the files, or removes them as
-// [Options].Withdraw says. Closing twice is no error.
+// Close waits for the appends under way and releases the files. It removes them
+// if [Options].Withdraw says so. A second Close is no error.
 func (l *Ledger) Close() error {
 	l.gate.Lock()
 	if l.closed {

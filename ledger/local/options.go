@@ -10,25 +10,25 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// OnEmpty says what an empty directory means: a first start and a lost volume
-// look the same.
+// OnEmpty says what an empty directory means, because a first start and a lost
+// volume look the same.
 type OnEmpty uint8
 
 // The meanings of an empty directory.
 const (
 	// SignOutAll begins with a genesis record that refuses every session from
-	// before now: nothing is un-revoked by losing a disk.
+	// before now, so that losing a disk revives no revoked session.
 	SignOutAll OnEmpty = iota
-	// Start trusts the sessions that exist, unless the witness has seen a
-	// ledger: then this is no first start, and Open signs everybody out.
+	// Start trusts the existing sessions. If the witness has seen a ledger, this
+	// is no first start, and Open signs everybody out.
 	Start
-	// Refuse waits for [Init].
+	// Refuse fails with [ledger.ErrUninitialised] until [Init] was called.
 	Refuse
 )
 
 var onEmptyNames = [...]string{"sign_out_all", "start", "refuse"}
 
-// String is the name of the option in the configuration.
+// String returns the name of the option in the configuration.
 func (e OnEmpty) String() string {
 	if int(e) >= len(onEmptyNames) {
 		return ""
@@ -36,7 +36,7 @@ func (e OnEmpty) String() string {
 	return onEmptyNames[e]
 }
 
-// Options say where a ledger lies and how it begins.
+// Options say where a ledger is and how it begins.
 type Options struct {
 	// Dir is the directory of the ledger. It must exist.
 	Dir string
@@ -44,22 +44,22 @@ type Options struct {
 	// [Adopt] sign everybody out unless it is Start.
 	OnEmpty OnEmpty
 	// Witness is the path of a copy of the position outside Dir, empty for
-	// none. Beside it lies another one that goes by the ledger itself, so that
-	// ledgers whose witnesses share a directory are recognised wherever they
-	// lie. Both are written at most once a second and on Close; failing to
-	// write them stops nothing, see [Ledger.WitnessErr].
+	// none. Its directory also gets a trace named after the ledger itself.
+	// Ledgers whose witnesses share a directory are therefore recognised in
+	// every Dir. Both files are written at most once a second and on Close. An
+	// error in writing them stops nothing; see [Ledger.WitnessErr].
 	Witness string
-	// Withdraw is asked by Close whether a ledger that Open began, and to which
-	// nothing was written since, is removed again, so that the next opening
-	// begins anew. Nil: it stays.
+	// Withdraw tells Close whether to remove a ledger that Open began and that
+	// has no entries of its own, so that the next opening begins anew. With nil
+	// the ledger stays.
 	Withdraw func() bool
-	// DocumentBytes is how much the documents of a collection, or all lists,
-	// may take; 0 is [ledger.MaxCollection].
+	// DocumentBytes limits the bytes of each collection of documents, and of all
+	// lists together; 0 is [ledger.MaxCollection].
 	DocumentBytes int64
-	// Log is told what Open made of an empty directory, and of documents that
-	// can't be read; nil: nobody is.
+	// Log receives what Open did with an empty directory or with documents that
+	// can't be read; nil logs nothing.
 	Log *slog.Logger
-	// Skew is the clock skew that the instant of a genesis record allows for.
+	// Skew is the clock skew that a genesis record allows for.
 	Skew time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -72,8 +72,9 @@ func (o Options) now() time.Time {
 	return o.Now()
 }
 
-// knowing is how a ledger begins on a machine that has seen one: what was
-// revoked in a lost one must not come back.
+// knowing returns the options for a machine that has seen the head seen. If it
+// has seen a ledger, everybody is signed out: a session that a lost ledger
+// revoked must not come back.
 func (o Options) knowing(seen ledger.Head) Options {
 	if o.OnEmpty == Start && seen != (ledger.Head{}) {
 		o.OnEmpty = SignOutAll
@@ -81,7 +82,7 @@ func (o Options) knowing(seen ledger.Head) Options {
 	return o
 }
 
-// began tells what was made of an empty directory. The options are those before
+// began logs what Open did with an empty directory. Its options are those before
 // [Options.knowing].
 func (o Options) began(seen, head ledger.Head) {
 	if o.Log == nil {
@@ -99,9 +100,9 @@ func (o Options) began(seen, head ledger.Head) {
 	}
 }
 
-// genesis is the record that begins an epoch. Recorded is the newest instant of
-// the epochs before it, zero where there are none. What it signs out is no less
-// than what was verified here: the clock may be behind.
+// genesis returns the record that begins an epoch. The argument recorded is the
+// newest instant of the epochs before it, or zero. The record signs out at least
+// every token that was verified here, because the clock may be behind.
 func (o Options) genesis(recorded time.Time) revocation.Record {
 	now := o.now()
 	var before time.Time // nobody is signed out
@@ -116,12 +117,12 @@ func (o Options) genesis(recorded time.Time) revocation.Record {
 	}
 	by := revocation.Author{
 		Source:    "genesis",
-		RequestID: rand.Text(), // no other ledger begins like this one
+		RequestID: rand.Text(), // tells this genesis from every other
 	}
 	return revocation.NewGenesis(by, now, before, o.Skew)
 }
 
-// damaged wraps [ledger.ErrIntegrity] and names the mend.
+// damaged returns an error that wraps [ledger.ErrIntegrity] and names the mend.
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: %w; `caddy curfew doctor` says what can be done", ledger.ErrIntegrity, fmt.Errorf(format, args...))
 }

@@ -15,11 +15,11 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// growth is by how much the log grows at once, in bytes.
+// growth is the step by which the log file grows, in bytes.
 const growth = 4 << 20
 
-// lockPatience is how long a directory may stay locked, for a process that is
-// just ending.
+// lockPatience is how long opening waits for another process that is just ending
+// to release the lock.
 const lockPatience = 700 * time.Millisecond
 
 // store is an open log file.
@@ -33,7 +33,7 @@ func (s *store) options(readOnly bool) *bolt.Options {
 	return &bolt.Options{
 		Timeout:      lockPatience,
 		ReadOnly:     readOnly,
-		FreelistType: bolt.FreelistArrayType, // with millions of records, keeping the other sorted costs each commit milliseconds
+		FreelistType: bolt.FreelistArrayType, // sorting a map of millions of records costs each commit milliseconds
 		NoStatistics: true,
 		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
 			s.file, err = os.OpenFile(path, flag, mode)
@@ -42,8 +42,8 @@ func (s *store) options(readOnly bool) *bolt.Options {
 	}
 }
 
-// openStore opens a log whose pages are sound, readOnly without changing it.
-// The error wraps [ledger.ErrIntegrity] where the file is to blame.
+// openStore checks the pages of a log and opens it. With readOnly it changes
+// nothing. The error wraps [ledger.ErrIntegrity] if the file is damaged.
 func openStore(path string, readOnly bool) (*store, error) {
 	if err := checkPages(path); err != nil {
 		if errors.Is(err, errPages) || errors.Is(err, os.ErrNotExist) {
@@ -94,8 +94,8 @@ func createStore(path string) (*store, error) {
 	return s, nil
 }
 
-// view runs fn in a read transaction. Transactions must be short: while one is
-// open the file can't be mapped anew, so it can't grow.
+// view runs fn in a read transaction. Transactions must be short: the file can't
+// grow while one is open, because bbolt can't map it anew.
 func (s *store) view(fn func(*bolt.Tx) error) error {
 	return s.guarded(func() error { return s.db.View(fn) })
 }
@@ -105,7 +105,9 @@ func (s *store) update(fn func(*bolt.Tx) error) error {
 	return s.guarded(func() error { return s.db.Update(fn) })
 }
 
-// guarded leaves a broken handle alone, which may hold its own locks.
+// guarded runs fn and marks the handle as broken if bbolt panicked or faulted. A
+// broken handle must not be used or closed again, because it may hold its own
+// locks.
 func (s *store) guarded(fn func() error) error {
 	err := guard(fn)
 	if errors.Is(err, errBroken) {
@@ -122,8 +124,7 @@ func (s *store) close() error {
 	return s.db.Close()
 }
 
-// head returns the end of the log, on which the head and the last entry must
-// agree.
+// head returns the end of the log. The stored head and the last entry must agree.
 func (s *store) head() (h ledger.Head, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		for _, name := range buckets {
@@ -137,7 +138,7 @@ func (s *store) head() (h ledger.Head, err error) {
 		}
 		k, v := tx.Bucket(bucketLog).Cursor().Last()
 		if k == nil && h == (ledger.Head{}) && ofReplica(tx) {
-			return nil // it begins empty
+			return nil // a replica begins empty
 		}
 		if !bytes.Equal(k, appendPosition(nil, h.Position)) || !bytes.HasPrefix(v, h.Chain[:]) {
 			return damaged("the head says the last entry is %s, and it isn't", h.Position)
@@ -151,7 +152,7 @@ func (s *store) head() (h ledger.Head, err error) {
 func (s *store) has(h ledger.Head) (ok bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		if h == (ledger.Head{}) && ofReplica(tx) {
-			ok = true // it began empty
+			ok = true // a replica begins empty
 			return nil
 		}
 		ok = bytes.HasPrefix(tx.Bucket(bucketLog).Get(appendPosition(nil, h.Position)), h.Chain[:])
@@ -160,8 +161,8 @@ func (s *store) has(h ledger.Head) (ok bool, err error) {
 	return ok, err
 }
 
-// contains checks that the log reaches a head that was seen before, in the
-// words of whoever saw it. The error wraps [ledger.ErrIntegrity].
+// contains checks that the log has a head that was seen before. The argument who
+// names the observer in the error, which wraps [ledger.ErrIntegrity].
 func (s *store) contains(seen ledger.Head, who string) error {
 	head, err := s.head()
 	if err != nil {
@@ -177,14 +178,15 @@ func (s *store) contains(seen ledger.Head, who string) error {
 	return err
 }
 
-// ofReplica reports whether the log is a node's copy of a shared one.
+// ofReplica reports whether the log is a node's replica of a shared ledger.
 func ofReplica(tx *bolt.Tx) bool { return tx.Bucket(bucketHead).Get(keyMark) != nil }
 
-// isReplica checks that the log is what its directory is configured for.
+// isReplica checks that the log is a replica if want is set, and the ledger of a
+// single gateway otherwise.
 func (s *store) isReplica(want bool) error {
 	return s.view(func(tx *bolt.Tx) error {
 		if tx.Bucket(bucketHead) == nil {
-			return nil // which is for head to say
+			return nil // head returns the error for this
 		}
 		switch is := ofReplica(tx); {
 		case is && !want:
@@ -211,8 +213,8 @@ func (s *store) mark() (mark []byte, err error) {
 	return mark, err
 }
 
-// succeeds returns the head of the ledger that this one knowingly replaced,
-// zero where there was none.
+// succeeds returns the head of the ledger that this one knowingly replaced, or
+// zero.
 func (s *store) succeeds() (h ledger.Head, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		v := tx.Bucket(bucketHead).Get(keySucceeds)
@@ -227,8 +229,8 @@ func (s *store) succeeds() (h ledger.Head, err error) {
 	return h, err
 }
 
-// acceptable checks the log against what this machine has seen of a ledger:
-// it must contain it, or have been begun to replace it.
+// acceptable checks the log against the head that this machine has seen. The log
+// must contain that head, or have been begun to replace its ledger.
 func (s *store) acceptable(seen ledger.Head) error {
 	if seen == (ledger.Head{}) {
 		return nil
@@ -240,13 +242,13 @@ func (s *store) acceptable(seen ledger.Head) error {
 	return s.contains(seen, "this machine")
 }
 
-// reaching is the check of a log that [store.acceptable] does.
+// reaching returns [store.acceptable] as a check of a log.
 func reaching(seen ledger.Head) func(*store) error {
 	return func(s *store) error { return s.acceptable(seen) }
 }
 
-// entry is an entry as it lies in the log: where it stands, the chain up to and
-// including it, and its encoded records.
+// entry is an entry of the log: its position, the chain up to and including it,
+// and its encoded records.
 type entry struct {
 	ledger.Head
 	payload []byte
@@ -259,9 +261,8 @@ func entryOf(k, v []byte) (entry, error) {
 	return entry{ledger.Head{Position: positionOf(k), Chain: [sizeChain]byte(v)}, v[sizeChain:]}, nil
 }
 
-// verify checks that e is what comes after prev; the zero prev is the beginning
-// of the log. A replica begins wherever its node came in: what tells that this
-// is the beginning is the chain.
+// verify checks that e comes after prev. A zero prev is the beginning of the log.
+// A replica may begin at any position, so only the chain proves a beginning.
 func (e entry) verify(prev ledger.Head, c *ledger.Chainer) error {
 	if prev != (ledger.Head{}) && !follows(prev.Position, e.Position) {
 		return damaged("gap in the log: %s comes after %s", e.Position, prev.Position)

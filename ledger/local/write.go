@@ -11,12 +11,11 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// errUnchanged ends a transaction in which there was nothing to write.
+// errUnchanged ends a transaction that has nothing to write.
 var errUnchanged = errors.New("nothing to write")
 
-// write makes durable what fn adds, and then moves the head. Nothing is half
-// done: after an error the head is where it was, and the next write begins with
-// [files.revive].
+// write makes the entries that fn adds durable, and then moves the head. After an
+// error the head is unchanged, and the next write must call [files.revive] first.
 func (f *files) write(fn func(*transaction) error) error {
 	before := f.Head()
 	head := before
@@ -48,8 +47,9 @@ func (f *files) write(fn func(*transaction) error) error {
 	return nil
 }
 
-// commitFailed says what became of a transaction that failed: it is unknown
-// only when its meta page was written, which bbolt does last, and not synced.
+// commitFailed returns the outcome of a transaction that failed. The outcome is
+// unknown only if the meta page was written and not synced, because bbolt writes
+// the meta page last.
 func (f *files) commitFailed(err error, head ledger.Head) error {
 	if errors.Is(err, ledger.ErrIntegrity) {
 		return f.fail(err)
@@ -65,17 +65,17 @@ func (f *files) commitFailed(err error, head ledger.Head) error {
 	return fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
 }
 
-// outOfSpace reports whether a write, and not a sync, found no space. Then the
-// file is as it was, and the next append may find some.
+// outOfSpace reports whether a write, and not a sync, found no space. The file is
+// then unchanged, and the next append may succeed.
 func outOfSpace(err error) bool {
 	var failed *os.PathError
 	return errors.As(err, &failed) && failed.Op == "write" &&
 		(errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
 }
 
-// revive opens the files anew after a failure that leaves open what is on the
-// disk, verifies them against what was acknowledged, and seals them. Until that
-// has succeeded nothing is acknowledged.
+// revive reopens the files after a failure that leaves the contents of the disk
+// unknown. It verifies them against the acknowledged head and seals them. Nothing
+// is acknowledged until that has succeeded.
 func (f *files) revive() error {
 	if err := f.Err(); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (f *files) revive() error {
 	}
 	f.handle.Lock()
 	defer f.handle.Unlock()
-	f.closeFiles() // its errors are those that led here
+	f.closeFiles() // its errors repeat the failure that led here
 	head, err := f.openFiles(reaching(f.Head()))
 	if err == nil {
 		err = f.seal(head)

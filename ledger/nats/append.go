@@ -22,8 +22,9 @@ const (
 	queueLength   = 4096
 	batchLength   = 1024
 	batchBytes    = 256 << 10
-	// bulkRecords is from how many records on an entry is bulk: an import, or
-	// the copies that a trim makes. It must not hold up a single sign-out.
+	// bulkRecords is the least number of records of a bulk entry, such as an import
+	// or the copies that a trim makes. Bulk entries must not delay a single
+	// sign-out.
 	bulkRecords = 16
 	// answerWithin is how long an append may take before its outcome is
 	// unknown.
@@ -79,8 +80,8 @@ type pendingBatch struct {
 	number   uint64
 	requests []*request
 	sent     time.Time
-	read     chan struct{} // closed when it was
-	sequence uint64        // where it was acknowledged
+	read     chan struct{} // closed when this node has read the batch
+	sequence uint64        // of the acknowledged message in the stream
 	outcomes []outcome
 }
 
@@ -120,12 +121,12 @@ func (l *Ledger) newRequest(ctx context.Context, records []revocation.Record, ke
 	if _, err := revocation.DecodeRecords(payload); err != nil {
 		return nil, err
 	}
-	// A whole second is the same in memory, in a message and in a replica.
+	// Messages and replicas store whole seconds, so the process must use them too.
 	key.Expires = key.Expires.Add(time.Second - 1).Truncate(time.Second)
 	return &request{ctx: ctx, entry: entry{key, payload}, answer: make(chan outcome, 1)}, nil
 }
 
-// maxEntry is how many bytes of records fit into a message.
+// maxEntry returns the number of bytes of records that fit into a message.
 func (l *Ledger) maxEntry() int {
 	limit := int(l.conn.MaxPayload())
 	if limit <= 0 {
@@ -141,7 +142,7 @@ func (l *Ledger) already(key ledger.Idempotency) (outcome, bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// On an error the log decides: the request is sent.
+	// On an error the request is sent, and the log decides.
 	done, known, _ := l.fold.used(&step{}, &entry{Key: key}, l.options.Now())
 	if done.err != nil {
 		done.position = revocation.Position{}
@@ -149,8 +150,8 @@ func (l *Ledger) already(key ledger.Idempotency) (outcome, bool) {
 	return done, known
 }
 
-// ready returns why nothing can be appended now, and nil where something can.
-// After an error nothing was written.
+// ready returns nil if an append can be sent now, and otherwise the reason. After
+// an error nothing was written.
 func (l *Ledger) ready(ctx context.Context) error {
 	if err := l.Err(); err != nil {
 		return err
@@ -158,7 +159,7 @@ func (l *Ledger) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w before it was written", ledger.ErrUnavailable, err)
 	}
-	// A ledger that was just opened is worth a moment's wait.
+	// A ledger that was just opened may connect within moments, so wait for it.
 	for first := true; ; first = false {
 		c := l.Connection()
 		switch {
@@ -183,7 +184,7 @@ func (l *Ledger) ready(ctx context.Context) error {
 
 // sendQueue sends the requests of a queue until the queue is closed.
 func (l *Ledger) sendQueue(q *queue) {
-	var left *request // did not fit into the batch before
+	var left *request // the request that did not fit into the last batch
 	for r := range q.requests {
 		for ; r != nil; r = left {
 			q.slots <- struct{}{}
@@ -200,9 +201,9 @@ func (l *Ledger) sendQueue(q *queue) {
 	}
 }
 
-// gather makes a batch of r and the requests that wait, as many as fit into a
-// message, and returns the first that does not fit. A caller that has given up is
-// told that nothing was written.
+// gather makes a batch of r and the waiting requests that fit into one message. It
+// returns the first request that does not fit. A caller that has given up gets the
+// answer that nothing was written.
 func (l *Ledger) gather(q *queue, r *request) (p *pendingBatch, left *request) {
 	p = &pendingBatch{read: make(chan struct{})}
 	limit, size := l.maxEntry(), 0
@@ -263,7 +264,7 @@ func (l *Ledger) publish(p *pendingBatch) {
 }
 
 // send publishes a batch and waits until this node has read it from the stream.
-// The error says whether that may still happen.
+// The error says whether the batch may still be written.
 func (l *Ledger) send(data []byte, p *pendingBatch, followed uint64) error {
 	ctx, cancel := context.WithTimeout(l.ctx, answerWithin)
 	defer cancel()
@@ -276,7 +277,7 @@ func (l *Ledger) send(data []byte, p *pendingBatch, followed uint64) error {
 		return certain
 	}
 	select {
-	case <-p.read: // only committed messages can be read
+	case <-p.read: // a message that was read is committed
 		return nil
 	case <-l.failed:
 		return l.Err()
@@ -299,8 +300,8 @@ func (l *Ledger) publishMsg(ctx context.Context, kind string, data []byte, more 
 	return ack, err
 }
 
-// goesOn checks that the log goes on from what this node had when it wrote: a
-// sequence that is handed out twice is a tail that was lost.
+// goesOn checks that the log continues after the messages that this node had when
+// it wrote. If a sequence was assigned twice, the stream has lost its tail.
 func goesOn(sequence, followed uint64) error {
 	if sequence > followed {
 		return nil
@@ -308,7 +309,7 @@ func goesOn(sequence, followed uint64) error {
 	return fmt.Errorf("the stream gave sequence %d to a new message, and this node has followed it up to %d: its tail was lost", sequence, followed)
 }
 
-// acknowledged notes the place in the stream that a batch was acknowledged at.
+// acknowledged records the sequence that the server acknowledged for a batch.
 func (l *Ledger) acknowledged(p *pendingBatch, sequence, followed uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -342,13 +343,13 @@ func (l *Ledger) notWritten(err error) error {
 	return nil
 }
 
-// complained takes an error that a server sent for nothing in particular.
+// complained handles an error that a server sent outside any answer.
 func (l *Ledger) complained(err error) {
 	switch subject := l.refusals.heard(err); {
 	case subject == l.options.subject("log."+kindEntry), subject == l.options.subject("log."+kindTick):
 		l.readOnly(true)
 		return
-	case l.options.ofDocuments(subject): // each caller is told
+	case l.options.ofDocuments(subject): // the refusal reaches each caller
 		return
 	}
 	l.log.Warn("NATS complains", "error", err)

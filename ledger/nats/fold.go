@@ -13,7 +13,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// The kinds of messages: the last tokens of their subjects.
+// The kinds of messages are the last tokens of their subjects.
 const (
 	kindGenesis = "genesis"
 	kindEntry   = "entry"
@@ -21,7 +21,7 @@ const (
 	kindTrim    = "trim"
 )
 
-// message is one of the stream.
+// message is a message of the stream.
 type message struct {
 	kind     string
 	sequence uint64    // in the stream
@@ -37,26 +37,26 @@ func (m *message) hash() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// mark is how far a node has followed the stream. The replica keeps it.
+// mark records how far a node has followed the stream. The replica stores it.
 type mark struct {
-	// Sequence is the last message that was folded, Hash its hash; an unknown
-	// one is zero.
+	// Sequence is that of the last folded message. Hash is its hash, or zero if the
+	// hash is unknown.
 	Sequence uint64        `json:"sequence"`
 	Hash     ledger.Digest `json:"hash"`
-	// Head is where the log stood after it.
+	// Head is the head of the log after it.
 	Head ledger.Head `json:"head"`
-	// Owes is what an earlier replica of this node had reached, while this one
-	// has not.
+	// Owes is the position that an earlier replica of this node had reached. It is
+	// zero once this replica has reached it.
 	Owes revocation.Position `json:"owes"`
-	// Entered is the trim behind which this node began to read the epoch, by its
-	// sequence; 0: it began at the genesis.
+	// Entered is the sequence of the trim after which this node began to read the
+	// epoch. It is 0 if the node began at the genesis.
 	Entered uint64 `json:"entered,omitempty"`
-	// Contributes: what this node's replica has may be missing in the epoch that
-	// begins next. Restates is the epoch into which that is still to be written,
-	// 0 where nothing is.
+	// Contributes means that the next epoch may lack records that this node's
+	// replica has. Restates is the epoch into which this node must still write such
+	// records, or 0.
 	Contributes bool   `json:"contributes,omitempty"`
 	Restates    uint64 `json:"restates,omitempty"`
-	// Roster is who may be serving: the newest echo of each node that stands in
+	// Roster lists the nodes that may be serving, by the newest echo of each node in
 	// the log. It is never changed in place.
 	Roster []echoed `json:"roster,omitempty"`
 }
@@ -67,11 +67,11 @@ type echoed struct {
 	Stamp time.Time `json:"stamp"`
 }
 
-// unboundedFor is how long a node counts that serves when it is stale.
+// unboundedFor is how long after its last echo a node counts as serving if it
+// serves without a bound on staleness.
 const unboundedFor = 10 * time.Minute
 
-// outlived reports whether nobody could count on the node any more for twice
-// its bound.
+// outlived reports whether the echo is older than twice the node's bound.
 func (e *echoed) outlived(stamp time.Time) bool {
 	lasts := 2 * e.MaxStaleness
 	if e.Unbounded {
@@ -80,8 +80,8 @@ func (e *echoed) outlived(stamp time.Time) bool {
 	return stamp.Sub(e.Stamp) > lasts
 }
 
-// merged is a roster after a tick. A tick without an echo of its writer is the
-// last word of a node that leaves.
+// merged returns the roster after a tick. A node that leaves sends a last tick
+// without an echo of its own.
 func merged(roster []echoed, t *ledger.Tick, stamp time.Time) []echoed {
 	after := make([]echoed, 0, len(roster)+1)
 	for _, e := range t.Echoes {
@@ -99,7 +99,7 @@ func merged(roster []echoed, t *ledger.Tick, stamp time.Time) []echoed {
 func (m *mark) encode() []byte {
 	b, err := json.Marshal(m)
 	if err != nil {
-		panic(err) // of arrays and numbers: it can't
+		panic(err) // never: a mark has only arrays and numbers
 	}
 	return b
 }
@@ -111,25 +111,25 @@ func decodeMark(b []byte) (m mark, err error) {
 	return m, err
 }
 
-// memory is what is known of an idempotency key.
+// memory is the first use of an idempotency key.
 type memory struct {
 	request  [32]byte
 	position revocation.Position
 	expires  time.Time
 }
 
-// fold turns messages into entries and their positions. All nodes come to the
-// same, from the messages alone: stamps are the stream's, and no clock of a
-// node is asked.
+// fold turns messages into entries and their positions. All nodes get the same
+// result, because fold uses only the messages and the stream's stamps, and no
+// clock of a node.
 type fold struct {
 	mark
 	chain  ledger.Chainer
 	recent [1 << 13]ledger.Head // by sequence; ticks are compared with it
-	// remembered finds a key that was used, or [ledger.ErrNotFound].
+	// remembered returns the first use of a key, or [ledger.ErrNotFound].
 	remembered func(key [32]byte) (memory, error)
 }
 
-// step is what a message comes to.
+// step is the result of folding a message.
 type step struct {
 	entries []folded
 	// writer, number and outcomes answer a batch: one outcome for each entry.
@@ -141,21 +141,21 @@ type step struct {
 	tick    *ledger.Tick
 }
 
-// folded is an entry that counts.
+// folded is an entry that was added to the log.
 type folded struct {
 	copy local.Copy
 	mem  memory
 }
 
-// outcome is what became of an entry.
+// outcome is the result of appending an entry.
 type outcome struct {
 	position revocation.Position
 	replayed bool
 	err      error
 }
 
-// next folds the message after the last one. After an error nothing has changed,
-// and the stream can't be trusted or understood.
+// next folds the message after the last one. After an error f is unchanged, and
+// the stream can't be read or trusted.
 func (f *fold) next(m *message) (s step, err error) {
 	if f.Sequence != 0 && m.sequence != f.Sequence+1 {
 		return s, fmt.Errorf("message %d comes after %d: what is between is gone", m.sequence, f.Sequence)
@@ -172,7 +172,9 @@ func (f *fold) next(m *message) (s step, err error) {
 			after.Roster = merged(after.Roster, s.tick, m.stamp)
 		}
 	case kindTrim:
-		err = decodeJSON(m.data, new(trim)) // of use to who enters or was away; here it must be readable
+		// Only nodes that join later or were away need a trim. It is decoded here
+		// to be sure that they can read it.
+		err = decodeJSON(m.data, new(trim))
 	default:
 		err = fmt.Errorf("%w: its subject ends in %q", errMessage, m.kind)
 	}
@@ -187,8 +189,8 @@ func (f *fold) next(m *message) (s step, err error) {
 	return s, nil
 }
 
-// begin takes a genesis. One for an epoch that has begun came second, and is
-// none.
+// begin folds a genesis. It ignores a genesis for an epoch that has already begun,
+// because another node was first.
 func (f *fold) begin(m *message, to *mark) (s step, err error) {
 	g, err := decodeGenesis(m.data)
 	if err != nil {
@@ -236,7 +238,8 @@ func (f *fold) batch(m *message, to *mark) (s step, err error) {
 	return s, nil
 }
 
-// used finds the entry for which the key of e was used first, in this epoch.
+// used returns the outcome of the entry that used the key of e first in this
+// epoch.
 func (f *fold) used(s *step, e *entry, stamp time.Time) (done outcome, used bool, err error) {
 	if e.Key.IsZero() {
 		return outcome{}, false, nil
@@ -279,7 +282,7 @@ func (f *fold) add(to []folded, e *entry, m *mark, p revocation.Position) ([]fol
 	}), nil
 }
 
-// tick compares where its writer stood with where this node stood there.
+// tick compares its writer's chain with this node's chain at the same position.
 func (f *fold) tick(m *message) (*ledger.Tick, error) {
 	var t tick
 	if err := decodeJSON(m.data, &t); err != nil {
@@ -287,7 +290,7 @@ func (f *fold) tick(m *message) (*ledger.Tick, error) {
 	}
 	p := t.Head.Position
 	if p.Epoch < f.Head.Position.Epoch {
-		return &t.Tick, nil // nodes may have read different things there: hence the new epoch
+		return &t.Tick, nil // nodes may disagree on an older epoch, which is why a new one began
 	}
 	if p.Compare(f.Head.Position) > 0 {
 		return nil, fmt.Errorf("%s knows the log up to %s and it ends at %s: its tail was lost", t.By, p, f.Head.Position)

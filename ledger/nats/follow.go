@@ -13,17 +13,17 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// errSuspect: what came can't be, or can't be read. Where nobody began a newer
-// epoch since, the log can't be trusted.
+// errSuspect means that a message contradicts the log or can't be read. Unless a
+// newer epoch has begun since, the log can't be trusted.
 var errSuspect = errors.New("suspicious stream")
 
-// errQuiet: the first message of a session has not come in time.
+// errQuiet means that the first message of a session has not come in time.
 var errQuiet = errors.New("no message")
 
-// errAgain: look again, from where the fold stands now.
+// errAgain means that a new session must begin at the fold's present sequence.
 var errAgain = errors.New("looking again")
 
-// How the stream is read.
+// The times and bounds of reading the stream.
 const (
 	sessionRetry   = 300 * time.Millisecond
 	pullExpiry     = 5 * time.Second
@@ -32,9 +32,9 @@ const (
 	consumerUnused = 30 * time.Second
 )
 
-// firstWithin is when a session begins anew whose first message has not come: the
-// servers may have lost the request, because not all of them knew the consumer
-// yet that was just made. Each time it is longer, up to what is noticed anyway.
+// firstWithin is how long a session waits for its first message before a new one
+// begins. The servers may have lost the request, because some of them did not know
+// the new consumer yet. The wait doubles with each such session.
 const firstWithin = 500 * time.Millisecond
 
 // run follows the stream until the ledger is closed or can't be trusted.
@@ -58,7 +58,7 @@ func (l *Ledger) run() {
 		switch {
 		case errors.Is(err, errAgain), errors.Is(err, errQuiet):
 			wait = 0
-		case errors.Is(err, context.Canceled): // the connection is lost, and that was said
+		case errors.Is(err, context.Canceled): // the lost connection was already reported
 		default:
 			l.problem(err)
 		}
@@ -72,10 +72,9 @@ func (l *Ledger) run() {
 	}
 }
 
-// session follows the stream for as long as that goes well, and no longer than a
-// connection lasts: another server may know another stream. What comes first,
-// within patience, is there: the message that was folded last, or where this
-// node entered.
+// session follows the stream until an error. It ends with the connection, because
+// another server may have another stream. Its first message must come within
+// patience: the stream has it, since this node has folded it or enters there.
 func (l *Ledger) session(patience time.Duration) error {
 	connected := l.asking()
 	s, err := l.prepare()
@@ -113,7 +112,8 @@ func (l *Ledger) session(patience time.Duration) error {
 	}
 }
 
-// next waits for a message; for the first one, which is there, within patience.
+// next waits for a message. It waits for the first one at most patience, because
+// the stream is known to have it.
 func next(ctx context.Context, messages jetstream.MessagesContext, first bool, patience time.Duration) (jetstream.Msg, error) {
 	if !first {
 		return messages.Next(jetstream.NextContext(ctx))
@@ -133,8 +133,9 @@ func (l *Ledger) sequence() uint64 {
 	return l.fold.Sequence
 }
 
-// resumes is the first message of a session: the last one that was folded, to be
-// compared with what stands there now, or the next where that can't be.
+// resumes returns the sequence of the first message of a session. It is the last
+// folded message, so that its hash can be compared. If the hash is unknown, it is
+// the next message.
 func (l *Ledger) resumes() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,8 +145,9 @@ func (l *Ledger) resumes() uint64 {
 	return l.fold.Sequence
 }
 
-// take folds a message and lets the node know. The first of a session is the
-// last of the one before: a stream that lost its tail has another there.
+// take folds a message and passes the result on. The first message of a session
+// repeats the last folded one: a stream that lost its tail has another message at
+// that sequence.
 func (l *Ledger) take(raw jetstream.Msg, first bool) error {
 	meta, err := raw.Metadata()
 	if err != nil {
@@ -159,7 +161,7 @@ func (l *Ledger) take(raw jetstream.Msg, first bool) error {
 		return l.compare(m)
 	case last != 0 && m.sequence != last+1 && !first && l.gap != last:
 		l.gap = last
-		return errAgain // lost on the way, or in the stream: the next session will tell
+		return errAgain // the next session shows whether the stream itself lacks the message
 	}
 	if err := l.replica.room(); err != nil {
 		return err
@@ -172,7 +174,7 @@ func (l *Ledger) take(raw jetstream.Msg, first bool) error {
 	folded, owes := l.fold.mark, l.fold.Owes
 	l.mu.Unlock()
 	switch {
-	case errors.Is(err, ledger.ErrUnavailable): // of the replica, which says nothing of the stream
+	case errors.Is(err, ledger.ErrUnavailable): // the replica failed, not the stream
 		return fmt.Errorf("following the stream: %w", err)
 	case err != nil:
 		return fmt.Errorf("%w: %w", errSuspect, err)
@@ -194,8 +196,8 @@ func (l *Ledger) compare(m *message) error {
 	return nil
 }
 
-// deliver tells the follower. Ticks prove nothing to a node whose new replica
-// does not reach what its old one had.
+// deliver passes a step to the follower. It withholds ticks while this node's
+// replica is behind an earlier one, because a tick then proves nothing.
 func (l *Ledger) deliver(s *step, owes revocation.Position) {
 	f := l.follower
 	if f == nil {
@@ -214,7 +216,7 @@ func (l *Ledger) deliver(s *step, owes revocation.Position) {
 	}
 }
 
-// concern does what a message asks of this node beyond folding it.
+// concern reacts to a folded message: a tick or a batch of this node, or a genesis.
 func (l *Ledger) concern(m *message, s *step) error {
 	if s.tick != nil && s.tick.By == l.options.Node {
 		l.tickCame(m)
@@ -235,7 +237,8 @@ func (l *Ledger) Follow(ctx context.Context, after revocation.Position, f ledger
 		after = e.Position
 		return nil
 	}
-	// Most of it while others are told; the rest while nobody is.
+	// Read most entries without the lock, so that the node is not held up. Read the
+	// rest under it, so that none is missed.
 	if err := l.Read(ctx, after, apply); err != nil {
 		return ended(ctx, err)
 	}
@@ -264,7 +267,7 @@ func (l *Ledger) Follow(ctx context.Context, after revocation.Position, f ledger
 	}
 }
 
-// roster is what the ticks so far say together: who may be serving.
+// roster returns a tick with the echoes of all nodes that may be serving.
 func (l *Ledger) roster() (t ledger.Tick) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -274,7 +277,7 @@ func (l *Ledger) roster() (t ledger.Tick) {
 	return t
 }
 
-// ended is no error where the follower wanted no more.
+// ended returns nil if the follower ended ctx, and err otherwise.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

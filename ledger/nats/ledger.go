@@ -16,15 +16,15 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Ledger is a node's end of the ledger of a cluster. See [ledger.Shared] for its
-// contract.
+// Ledger is a node's connection to the ledger of a cluster and its replica of it.
+// See [ledger.Shared] for its contract.
 type Ledger struct {
 	options Options
 	log     *slog.Logger
 	conn    *nats.Conn
 	js      jetstream.JetStream
 	replica *replica
-	// documents are looked after once they are wanted.
+	// documents does nothing until its first use.
 	documents *documents
 
 	urgent, bulk *queue
@@ -36,35 +36,34 @@ type Ledger struct {
 	failure atomic.Pointer[error]
 	failed  chan struct{} // closed with failure
 
-	// delivering is held while the follower is told what came, and by who
-	// wants to become the follower.
+	// delivering guards follower. It is held during the follower's calls.
 	delivering sync.Mutex
 	follower   ledger.Follower
 
 	mu         sync.Mutex
-	asked      context.Context // ends with the connection; see asking
+	asked      context.Context // ends with the connection; see [Ledger.asking]
 	hangUp     context.CancelFunc
 	fold       fold
 	pending    map[uint64]*pendingBatch // by number
-	acked      map[uint64]*pendingBatch // those of them that were acknowledged, by sequence
+	acked      map[uint64]*pendingBatch // the acknowledged ones of pending, by sequence
 	settled    uint64                   // the last message whose batch was answered
-	number     uint64                   // of the last own batch
+	number     uint64                   // of this node's last batch
 	ticked     ownTick
 	connection ledger.Connection
-	since      time.Time // of the connection
+	since      time.Time // when the connection began
 	absent     int       // how often the stream was found missing or empty
 	gap        uint64    // the message after which the next was not found
 	adopting   bool      // this node has begun the epoch that comes next
 	followed   bool      // the stream was reached once
-	unseen     string    // why it was not verified, as it was logged
+	unseen     string    // the logged reason why the stream was not verified
 	closed     bool
 }
 
 var _ ledger.Shared = (*Ledger)(nil)
 
-// Open opens this node's replica and begins to follow the stream, as soon as it
-// can be reached. It fails where the options can't work at all, and with
-// [ledger.ErrLocked] where another process has the replica.
+// Open opens this node's replica and follows the stream as soon as it can be
+// reached. It fails if the options can never work. It fails with
+// [ledger.ErrLocked] while another process has the replica.
 func Open(o Options) (*Ledger, error) {
 	o = o.withDefaults()
 	r, err := openReplica(o)
@@ -82,7 +81,7 @@ func Open(o Options) (*Ledger, error) {
 	l.connection.Problem = errors.New("connecting to NATS")
 	l.fold.mark = r.begun
 	l.fold.remembered = r.remembered
-	l.number = uint64(time.Now().UnixNano()) // an earlier process of this name may have batches under way
+	l.number = uint64(time.Now().UnixNano()) // batches of an earlier process of this name may still be under way
 	if l.conn, err = o.connect("curfew "+o.Node, o.Credentials, l.handlers()...); err != nil {
 		l.stop()
 		return nil, errors.Join(err, r.close(o))
@@ -128,7 +127,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// handlers note how the connection is.
+// handlers returns the callbacks that record the state of the connection.
 func (l *Ledger) handlers() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -136,7 +135,7 @@ func (l *Ledger) handlers() []nats.Option {
 				err = errors.New("closed")
 			}
 			l.problem(fmt.Errorf("the connection to NATS is lost: %w", withoutURL(err)))
-			l.disconnected() // after it: the next session takes the problem back
+			l.disconnected() // after l.problem, because the next session clears the problem
 		}),
 		nats.ConnectHandler(func(*nats.Conn) { l.connected() }),
 		nats.ReconnectHandler(func(*nats.Conn) { l.connected(); l.readOnly(false) }),
@@ -150,8 +149,8 @@ func (l *Ledger) connected() {
 	l.since = time.Now()
 }
 
-// mayMove reports whether the connection is there for long, and begins to count
-// anew.
+// mayMove reports whether the connection is older than settleIn. If so, it counts
+// from now again.
 func (l *Ledger) mayMove() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -162,7 +161,7 @@ func (l *Ledger) mayMove() bool {
 	return is
 }
 
-// Elsewhere leaves the server for the next one. See [ledger.Shared].
+// Elsewhere reconnects to the next server. See [ledger.Shared].
 func (l *Ledger) Elsewhere() bool {
 	if !l.conn.IsConnected() || !l.mayMove() {
 		return false
@@ -171,16 +170,16 @@ func (l *Ledger) Elsewhere() bool {
 	return l.conn.ForceReconnect() == nil
 }
 
-// asking is for questions to the servers. It ends with the connection, because
-// nobody answers what a lost one was asked, and who waits for that is late when
-// the next one is there.
+// asking returns the context for requests to the servers. It ends with the
+// connection, because a request on a lost connection gets no answer. Waiting for
+// one would delay the request on the next connection.
 func (l *Ledger) asking() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.asked
 }
 
-// disconnected ends what was asked of a connection.
+// disconnected cancels the requests on the lost connection.
 func (l *Ledger) disconnected() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,7 +187,7 @@ func (l *Ledger) disconnected() {
 	l.asked, l.hangUp = context.WithCancel(l.ctx)
 }
 
-// problem notes why nothing comes or goes; nil: it does.
+// problem records and logs why the ledger can't be followed. Nil clears it.
 func (l *Ledger) problem(err error) {
 	l.mu.Lock()
 	before := l.connection.Problem
@@ -215,21 +214,21 @@ func (l *Ledger) readOnly(is bool) {
 	l.connection.ReadOnly = is
 }
 
-// Connection says how the cluster is.
+// Connection returns the state of the connection to the cluster.
 func (l *Ledger) Connection() ledger.Connection {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.connection
 }
 
-// Head is the last entry that came, which the replicas of the log have.
+// Head returns the last entry that this node has read from the stream.
 func (l *Ledger) Head() ledger.Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.fold.Head
 }
 
-// Read gives what this node has of the log. See [ledger.Ledger].
+// Read yields the entries that this node has of the log. See [ledger.Ledger].
 func (l *Ledger) Read(ctx context.Context, after revocation.Position, yield func(revocation.Entry) error) error {
 	if err := l.flush(); err != nil {
 		return err
@@ -253,7 +252,7 @@ func (l *Ledger) Search(ctx context.Context, page ledger.Page) ([]ledger.Located
 	return l.replica.Search(ctx, page)
 }
 
-// flush brings the replica to where the log is.
+// flush writes the folded entries to the replica.
 func (l *Ledger) flush() error {
 	if err := l.Err(); err != nil {
 		return err
@@ -272,7 +271,7 @@ func (l *Ledger) Err() error {
 	return l.replica.Err()
 }
 
-// fail remembers that the log can't be trusted, for good.
+// fail records for good that the log can't be trusted.
 func (l *Ledger) fail(err error) error {
 	if !errors.Is(err, ledger.ErrIntegrity) {
 		err = fmt.Errorf("%w: %w; where it can't be restored, `caddy curfew adopt --stream %s` begins a new epoch with what the nodes have", ledger.ErrIntegrity, err, l.options.Stream)
@@ -284,7 +283,7 @@ func (l *Ledger) fail(err error) error {
 	return l.Err()
 }
 
-// Close stops following, waits for what is under way and closes the replica.
+// Close waits for the appends under way, stops following and closes the replica.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	first := !l.closed

@@ -11,55 +11,55 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// wireVersion begins every message. Another one is not understood, and so is
-// what comes after it.
+// wireVersion begins every message. A message of another version can't be read,
+// and neither can the messages after it.
 const wireVersion = 1
 
-// errMessage: a message of the stream can't be read.
+// errMessage means that a message of the stream can't be read.
 var errMessage = errors.New("unreadable message")
 
-// errNewerMessage: a later build wrote it.
+// errNewerMessage means that a later build wrote the message.
 var errNewerMessage = fmt.Errorf("%w: %w", errMessage, revocation.ErrNewer)
 
 // genesis begins an epoch.
 type genesis struct {
-	// Ledger tells this stream's content from any other's. It stays over epochs
-	// of the same stream.
+	// Ledger tells this stream's contents from any other's. All epochs of a stream
+	// have the same one.
 	Ledger [16]byte
 	Epoch  uint64
-	// Adopted is what the node that began this epoch had applied of older
-	// ones; zero in a first epoch.
+	// Adopted is the head that the node that began this epoch had reached in older
+	// epochs. It is zero in a first epoch.
 	Adopted ledger.Head
 	// Records is the encoding of the genesis record.
 	Records []byte
 }
 
-// batch is what one node wrote at a moment: the entries of several callers.
+// batch has the entries that several callers of one node wrote at one moment.
 type batch struct {
 	Writer  string // name/instance
 	Number  uint64 // of the writer's batches, from 1
 	Entries []entry
 }
 
-// entry is what one caller wrote.
+// entry has the records of one append and its idempotency key.
 type entry struct {
 	Key     ledger.Idempotency
 	Records []byte // their encoding
 }
 
-// tick is a [ledger.Tick] and where its writer stands: Head is where the log
-// stood for it after the message Followed.
+// tick is a [ledger.Tick] with its writer's place in the log. Head is the head
+// that its writer had after the message Followed.
 type tick struct {
 	ledger.Tick
 	Followed uint64      `json:"followed"`
 	Head     ledger.Head `json:"head"`
 }
 
-// trim names what is not needed any more: everything up to a message of the
-// stream, because all that lives of it was written again since.
+// trim says that the stream is not needed up to a message, because its live
+// records were written again since.
 type trim struct {
-	// Through is the last message that goes, by its sequence in the stream,
-	// and Head where the log stood after it.
+	// Through is the stream's sequence of the last message that is deleted. Head is
+	// the head of the log after it.
 	Through uint64      `json:"through"`
 	Head    ledger.Head `json:"head"`
 }
@@ -154,7 +154,7 @@ func (e *entry) decode(r *reader) {
 	e.Records = r.bytes()
 }
 
-// appendJSON is the encoding of ticks and trims, which are few.
+// appendJSON encodes ticks and trims. They are few, so JSON is good enough.
 func appendJSON(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	return append([]byte{wireVersion}, b...), err
@@ -171,8 +171,7 @@ func decodeJSON(b []byte, v any) error {
 	return nil
 }
 
-// reader takes a message apart. Once something is missing it is bad, and gives
-// zeros.
+// reader decodes a message. After a member is missing it is bad and returns zeros.
 type reader struct {
 	b   []byte
 	bad bool
