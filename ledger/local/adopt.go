@@ -11,14 +11,14 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Adopt accepts what lies in o.Dir, damaged, shortened or swapped as it may be:
-// it begins a new epoch, greater than any in the log, the position or the
-// witness, on the entries that can still be verified. The new epoch signs
-// everybody out, because nobody can say what is missing, unless o.OnEmpty is
-// [Start]. The files that were there stay beside as *.damaged-<time>. Keys of
-// idempotency are not carried over. The report is that of the adopted ledger.
-// Entries that a newer build wrote are not damaged, and nothing is adopted
-// without them: the error wraps [revocation.ErrNewer].
+// Adopt accepts the ledger in o.Dir even if it is damaged, shortened or swapped. It
+// begins a new epoch after the entries that can still be verified. The epoch is
+// greater than any in the log, the position or the witness. Unless o.OnEmpty is
+// [Start], the new epoch signs everybody out, because the missing entries are
+// unknown. The old files are kept in o.Dir as *.damaged-<time>. Idempotency keys
+// are not carried over. Adopt returns the report of the adopted ledger. If a newer
+// build wrote some entries, Adopt changes nothing, and the error wraps
+// [revocation.ErrNewer].
 func Adopt(o Options) (Report, error) {
 	lock, err := lockDir(o.Dir)
 	if err != nil {
@@ -44,7 +44,7 @@ func Adopt(o Options) (Report, error) {
 		return Report{}, err
 	}
 	defer trace.close()
-	seen, _ := readWitness(o.Witness) // one that can't be read is set aside too
+	seen, _ := readWitness(o.Witness) // an unreadable witness is set aside too
 	aside := asideSuffix(o.now())
 	err = installation{
 		dir:      o.Dir,
@@ -65,8 +65,8 @@ func Adopt(o Options) (Report, error) {
 	return inspect(o.Dir, o.Witness), nil
 }
 
-// keepWitness makes the witness at path one of the adopted ledger in dir, so
-// that the next start doesn't refuse it for the old one.
+// keepWitness rewrites the witness at path for the adopted ledger in dir, so that
+// the next start doesn't refuse this ledger because of the old one.
 func keepWitness(path, dir, aside string) error {
 	if path == "" {
 		return nil
@@ -84,14 +84,14 @@ func keepWitness(path, dir, aside string) error {
 // prefix is the part of a damaged log that can be verified.
 type prefix struct {
 	path     string
-	meta     int // which of the readable meta pages leads to the most
+	meta     int // the index of the readable meta page that leads to the most
 	head     ledger.Head
 	identity identity
 	recorded time.Time // the newest instant in it
-	newer    error     // what comes next is intact, and this build is too old to read it
+	newer    error     // set if the next entry is intact, but from a newer build
 }
 
-// findPrefix looks for the longest one. A log that can't be opened at all has
+// findPrefix returns the longest verified prefix. A log that can't be opened has
 // none.
 func findPrefix(path string) (best prefix) {
 	best = prefix{path: path, meta: -1}
@@ -109,7 +109,7 @@ func findPrefix(path string) (best prefix) {
 			}
 			return nil
 		})
-		if errors.Is(err, revocation.ErrNewer) { // any other error is what ends the prefix
+		if errors.Is(err, revocation.ErrNewer) { // any other error ends the prefix
 			p.newer = err
 		}
 		if p.head.Position.Compare(best.head.Position) > 0 {
@@ -119,7 +119,7 @@ func findPrefix(path string) (best prefix) {
 	return best
 }
 
-// newestEpoch is the greatest epoch that anything speaks of.
+// newestEpoch returns the greatest epoch in any of the files.
 func (p prefix) newestEpoch(o Options, t trace) uint64 {
 	epoch := p.head.Position.Epoch
 	for _, path := range []string{filepath.Join(o.Dir, filePosition), o.Witness, t.path} {
@@ -130,7 +130,7 @@ func (p prefix) newestEpoch(o Options, t trace) uint64 {
 	return epoch
 }
 
-// errEnd ends the walk behind the verified prefix.
+// errEnd ends the walk after the verified prefix.
 var errEnd = errors.New("end of the prefix")
 
 func (p prefix) copyTo(w *logWriter) error {
@@ -152,9 +152,9 @@ func (p prefix) copyTo(w *logWriter) error {
 	return err
 }
 
-// each goes through the entries from the first on, as far as they verify, and
-// returns the last. It reads pages by itself: bbolt must not be given a damaged
-// file.
+// each yields the entries from the first one on until one fails to verify, and
+// returns the last. It reads the pages itself, because bbolt must not open a
+// damaged file.
 func (p prefix) each(yield func(entry, []revocation.Record) error) (last ledger.Head, err error) {
 	f, err := os.Open(p.path)
 	if err != nil {

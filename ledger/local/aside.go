@@ -9,11 +9,12 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// SetAside makes room for a new replica in dir: the files that are there become
-// *.damaged-<time>. It returns the head that the position file spoke of, zero
-// where none can be read: a replica that is built again from the shared ledger
-// must reach it, or the shared ledger has lost something. An empty directory is
-// no error; one in use is [ledger.ErrLocked].
+// SetAside renames the files of the replica in dir to *.damaged-<time>, so that a
+// new replica can begin there. It returns the head of the position file, or zero
+// if that can't be read. A replica that is built again from the shared ledger must
+// reach this head; otherwise the shared ledger has lost entries. An empty
+// directory is no error. SetAside fails with [ledger.ErrLocked] while the
+// directory is in use.
 func SetAside(dir string, now time.Time) (lost ledger.Head, err error) {
 	lock, err := lockDir(dir)
 	if err != nil {
@@ -22,8 +23,8 @@ func SetAside(dir string, now time.Time) (lost ledger.Head, err error) {
 	defer lock.Close()
 	lost, _ = readPosition(filepath.Join(dir, filePosition)) // as far as it can be read
 	suffix := asideSuffix(now)
-	// The position last: as long as it is in its place, what it says is found
-	// by the next attempt.
+	// Rename the position last, so that the next attempt after a crash still finds
+	// its head.
 	for _, name := range []string{fileLog + staged, filePosition + staged, fileLog, filePosition} {
 		path := filepath.Join(dir, name)
 		if err := os.Rename(path, path+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -36,5 +37,5 @@ func SetAside(dir string, now time.Time) (lost ledger.Head, err error) {
 	return lost, nil
 }
 
-// asideSuffix marks a file that was replaced at an instant.
+// asideSuffix returns the suffix of a file that was set aside at an instant.
 func asideSuffix(now time.Time) string { return ".damaged-" + now.UTC().Format("20060102T150405.000Z") }

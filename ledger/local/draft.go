@@ -6,15 +6,15 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// draft is an entry that has no place in the log yet.
+// draft is an entry that has no position yet.
 type draft struct {
 	payload  []byte
 	mentions []mention
 	restated []restated
 }
 
-// mention says in whose history a record belongs: its target's, or that of the
-// record that it lifts.
+// mention names the account whose history has a record. It is the account of the
+// record's target, or of the record that it lifts.
 type mention struct {
 	item    uint16
 	origin  revocation.Ref
@@ -22,14 +22,14 @@ type mention struct {
 	lifts   revocation.Ref
 }
 
-// restated is a record of the draft that was first written elsewhere.
+// restated is a record of the draft that was first written under another ref.
 type restated struct {
 	item   uint16
 	record revocation.Record
 }
 
-// newDraft encodes records. What can't be read back would stop the next start,
-// so it is refused with [revocation.ErrRecord].
+// newDraft encodes records. It refuses records that can't be read back with
+// [revocation.ErrRecord], because they would stop the next start.
 func newDraft(records []revocation.Record) (draft, error) {
 	payload := revocation.AppendRecords(nil, records)
 	if len(payload) > MaxEntry {
@@ -41,7 +41,7 @@ func newDraft(records []revocation.Record) (draft, error) {
 	return draftOf(payload, records), nil
 }
 
-// draftOf is the draft of records and their encoding.
+// draftOf returns the draft of records and their encoding.
 func draftOf(payload []byte, records []revocation.Record) draft {
 	d := draft{payload: payload}
 	for i := range records {

@@ -15,28 +15,28 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// files are log and position, open: what one writer and many readers do with
-// them, whether they are a ledger or a replica.
+// files has the open log and position of a ledger or a replica. It has one writer
+// and many readers.
 type files struct {
 	options Options
-	replica bool // what they should be
+	replica bool // the files must be a replica's
 	lock    *os.File
 
-	// handle guards store, which the writer opens anew after a failed sync.
-	// It is nil while it can't be opened, and after Close.
+	// handle guards store. The writer reopens the store after a failed sync. It is
+	// nil while it can't be opened, and after Close.
 	handle sync.RWMutex
 	store  *store
 
-	// The writer's own.
+	// The fields below are only for the writer.
 	position *position
 	chain    ledger.Chainer
-	suspect  error // why the files must be opened anew before the next commit
+	suspect  error // why the files must be reopened before the next commit
 
 	head    atomic.Pointer[ledger.Head]
 	failure atomic.Pointer[error]
 }
 
-// start opens the files, which must pass a check of what was seen of them.
+// start opens the files, which must pass the check.
 func (f *files) start(check func(*store) error) error {
 	head, err := f.openFiles(check)
 	if err != nil {
@@ -51,8 +51,8 @@ func (f *files) start(check func(*store) error) error {
 	return nil
 }
 
-// openFiles opens log and position and checks that the log reaches the
-// position, and whatever else was seen of it.
+// openFiles opens log and position. It checks that the log contains the position,
+// and runs the caller's check.
 func (f *files) openFiles(check func(*store) error) (ledger.Head, error) {
 	head, err := f.tryOpenFiles(check)
 	if err != nil {
@@ -97,9 +97,9 @@ func (f *files) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// seal writes the head anew to both files. What was read may be in the page
-// cache only, when an earlier sync failed or a process was killed before it: a
-// commit that is known to be synced makes all before it durable too.
+// seal writes the head again to both files. After a failed sync or a killed
+// process, the contents that were read may be in the page cache only. A commit
+// that is known to be synced makes everything before it durable too.
 func (f *files) seal(head ledger.Head) error {
 	err := f.store.update(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketHead).Put(keyHead, appendHead(nil, head))
@@ -110,21 +110,21 @@ func (f *files) seal(head ledger.Head) error {
 	return f.position.seal(head)
 }
 
-// close releases the files and the directory. The writer has ended.
+// close releases the files and the directory. The writer must have ended.
 func (f *files) close() error { return errors.Join(f.release(), f.lock.Close()) }
 
-// release lets go of the files. The directory stays locked.
+// release closes the files. The directory stays locked.
 func (f *files) release() error {
 	f.handle.Lock()
 	defer f.handle.Unlock()
 	return f.closeFiles()
 }
 
-// Head is the last durable entry.
+// Head returns the last durable entry.
 func (f *files) Head() ledger.Head { return *f.head.Load() }
 
-// Err is nil while the log is sound, and wraps [ledger.ErrIntegrity] once it
-// is known not to be.
+// Err returns nil while the log is sound. After damage was found, the error wraps
+// [ledger.ErrIntegrity].
 func (f *files) Err() error {
 	if err := f.failure.Load(); err != nil {
 		return *err
@@ -132,7 +132,7 @@ func (f *files) Err() error {
 	return nil
 }
 
-// fail remembers an integrity failure for good and returns err.
+// fail records an integrity failure for good and returns err.
 func (f *files) fail(err error) error {
 	if errors.Is(err, ledger.ErrIntegrity) {
 		f.failure.CompareAndSwap(nil, &err)
@@ -140,7 +140,7 @@ func (f *files) fail(err error) error {
 	return err
 }
 
-// errClosed answers what comes after Close.
+// errClosed is the error of every call after Close.
 var errClosed = fmt.Errorf("%w: it is closed", ledger.ErrUnavailable)
 
 // view runs fn in a short read transaction.
@@ -156,8 +156,8 @@ func (f *files) view(fn func(*bolt.Tx) error) error {
 	return f.fail(f.store.view(fn))
 }
 
-// inPlace checks that the files at their paths are the ones that are open: what
-// is written to a file that was swapped is gone at the next start.
+// inPlace checks that the files at their paths are the open ones. Entries that are
+// written to a swapped file would be gone at the next start.
 func (f *files) inPlace() error {
 	for name, file := range map[string]*os.File{fileLog: f.store.file, filePosition: f.position.file} {
 		held, err := file.Stat()
@@ -175,7 +175,7 @@ func (f *files) inPlace() error {
 	return nil
 }
 
-// Get returns the record that is known by ref, or [ledger.ErrNotFound].
+// Get returns the record with a ref, or [ledger.ErrNotFound].
 func (f *files) Get(ctx context.Context, ref revocation.Ref) (r revocation.Record, err error) {
 	if err := ctx.Err(); err != nil {
 		return r, err

@@ -14,17 +14,17 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// A new log is built beside its place and moved in, position first:
+// A new log is built under temporary names and renamed, position first:
 //
 //	ledger.db.new, position.new   written and synced
-//	position.new -> position      from here on the new log counts
+//	position.new -> position      from this step on the new log counts
 //	ledger.db.new -> ledger.db
 //
-// A crash in between leaves something that [settle] understands: a staged log
-// counts exactly when the position is its own.
+// After a crash between the steps, [settle] completes or undoes them: a staged log
+// counts exactly if the position is its own.
 
-// Init begins a ledger in an empty directory, for a configuration that says
-// on_empty refuse. It signs everybody out unless o.OnEmpty is [Start].
+// Init begins a ledger in an empty directory, for a configuration with on_empty
+// refuse. It signs everybody out unless o.OnEmpty is [Start].
 func Init(o Options) error {
 	lock, err := lockDir(o.Dir)
 	if err != nil {
@@ -49,7 +49,7 @@ func Init(o Options) error {
 	return err
 }
 
-// begin makes a ledger where there is none, and reports whether it did.
+// begin creates a ledger if there is none, and reports whether it did.
 func begin(o Options, seen ledger.Head, witnessErr error) (begun bool, err error) {
 	empty, err := isEmpty(o.Dir)
 	switch {
@@ -58,26 +58,26 @@ func begin(o Options, seen ledger.Head, witnessErr error) (begun bool, err error
 	case o.OnEmpty == Refuse:
 		return false, fmt.Errorf("%w: %s is empty; restore it, or run `caddy curfew init`", ledger.ErrUninitialised, o.Dir)
 	case witnessErr != nil:
-		// Something was here, and nobody can say up to which epoch.
+		// The directory had a ledger, and its last epoch is unknown.
 		return false, damaged("%s is empty and the witness can't tell what was in it: %w", o.Dir, witnessErr)
 	}
 	err = installation{dir: o.Dir, epoch: seen.Position.Epoch + 1, succeeds: seen, genesis: o.genesis(time.Time{})}.run()
 	return err == nil, err
 }
 
-// installation is a new log on its way into a directory.
+// installation describes a new log and the steps to put it into a directory.
 type installation struct {
 	dir string
-	// epoch begins in the new log; 0 is a replica's log, where none does.
+	// epoch is the epoch that begins in the new log, or 0 for a replica.
 	epoch uint64
-	// succeeds is what the witness says, so that it doesn't take the new log
-	// for a wrong one.
+	// succeeds is the head in the witness, so that the next start accepts the new
+	// log as its successor.
 	succeeds ledger.Head
-	// salvage copies what is kept of an older log; nil is nothing.
+	// salvage copies the kept entries of an older log; nil copies none.
 	salvage func(*logWriter) error
 	genesis revocation.Record
-	// aside keeps the files that are replaced under names with this suffix;
-	// empty when there are none.
+	// aside is the suffix under which the replaced files are kept; empty keeps
+	// none.
 	aside string
 }
 
@@ -93,7 +93,7 @@ func (i installation) run() error {
 	return nil
 }
 
-// steps lists what is done, each step durable before the next.
+// steps returns the steps. Each must be durable before the next one.
 func (i installation) steps() []func() error {
 	return []func() error{
 		i.build,
@@ -149,7 +149,7 @@ func (i installation) fill(s *store) (head ledger.Head, err error) {
 	return w.head, err
 }
 
-// keepOld gives the files that are about to be replaced a second name.
+// keepOld gives the files that will be replaced a second name.
 func (i installation) keepOld() error {
 	if i.aside == "" {
 		return nil
@@ -168,8 +168,8 @@ func moveIn(dir, name string) error {
 	return os.Rename(path+staged, path)
 }
 
-// settle completes an installation that was interrupted after its position had
-// come to count, and clears away one that was interrupted before.
+// settle completes an installation that was interrupted after its position was in
+// place. It removes one that was interrupted before.
 func settle(dir string) error {
 	log := filepath.Join(dir, fileLog)
 	stagedLog, err := exists(log + staged)
@@ -189,8 +189,8 @@ func settle(dir string) error {
 	return clearStaged(dir)
 }
 
-// counts reports whether the staged log is the one that the position is of. An
-// error leaves that open.
+// counts reports whether the position is that of the staged log. After an error
+// this is unknown.
 func counts(dir string, stagedLog bool) (bool, error) {
 	if !stagedLog {
 		return false, nil
@@ -211,13 +211,13 @@ func counts(dir string, stagedLog bool) (bool, error) {
 		}
 	}
 	if errors.Is(err, ledger.ErrIntegrity) {
-		return false, nil // it was never completed
+		return false, nil // the staged log was never completed
 	}
 	return false, err
 }
 
-// clearStaged removes the beginnings of a log that never counted. Where a
-// position stands without its log they stay: somebody may want to look.
+// clearStaged removes the staged files of a log that never counted. It keeps them
+// if there is a position without its log, because an operator may need them.
 func clearStaged(dir string) error {
 	hasLog, err1 := exists(filepath.Join(dir, fileLog))
 	hasPosition, err2 := exists(filepath.Join(dir, filePosition))
@@ -232,7 +232,7 @@ func clearStaged(dir string) error {
 	return nil
 }
 
-// isEmpty reports whether the directory holds nothing of a ledger.
+// isEmpty reports whether the directory has no file of a ledger.
 func isEmpty(dir string) (bool, error) {
 	for _, name := range []string{fileLog, filePosition} {
 		if found, err := exists(filepath.Join(dir, name)); found || err != nil {
@@ -310,7 +310,7 @@ func (w *logWriter) flush() error {
 	return tx.Commit()
 }
 
-// abort gives up what was not committed.
+// abort rolls back the open transaction.
 func (w *logWriter) abort() {
 	if w.tx != nil {
 		w.tx.Rollback()

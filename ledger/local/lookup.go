@@ -19,7 +19,7 @@ type lookup struct {
 	cursor  *bolt.Cursor
 	chain   ledger.Chainer
 	origins origins
-	last    revocation.Entry // that was decoded: often it is the next one too
+	last    revocation.Entry // the last decoded entry, because the next lookup often needs it
 }
 
 func newLookup(tx *bolt.Tx) *lookup {
@@ -36,8 +36,8 @@ func (l *lookup) entry(p revocation.Position) (entry, error) {
 	return l.verified(k, v)
 }
 
-// before returns the last position below p at which an entry stands, or an
-// entry stood of which something was restated.
+// before returns the last position below p that has an entry, or that is the
+// origin of a restated record.
 func (l *lookup) before(p revocation.Position) (found revocation.Position, ok bool, err error) {
 	found, ok = l.origins.before(p)
 	k, _ := stepBack(l.cursor, appendPosition(nil, p))
@@ -61,7 +61,8 @@ func stepBack(c *bolt.Cursor, key []byte) (k, v []byte) {
 	return c.Prev()
 }
 
-// verified reads the entry under the cursor, which then stands before it.
+// verified reads the entry under the cursor and leaves the cursor on the entry
+// before it.
 func (l *lookup) verified(k, v []byte) (entry, error) {
 	e, err := entryOf(k, v)
 	if err != nil {
@@ -78,8 +79,9 @@ func (l *lookup) verified(k, v []byte) (entry, error) {
 	return e, e.verify(prev.Head, &l.chain)
 }
 
-// known returns what is known by ref, or [ledger.ErrNotFound]: one record, but
-// for a ledger that lost its tail, used the ref again, and had both restated.
+// known returns the records with a ref, or [ledger.ErrNotFound]. There is more than
+// one only if the ledger lost its tail, used the ref again, and both records were
+// restated.
 func (l *lookup) known(ref revocation.Ref) ([]ledger.Located, error) {
 	var known []ledger.Located
 	r, err := l.at(ref)
@@ -96,7 +98,7 @@ func (l *lookup) known(ref revocation.Ref) ([]ledger.Located, error) {
 	return known, err
 }
 
-// knownAt returns what is known by the refs of a position, oldest first.
+// knownAt returns the records with the refs of a position, oldest first.
 func (l *lookup) knownAt(p revocation.Position) ([]ledger.Located, error) {
 	records, err := l.records(p)
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -128,7 +130,7 @@ func (l *lookup) appendRestated(known []ledger.Located, found []restatement) ([]
 	return known, nil
 }
 
-// at returns the record that stands at a ref, or [ledger.ErrNotFound].
+// at returns the record that the log has at a ref, or [ledger.ErrNotFound].
 func (l *lookup) at(ref revocation.Ref) (revocation.Record, error) {
 	records, err := l.records(ref.Position)
 	if err == nil && int(ref.Item) >= len(records) {
@@ -140,7 +142,7 @@ func (l *lookup) at(ref revocation.Ref) (revocation.Record, error) {
 	return records[ref.Item], nil
 }
 
-// records returns those of the entry at p, or [ledger.ErrNotFound].
+// records returns the records of the entry at p, or [ledger.ErrNotFound].
 func (l *lookup) records(p revocation.Position) ([]revocation.Record, error) {
 	if p == l.last.Position && l.last.Records != nil {
 		return l.last.Records, nil

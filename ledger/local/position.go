@@ -13,9 +13,9 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// A position file has two slots, each in a block of its own, that are written
-// in turn: a write that is torn by a power cut leaves the other one readable.
-// A slot is the magic, the generation, the head and a checksum over them.
+// A position file has two slots, each in a block of its own. They are written in
+// turn, so that a write that a power cut tears leaves the other slot readable. A
+// slot is the magic, the generation, the head and a checksum over them.
 const (
 	slotStride = 4096
 	slotSize   = 8 + 8 + sizeHead + sha256.Size
@@ -24,14 +24,14 @@ const (
 
 var slotMagic = []byte("curfew\x00\x01")
 
-// errNoPosition: neither slot can be read.
+// errNoPosition means that neither slot can be read.
 var errNoPosition = errors.New("no readable position")
 
-// errNewerPosition: neither can, and one looks like a later format.
+// errNewerPosition means that neither slot can be read, and one may have a later
+// format.
 var errNewerPosition = fmt.Errorf("%w: %w", errNoPosition, revocation.ErrNewer)
 
-// slot is one statement about the head. The one with the larger generation
-// counts.
+// slot is one copy of the head. The slot with the larger generation counts.
 type slot struct {
 	generation uint64
 	head       ledger.Head
@@ -58,8 +58,8 @@ func parseSlot(b []byte) (slot, bool) {
 	return slot{binary.BigEndian.Uint64(body[8:]), head}, err == nil
 }
 
-// newerSlot reports whether a slot that can't be read may be one of a later
-// format. Where the other can be read, it is but a flipped bit.
+// newerSlot reports whether an unreadable slot may have a later format. If the
+// other slot can be read, the cause is only a flipped bit.
 func newerSlot(b []byte) bool {
 	version := len(slotMagic) - 1
 	if len(b) < slotSize || !bytes.HasPrefix(b, slotMagic[:version]) {
@@ -68,8 +68,7 @@ func newerSlot(b []byte) bool {
 	return b[version] > slotMagic[version] || b[version] == slotMagic[version] && b[16] > formatVersion
 }
 
-// parseSlots returns the newest readable slot of a position file, and which
-// one it is.
+// parseSlots returns the newest readable slot of a position file and its index.
 func parseSlots(b []byte) (newest slot, which int, err error) {
 	found, newer := false, false
 	for i := range 2 {
@@ -156,9 +155,9 @@ func openPosition(path string) (*position, error) {
 	return &position{file: f, newest: newest, which: which}, nil
 }
 
-// seal makes the file say h in both slots. What was read may be in memory only,
-// when an earlier sync failed; so the newest slot is first written again as it
-// is: torn, it leaves the other slot, which the disk has.
+// seal writes h to both slots. After a failed sync the newest slot may be in the
+// page cache only, so it is first written again unchanged. If that write is torn,
+// the disk still has the other slot.
 func (p *position) seal(h ledger.Head) error {
 	if err := p.put(p.newest, p.which); err != nil {
 		return err
@@ -169,8 +168,7 @@ func (p *position) seal(h ledger.Head) error {
 	return p.write(h)
 }
 
-// write makes h the position, durably. After an error the file must be opened
-// anew.
+// write makes h the durable position. After an error the file must be reopened.
 func (p *position) write(h ledger.Head) error {
 	return p.put(slot{p.newest.generation + 1, h}, 1-p.which)
 }

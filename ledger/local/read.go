@@ -10,16 +10,16 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// How much is read in one transaction. Transactions are short and end before
-// yield is called, so that a slow reader doesn't hold up the appender.
+// The bounds of one read transaction. Transactions are short and end before yield
+// is called, so that a slow reader doesn't delay the appender.
 const (
 	chunkEntries = 512
 	chunkBytes   = 1 << 20
 )
 
-// Read calls yield for every entry after a position, oldest first, and verifies
-// each. See [ledger.Ledger]. A position that isn't in the log is
-// [ledger.ErrNotFound].
+// Read verifies every entry after a position and calls yield for it, oldest first.
+// See [ledger.Ledger]. It fails with [ledger.ErrNotFound] if the position isn't in
+// the log.
 func (f *files) Read(ctx context.Context, after revocation.Position, yield func(revocation.Entry) error) error {
 	r := reader{until: f.Head().Position}
 	if after != (revocation.Position{}) {
@@ -37,11 +37,11 @@ func (f *files) Read(ctx context.Context, after revocation.Position, yield func(
 	})
 }
 
-// chunksAhead is how many chunks are read before they are asked for.
+// chunksAhead is how many chunks are read before they are needed.
 const chunksAhead = 2
 
-// ahead reads chunk after chunk in a goroutine of its own, so that one core
-// verifies while another one applies, and gives them to yield in order.
+// ahead reads chunks in a goroutine of its own and yields them in order. One core
+// can then verify entries while another one applies them.
 func (f *files) ahead(ctx context.Context, r *reader, yield func([]revocation.Entry) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	chunks := make(chan []revocation.Entry, chunksAhead)
@@ -52,7 +52,7 @@ func (f *files) ahead(ctx context.Context, r *reader, yield func([]revocation.En
 	}()
 	defer func() {
 		cancel()
-		for range chunks { // until the goroutine has ended
+		for range chunks { // wait until the goroutine has ended
 		}
 	}()
 	for entries := range chunks {
@@ -66,7 +66,7 @@ func (f *files) ahead(ctx context.Context, r *reader, yield func([]revocation.En
 	return <-done
 }
 
-// chunks sends what r reads.
+// chunks sends the chunks that r reads.
 func (f *files) chunks(ctx context.Context, r *reader, to chan<- []revocation.Entry) error {
 	for r.last.Position.Compare(r.until) < 0 {
 		if err := f.view(r.chunk); err != nil {
@@ -81,10 +81,10 @@ func (f *files) chunks(ctx context.Context, r *reader, to chan<- []revocation.En
 	return nil
 }
 
-// reader goes through the log in order.
+// reader reads the log in order.
 type reader struct {
 	until   revocation.Position
-	last    ledger.Head // verified so far
+	last    ledger.Head // the last verified entry
 	chain   ledger.Chainer
 	entries []revocation.Entry
 }

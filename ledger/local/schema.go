@@ -26,7 +26,7 @@ var (
 	bucketHistory  = []byte("history")  // subject, ref -> nothing
 	bucketKeys     = []byte("keys")     // idempotency key -> request, position, expiry
 	bucketExpiries = []byte("expiries") // expiry, idempotency key -> nothing
-	bucketOrigins  = []byte("origins")  // origin, ref -> nothing; only where something was restated
+	bucketOrigins  = []byte("origins")  // origin, ref -> nothing; only for restated records
 
 	buckets     = [][]byte{bucketLog, bucketHead, bucketHistory, bucketKeys, bucketExpiries}
 	keyHead     = []byte("head")
@@ -51,13 +51,13 @@ func appendPosition(b []byte, p revocation.Position) []byte {
 	return binary.BigEndian.AppendUint64(b, p.Sequence)
 }
 
-// positionOf reads what appendPosition wrote; b is long enough.
+// positionOf decodes the result of appendPosition. The caller checks b's length.
 func positionOf(b []byte) revocation.Position {
 	return revocation.Position{Epoch: binary.BigEndian.Uint64(b), Sequence: binary.BigEndian.Uint64(b[8:])}
 }
 
-// follows reports whether q may come directly after p: the next sequence of
-// the epoch, or the first of a later one.
+// follows reports whether q may come directly after p. It must be the next sequence
+// of the epoch, or the first one of a later epoch.
 func follows(p, q revocation.Position) bool {
 	if q.Epoch == p.Epoch {
 		return q.Sequence == p.Sequence+1
@@ -69,7 +69,7 @@ func appendRef(b []byte, r revocation.Ref) []byte {
 	return binary.BigEndian.AppendUint16(appendPosition(b, r.Position), r.Item)
 }
 
-// refOf reads what appendRef wrote; b is long enough.
+// refOf decodes the result of appendRef. The caller checks b's length.
 func refOf(b []byte) revocation.Ref {
 	return revocation.Ref{Position: positionOf(b), Item: binary.BigEndian.Uint16(b[sizePosition:])}
 }
@@ -93,8 +93,8 @@ func headOf(b []byte) (ledger.Head, error) {
 	return ledger.Head{Position: positionOf(b[1:]), Chain: [sizeChain]byte(b[1+sizePosition:])}, nil
 }
 
-// subject is the key of an account in the history: a digest, so that keys are
-// short and of one length.
+// subject returns the key of an account in the history. It is a digest, so that
+// keys are short and of one length.
 type subject [16]byte
 
 func subjectOf(issuer, sub string) subject {
@@ -113,7 +113,7 @@ func appendMention(b []byte, s subject, r revocation.Ref) []byte {
 
 func mentioned(mention []byte) revocation.Ref { return refOf(mention[len(subject{}):]) }
 
-// memory is what is kept of an idempotency key.
+// memory is the first use of an idempotency key.
 type memory struct {
 	request  [sizeKey]byte
 	position revocation.Position
@@ -142,5 +142,6 @@ func appendExpiry(b []byte, expires int64, key [sizeKey]byte) []byte {
 	return append(b, key[:]...)
 }
 
-// expirySeconds is when a key may be forgotten: never sooner than asked.
+// expirySeconds returns the second after which a key may be forgotten. It rounds
+// up, so that no key is forgotten too early.
 func expirySeconds(t time.Time) int64 { return max(0, t.Add(time.Second-1).Unix()) }

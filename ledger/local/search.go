@@ -12,12 +12,12 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// DefaultLimit is how many records Search returns at most when nobody says.
+// DefaultLimit is the limit of a search with a limit of zero, in records.
 const DefaultLimit = 100
 
 // Search returns records newest first. See [ledger.Ledger]. A limit of zero is
-// [DefaultLimit]. A lift belongs to the account of what it lifts. A restated
-// record is found once, by its Origin.
+// [DefaultLimit]. A lift belongs to the account of the record that it lifts. A
+// restated record is found once, by its Origin.
 func (f *files) Search(ctx context.Context, page ledger.Page) ([]ledger.Located, error) {
 	s := searcher{page: page, at: page.Before}
 	if s.page.Limit <= 0 {
@@ -41,15 +41,15 @@ func (f *files) Search(ctx context.Context, page ledger.Page) ([]ledger.Located,
 	return s.found, nil
 }
 
-// searcher collects a page of history, a chunk for each transaction.
+// searcher collects a page of records. Each transaction reads one chunk.
 type searcher struct {
 	page  ledger.Page
-	at    revocation.Ref // everything from here on was looked at
+	at    revocation.Ref // every record from this ref on was searched
 	found []ledger.Located
 	done  bool
 }
 
-// log looks at the next older records of the whole log.
+// log searches the next older records of the whole log.
 func (s *searcher) log(tx *bolt.Tx) error {
 	l := newLookup(tx)
 	if s.at.Item > 0 {
@@ -73,7 +73,7 @@ func (s *searcher) log(tx *bolt.Tx) error {
 	return nil
 }
 
-// position looks at the records of a position that are older than at.
+// position searches the records of a position that are older than at.
 func (s *searcher) position(l *lookup, p revocation.Position) error {
 	known, err := l.knownAt(p)
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *searcher) position(l *lookup, p revocation.Position) error {
 	return nil
 }
 
-// look takes a record if it is wanted.
+// look adds a record to the page if it matches.
 func (s *searcher) look(l *lookup, k ledger.Located) {
 	if s.done || !s.wanted(l, &k.Record) {
 		return
@@ -115,7 +115,7 @@ func (s *searcher) hits(t revocation.Target) bool {
 	return (s.page.Issuer == "" || t.Issuer == s.page.Issuer) && (s.page.Subject == "" || t.Subject == s.page.Subject)
 }
 
-// history looks at the next older records of one account.
+// history searches the next older records of one account.
 func (s *searcher) history(tx *bolt.Tx) error {
 	l := newLookup(tx)
 	c := tx.Bucket(bucketHistory).Cursor()

@@ -21,7 +21,7 @@ type transaction struct {
 	lookup    *lookup
 	chain     *ledger.Chainer
 	head      ledger.Head
-	mentioned [][]byte // keys of the history that putMentions writes
+	mentioned [][]byte // the keys of the history that putMentions writes
 }
 
 func newTransaction(tx *bolt.Tx, head ledger.Head, c *ledger.Chainer) *transaction {
@@ -36,13 +36,13 @@ func newTransaction(tx *bolt.Tx, head ledger.Head, c *ledger.Chainer) *transacti
 		chain:    c,
 		head:     head,
 	}
-	t.log.FillPercent = 1 // keys only ever grow
+	t.log.FillPercent = 1 // each key is greater than all before it
 	t.expiries.FillPercent = 0.9
 	return t
 }
 
-// append adds one request, unless its key was seen before. An error spoils the
-// transaction.
+// append adds one request, unless its key was used before. After an error the
+// transaction must be rolled back.
 func (t *transaction) append(r *request, now time.Time) (answer, error) {
 	if !r.key.IsZero() {
 		if m, ok := t.remembered(r.key.Key, now); ok {
@@ -65,8 +65,8 @@ func (t *transaction) append(r *request, now time.Time) (answer, error) {
 	return answer{position: p}, nil
 }
 
-// copy adds an entry of a shared ledger, unless it is there already. Its key is
-// one that counts: who asks for it is told of this entry from now on.
+// copy adds an entry of a shared ledger, unless the log already has it. From then
+// on the entry's idempotency key refers to this entry.
 func (t *transaction) copy(c Copy, d draft) error {
 	if c.Position.Compare(t.head.Position) <= 0 {
 		return t.same(c.Position, d.payload)
@@ -84,7 +84,7 @@ func (t *transaction) copy(c Copy, d draft) error {
 	return t.remember(c.Key, c.Position)
 }
 
-// same checks that an entry that is in the log already is the one it should be.
+// same checks that an entry of the log equals the given copy.
 func (t *transaction) same(p revocation.Position, payload []byte) error {
 	e, err := t.lookup.entry(p)
 	if err == nil && bytes.Equal(e.payload, payload) {
@@ -124,23 +124,23 @@ func (t *transaction) mention(p revocation.Position, m mention) {
 	}
 	lifted, err := t.lookup.known(m.lifts)
 	if err != nil {
-		return // a lift of what isn't here
+		return // the log does not have the lifted record
 	}
 	for _, l := range lifted {
 		if l.Record.Target.Subject == "" {
-			continue // of what is nobody's alone
+			continue // the record is of no single account
 		}
 		t.putMention(subjectOf(l.Record.Target.Issuer, l.Record.Target.Subject), ref)
 	}
 }
 
-// putMention notes a line of the history, for putMentions.
+// putMention queues a key of the history for putMentions.
 func (t *transaction) putMention(s subject, ref revocation.Ref) {
 	t.mentioned = append(t.mentioned, appendMention(make([]byte, 0, sizeMention), s, ref))
 }
 
-// putMentions writes the lines of the history in the order of their keys, which
-// come out of a hash: one after the other they'd lie on a page each.
+// putMentions writes the queued keys of the history in their order. The keys are
+// hashes, so that unsorted writes would touch a page each.
 func (t *transaction) putMentions() error {
 	slices.SortFunc(t.mentioned, bytes.Compare)
 	for _, m := range t.mentioned {
@@ -162,7 +162,7 @@ func (t *transaction) putHead() error {
 	return nil
 }
 
-// putMark notes the mark of a replica's owner.
+// putMark stores the mark of a replica's owner.
 func (t *transaction) putMark(mark []byte) error {
 	if err := t.heads.Put(keyMark, append([]byte{formatVersion}, mark...)); err != nil {
 		return fmt.Errorf("writing the mark: %w", err)
@@ -170,7 +170,7 @@ func (t *transaction) putMark(mark []byte) error {
 	return nil
 }
 
-// putSucceeds notes the head of the ledger that this one replaces.
+// putSucceeds stores the head of the ledger that this one replaces.
 func (t *transaction) putSucceeds(h ledger.Head) error {
 	if err := t.heads.Put(keySucceeds, appendHead(nil, h)); err != nil {
 		return fmt.Errorf("writing the head of the old ledger: %w", err)
@@ -194,8 +194,8 @@ func (t *transaction) remember(key ledger.Idempotency, p revocation.Position) er
 	return nil
 }
 
-// forget removes at most limit idempotency keys that have expired. Each append
-// adds one and may remove two, so they stay as many as live ones.
+// forget removes at most limit expired idempotency keys. Each append adds one key
+// and may remove two, so expired keys do not accumulate.
 func (t *transaction) forget(now time.Time, limit int) error {
 	var expired [][]byte
 	c := t.expiries.Cursor()
@@ -215,7 +215,7 @@ func (t *transaction) forget(now time.Time, limit int) error {
 
 func (t *transaction) forgetKey(expiry []byte) error {
 	key := expiry[8:]
-	// The key may have been used anew since, and expire later.
+	// The key may have been used again since, with a later expiry.
 	if m, ok := memoryOf(t.keys.Get(key)); ok && uint64(m.expires) == binary.BigEndian.Uint64(expiry) {
 		if err := t.keys.Delete(key); err != nil {
 			return err

@@ -9,23 +9,23 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// carrying writes again what a log must go on saying of a part that goes: one
-// that is trimmed, or the epochs before a repair. What lives is written as it
-// is, and horizons stand for what has expired. So an index that is built of what
-// is left refuses the same as one that was there. It is a function of the log
-// and an instant.
+// carrying writes records of a removed part of the log again. The removed part is
+// trimmed, or is the epochs before a repair. Live records are written unchanged.
+// Horizons replace expired ones. An index that is built from the rest therefore
+// refuses the same tokens as one that was built from the whole log. The result
+// depends only on the log and an instant.
 type carrying struct {
 	log   func(yield func(revocation.Entry) error) error
 	write func(revocation.Record) error
 	now   time.Time
-	actor string // of the horizons
+	actor string // the author of the horizons
 
-	gone revocation.Horizons // what expired records leave behind
-	said revocation.Horizons // what the part that stays says
-	// stated are the latest horizons that the part that goes says.
+	gone revocation.Horizons // of the expired records
+	said revocation.Horizons // in the part that stays
+	// stated has the latest horizons in the part that is removed.
 	stated map[revocation.HorizonOf]revocation.Record
-	// written are the digests of records that the log goes on having. Without
-	// them their number would double with every epoch.
+	// written has the digests of the records in the part that stays. Without it the
+	// number of records would double with every epoch.
 	written map[[sha256.Size]byte]struct{}
 }
 
@@ -35,9 +35,9 @@ func (c *carrying) begin() {
 	c.stated = make(map[revocation.HorizonOf]revocation.Record)
 }
 
-// trim writes what lives of the entries after one position and up to another.
-// What lived of those before was written after it. All that goes leaves its
-// horizon.
+// trim writes the live records of the entries after one position and up to
+// another. Live records of earlier entries were already written again after that
+// position. All removed records leave a horizon.
 func (c *carrying) trim(after, through revocation.Position) error {
 	c.begin()
 	lifted := make(map[revocation.Ref]bool)
@@ -65,7 +65,7 @@ func (c *carrying) trim(after, through revocation.Position) error {
 	return c.horizons()
 }
 
-// over reports whether a record means nothing any more though it can't expire.
+// over reports whether a record that can't expire has no effect any more.
 func over(r *revocation.Record, lifted map[revocation.Ref]bool) bool {
 	switch r.Type {
 	case revocation.Genesis:
@@ -76,7 +76,7 @@ func over(r *revocation.Record, lifted map[revocation.Ref]bool) bool {
 	return false
 }
 
-// restate writes what lives of the epochs before one, and is not in it already.
+// restate writes the live records of the epochs before one that this epoch lacks.
 func (c *carrying) restate(epoch uint64) error {
 	c.begin()
 	err := c.each(func(at revocation.Position, r *revocation.Record) error {
@@ -117,8 +117,8 @@ func digest(r *revocation.Record) [sha256.Size]byte {
 	return sha256.Sum256(revocation.AppendRecords(nil, []revocation.Record{*r}))
 }
 
-// each goes through the records of the log, as they would be written again: each
-// with its origin.
+// each yields the records of the log with their origins, ready to be written
+// again.
 func (c *carrying) each(yield func(revocation.Position, *revocation.Record) error) error {
 	return c.log(func(e revocation.Entry) error {
 		for i := range e.Records {
@@ -132,8 +132,8 @@ func (c *carrying) each(yield func(revocation.Position, *revocation.Record) erro
 	})
 }
 
-// lives takes a record that goes, and reports whether it has to be written again
-// as it is.
+// lives handles a record of the removed part. It reports whether the record must
+// be written again unchanged.
 func (c *carrying) lives(r *revocation.Record) bool {
 	of, through := r.Leaves()
 	switch end, ends := r.Expires(); {
@@ -149,16 +149,16 @@ func (c *carrying) lives(r *revocation.Record) bool {
 	return false
 }
 
-// stays takes a record that does not go.
+// stays handles a record of the part that stays.
 func (c *carrying) stays(r *revocation.Record) {
 	if r.IsHorizon() {
 		c.said.Raise(r.Leaves())
 	}
 }
 
-// horizons writes the cuts that stand for all that has expired. Horizons that
-// went are written again only if they are the latest of their issuer and mode:
-// otherwise their number would grow with every trim.
+// horizons writes the cuts that replace expired records. A removed horizon is
+// written again only if it is the latest of its issuer and mode, because the
+// number of horizons would otherwise grow with every trim.
 func (c *carrying) horizons() error {
 	var records []revocation.Record
 	for of, r := range c.stated {

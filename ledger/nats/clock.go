@@ -2,11 +2,11 @@ package nats
 
 import "time"
 
-// ownTick is what is known of the ticks of this node: when the last that was
-// acknowledged was sent, and what the stream stamped on the last that came
-// round. They need not be the same: a node that reads what it has missed gets
-// its own ticks late, after it has sent others, and one stamp beside the instant
-// of another would make its clock look wrong.
+// ownTick has two facts about the ticks of this node: the instant at which the last
+// acknowledged one was sent, and the stream's stamp on the last one that this node
+// has read. They may be of different ticks, because a node that catches up reads
+// its own ticks late. Only the facts of one tick may be compared; any others would
+// make the clock look wrong.
 type ownTick struct {
 	acked uint64 // by sequence
 	sent  time.Time
@@ -14,7 +14,7 @@ type ownTick struct {
 	stamp time.Time
 }
 
-// tickAcknowledged notes where a tick of this node stands.
+// tickAcknowledged records the sequence of a tick of this node.
 func (l *Ledger) tickAcknowledged(sequence uint64, sent time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -22,7 +22,7 @@ func (l *Ledger) tickAcknowledged(sequence uint64, sent time.Time) {
 	l.measureTick()
 }
 
-// tickCame notes that a tick of this node came round.
+// tickCame records the stamp of a tick of this node that it has read.
 func (l *Ledger) tickCame(m *message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -30,19 +30,20 @@ func (l *Ledger) tickCame(m *message) {
 	l.measureTick()
 }
 
-// measureTick measures by a tick of which all is known. The caller holds mu.
+// measureTick measures the clock if both facts are of the same tick. The caller
+// holds mu.
 func (l *Ledger) measureTick() {
 	if t := &l.ticked; t.acked == t.came {
 		l.measure(t.sent, t.stamp)
 	}
 }
 
-// patient is how long a message may have been under way to say anything of the
-// clock.
+// patient is the longest time since a message was sent at which its stamp still
+// measures the clock.
 const patient = time.Second
 
-// measure compares this node's clock with the stamp that a message of its own
-// got on its way. The caller holds mu.
+// measure compares this node's clock with the stream's stamp on a message of this
+// node. The caller holds mu.
 func (l *Ledger) measure(sent, stamp time.Time) {
 	now := l.options.Now()
 	if sent.IsZero() || now.Sub(sent) > patient {

@@ -15,18 +15,18 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// How soon a connection that is only half there is noticed.
+// The times within which a half-open connection is noticed.
 const (
 	pingEvery  = 1500 * time.Millisecond
 	pingsLost  = 2
 	dialWithin = 2 * time.Second
-	// settleIn is how long a new connection is given to bring something.
+	// settleIn is how long a new connection may bring nothing before it is replaced.
 	settleIn = 5 * time.Second
 )
 
-// connect begins to reach the cluster, and goes on for as long as it lasts.
-// Nothing is written while there is no connection: an append that waits in a
-// buffer would be written after its caller was told that it was not.
+// connect connects to the cluster, and reconnects until the connection is closed.
+// Nothing is buffered without a connection: a buffered append would be written
+// after its caller got the answer that it was not.
 func (o Options) connect(name, credentials string, more ...nats.Option) (*nats.Conn, error) {
 	options := []nats.Option{
 		nats.Name(name),
@@ -56,7 +56,7 @@ func (o Options) connect(name, credentials string, more ...nats.Option) (*nats.C
 	return conn, nil
 }
 
-// identify reads who this node is to the servers.
+// identify returns the options that authenticate this node to the servers.
 func identify(path string) ([]nats.Option, error) {
 	if path == "" {
 		return nil, nil
@@ -78,8 +78,8 @@ func identify(path string) ([]nats.Option, error) {
 	return []nats.Option{nkey}, nil
 }
 
-// secure asks for TLS wherever a server is not on this machine, whatever it or
-// its neighbours announce.
+// secure requires TLS for every server on another machine, even if the servers
+// announce that they need none.
 func (o Options) secure() ([]nats.Option, error) {
 	var options []nats.Option
 	plain := o.TLSCA == "" && o.TLSCert == ""
@@ -91,7 +91,7 @@ func (o Options) secure() ([]nats.Option, error) {
 		plain = plain && u.Scheme == "nats" && loopback(u.Hostname())
 	}
 	if plain {
-		// What its neighbours announce may be elsewhere.
+		// The servers that it announces may be on other machines.
 		return append(options, nats.IgnoreDiscoveredServers()), nil
 	}
 	options = append(options, nats.Secure())
@@ -109,7 +109,7 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// withoutURL drops what an error quotes of a URL, which may hold a password.
+// withoutURL removes the quoted URL from an error, because it may hold a password.
 func withoutURL(err error) error {
 	var quoted *url.Error
 	if errors.As(err, &quoted) {
@@ -118,7 +118,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// token is a name as one token of a subject: names may hold dots and wildcards.
+// token encodes a name as one token of a subject, because names may hold dots and
+// wildcards.
 func token(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return hex.EncodeToString(sum[:8])

@@ -15,22 +15,21 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// documents are those of a cluster, in three streams of their own. What is
-// acknowledged is found by every later read, so the streams' leaders are asked:
-// a follower may lack it. Nothing is read by a consumer or a direct get, because
-// these send stored bytes to a subject that the reader names, which could be one
-// of the log's.
+// documents has the documents of a cluster, in three streams of their own. Every
+// read asks a stream's leader, because its other servers may lack a document that
+// was acknowledged. Consumers and direct gets must not be used: they send stored
+// bytes to a subject that the reader names, which could be a subject of the log.
 type documents struct {
 	ledger *Ledger
 	begun  bool          // guarded by the ledger's mu
-	first  chan struct{} // closed when all streams were looked at once
+	first  chan struct{} // closed when every stream was checked once
 
 	mu      sync.Mutex
 	streams []*documentStream // in the order of documentStreams
-	logged  string            // why not, as it was logged
+	logged  string            // the last logged reason why documents can't be used
 }
 
-// documentStream is one of the streams. It is not changed, but replaced.
+// documentStream is one of the streams. It must not be changed, only replaced.
 type documentStream struct {
 	config jetstream.StreamConfig
 	stream jetstream.Stream
@@ -45,15 +44,15 @@ func (s *documentStream) subject(key ledger.Key) string {
 // activityStream is the index of the lists' stream, after the collections.
 const activityStream = len(ledger.Collections)
 
-// markersFor is how long a deletion is kept as a message: as long as a caller may
-// take between reading a document and writing it, and much longer.
+// markersFor is how long a deletion is kept as a message. It must be much longer
+// than a caller takes between reading a document and writing it.
 const markersFor = time.Hour
 
-// headersMost is more than the headers of a message take.
+// headersMost bounds the bytes of a message's headers.
 const headersMost = 1 << 10
 
-// documentConfigs are how the streams must be: the collections as key-value
-// buckets with one revision, and the lists.
+// documentConfigs returns the settings that the streams must have: a key-value
+// bucket with one revision for each collection, and the stream of the lists.
 func (o Options) documentConfigs() []jetstream.StreamConfig {
 	sound := jetstream.StreamConfig{
 		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Replicas: o.Replicas,
@@ -79,8 +78,8 @@ func (o Options) documentConfigs() []jetstream.StreamConfig {
 }
 
 // checkDocumentSettings refuses a stream that would lose documents, fill the
-// servers' disks or answer from the past, and names the mend. want is what a node
-// creates.
+// servers' disks or return old documents. The error names the mend. The argument
+// want has the settings with which a node creates the stream.
 func checkDocumentSettings(want, c jetstream.StreamConfig) error {
 	var wrong []error
 	for _, check := range []struct {
@@ -118,9 +117,9 @@ func checkDocumentSettings(want, c jetstream.StreamConfig) error {
 	return fmt.Errorf("%w %s: %w; see docs/cluster.md", errSettings, want.Name, errors.Join(wrong...))
 }
 
-// Documents begins to look after the streams of the documents, which nobody does
-// before documents are wanted, and waits until they were looked at once. See
-// [ledger.DocumentKeeper].
+// Documents returns the documents of the cluster. The first call begins to check
+// and create their streams. Each call waits until every stream was checked once.
+// See [ledger.DocumentKeeper].
 func (l *Ledger) Documents(ctx context.Context) (ledger.Documents, error) {
 	d := l.documents
 	l.mu.Lock()
@@ -139,7 +138,7 @@ func (l *Ledger) Documents(ctx context.Context) (ledger.Documents, error) {
 	return d, d.usable()
 }
 
-// errClosed answers what comes after Close.
+// errClosed is the error of every call after Close.
 var errClosed = fmt.Errorf("%w: the ledger is closed", ledger.ErrUnavailable)
 
 func newDocuments(l *Ledger) *documents {
@@ -150,7 +149,7 @@ func newDocuments(l *Ledger) *documents {
 	return d
 }
 
-// usable returns why nothing can be kept, nil where something can.
+// usable returns nil if documents can be stored, and otherwise the reason.
 func (d *documents) usable() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -164,9 +163,9 @@ func (d *documents) usable() error {
 	return errors.Join(all...)
 }
 
-// keep looks at the streams until the ledger is closed: they may be created, or
-// set up differently, while it runs. Soon after the start, an owner may be about
-// to create them.
+// keep checks the streams until the ledger is closed, because they may be created
+// or changed while it runs. It checks more often soon after the start, when an
+// owner may be about to create them.
 func (d *documents) keep() {
 	looked := false
 	for wait := sessionRetry; ; wait = min(2*wait, verifyEvery) {
@@ -185,7 +184,7 @@ func (d *documents) keep() {
 	}
 }
 
-// look asks for all streams and reports whether all were answered for.
+// look checks all streams and reports whether the servers answered for each.
 func (d *documents) look() bool {
 	if !d.ledger.conn.IsConnected() {
 		return false
@@ -196,7 +195,7 @@ func (d *documents) look() bool {
 		s, err := d.lookAt(config)
 		if err != nil && !errors.Is(err, ledger.ErrNoDocuments) {
 			all = false
-			continue // it is as it was: each use says what it finds
+			continue // keep the last result: each use returns its own error
 		}
 		if err != nil {
 			why = append(why, err)
@@ -215,7 +214,7 @@ func (d *documents) look() bool {
 	return all
 }
 
-// tell logs why there are no documents, when it is news.
+// tell logs why documents can't be used, when the reason changes.
 func (d *documents) tell(why error) {
 	now := ""
 	if why != nil {
@@ -233,8 +232,8 @@ func (d *documents) tell(why error) {
 	}
 }
 
-// lookAt finds a stream, or creates it. An error that wraps
-// [ledger.ErrNoDocuments] is in the stream too; any other says nothing of it.
+// lookAt finds or creates a stream. An error that wraps [ledger.ErrNoDocuments] is
+// also in the result. After any other error the state of the stream is unknown.
 func (d *documents) lookAt(config jetstream.StreamConfig) (*documentStream, error) {
 	l := d.ledger
 	s := &documentStream{config: config}
@@ -277,7 +276,7 @@ func (d *documents) create(config jetstream.StreamConfig) (s jetstream.Stream, e
 	return s, err
 }
 
-// decided reports whether the servers said no, and would say so again.
+// decided reports whether the servers refused, and would refuse again.
 func decided(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, nats.ErrPermissionViolation) ||
@@ -285,18 +284,18 @@ func decided(err error) bool {
 		errors.As(err, &api) && api.ErrorCode == errorStorageExceeded
 }
 
-// errorStorageExceeded is JetStream's code for a disk on which too little is left
-// for the limit of a stream.
+// errorStorageExceeded is JetStream's code for a disk with too little space for the
+// limit of a stream.
 const errorStorageExceeded = 10047
 
-// ofDocuments reports whether a subject is used for documents only.
+// ofDocuments reports whether a subject is only for documents.
 func (o Options) ofDocuments(subject string) bool {
 	return slices.ContainsFunc(o.documentConfigs(), func(c jetstream.StreamConfig) bool {
 		return strings.HasSuffix(subject, "."+c.Name) || strings.HasPrefix(subject, strings.TrimSuffix(c.Subjects[0], ">"))
 	})
 }
 
-// use returns a stream that can be used.
+// use returns a stream, or an error if it can't be used.
 func (d *documents) use(ctx context.Context, i int) (*documentStream, error) {
 	if d.ledger.ctx.Err() != nil {
 		return nil, errClosed
@@ -310,15 +309,15 @@ func (d *documents) use(ctx context.Context, i int) (*documentStream, error) {
 	return s, s.err
 }
 
-// bounded ends a question with the connection, and after a time.
+// bounded returns a context that ends with the connection and after a time limit.
 func (d *documents) bounded(ctx context.Context, within time.Duration) (context.Context, func()) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	stop := context.AfterFunc(d.ledger.asking(), cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
-// read asks the leader of a stream. An error wraps [ledger.ErrNotFound] where
-// there is no such message.
+// read asks the leader of a stream for a message. The error wraps
+// [ledger.ErrNotFound] if there is no such message.
 func (d *documents) read(ctx context.Context, s *documentStream, ask func(context.Context) error) error {
 	ctx, done := d.bounded(ctx, askWithin)
 	defer done()
@@ -332,7 +331,7 @@ func (d *documents) read(ctx context.Context, s *documentStream, ask func(contex
 	return fmt.Errorf("%w: reading from %s: %w", ledger.ErrUnavailable, s.config.Name, err)
 }
 
-// newestOf is the newest message of a subject.
+// newestOf returns the newest message of a subject.
 func (d *documents) newestOf(ctx context.Context, s *documentStream, subject string) (m *jetstream.RawStreamMsg, err error) {
 	err = d.read(ctx, s, func(ctx context.Context) error {
 		m, err = s.stream.GetLastMsgForSubject(ctx, subject)
@@ -341,8 +340,8 @@ func (d *documents) newestOf(ctx context.Context, s *documentStream, subject str
 	return m, err
 }
 
-// write publishes a message where the newest one of its subject is the one
-// expected, 0 for none, and returns its sequence.
+// write publishes a message and returns its sequence. The sequence of the newest
+// message of its subject must be the expected one, or 0 for none.
 func (d *documents) write(ctx context.Context, s *documentStream, m *nats.Msg, expected uint64, more ...jetstream.PublishOpt) (uint64, error) {
 	ctx, done := d.bounded(ctx, answerWithin)
 	defer done()
@@ -358,7 +357,7 @@ func (d *documents) write(ctx context.Context, s *documentStream, m *nats.Msg, e
 	return ack.Sequence, nil
 }
 
-// notStored says what became of a write.
+// notStored returns the error of a failed write, with its outcome.
 func (d *documents) notStored(s *documentStream, err error) error {
 	var api *jetstream.APIError
 	switch {
@@ -423,11 +422,11 @@ func (d *documents) Store(ctx context.Context, c ledger.Collection, key ledger.K
 	if expected != 0 || !errors.Is(err, ledger.ErrConflict) {
 		return revision, err
 	}
-	// Where a deletion is marked, the new document comes after the marker.
+	// After a deletion the new document must follow the marker.
 	marker, readErr := d.newestOf(ctx, s, m.Subject)
 	switch {
 	case errors.Is(readErr, ledger.ErrNotFound):
-		return 0, err // it was there a moment ago
+		return 0, err // the document was there a moment ago
 	case readErr != nil:
 		return 0, readErr
 	case !isMarker(marker):
@@ -445,7 +444,7 @@ func (d *documents) Delete(ctx context.Context, c ledger.Collection, key ledger.
 	if err != nil {
 		return err
 	}
-	// The sequence of a marker is nobody's revision, and none is not one either.
+	// A marker's sequence is not the revision of a document, and neither is 0.
 	found, err := d.load(ctx, s, key)
 	if errors.Is(err, ledger.ErrNotFound) || err == nil && found.Revision != expected {
 		return fmt.Errorf("%w: it is at %d, expected %d", ledger.ErrConflict, found.Revision, expected)
@@ -490,8 +489,8 @@ func (d *documents) List(ctx context.Context, c ledger.Collection, below ledger.
 	return nil
 }
 
-// keys are those that begin with a prefix, also of documents that were deleted
-// lately.
+// keys returns the keys that begin with a prefix. It includes keys of documents
+// that were deleted lately.
 func (d *documents) keys(ctx context.Context, s *documentStream, prefix ledger.Key) (keys []ledger.Key, err error) {
 	ctx, done := d.bounded(ctx, answerWithin)
 	defer done()

@@ -16,21 +16,22 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// The names of files in the directory of the replica by which an operator tells
-// a gateway what to do.
+// The names of the marker files. An operator creates one in the directory of the
+// replica to command a gateway.
 const (
-	// MarkerInit begins a ledger where on_empty says refuse.
+	// MarkerInit begins a ledger although on_empty says refuse.
 	MarkerInit = "init"
-	// MarkerAdopt accepts the stream as it is and begins a new epoch in it,
-	// with everything that the nodes' replicas have.
+	// MarkerAdopt accepts the stream as it is and begins a new epoch in it. The
+	// new epoch gets every record of the nodes' replicas.
 	MarkerAdopt = "adopt"
 )
 
 // absentTimes is how often in a row a stream that this node has seen must be
-// missing before that is believed: a server that has just started may not know.
+// missing before it counts as lost. A server that has just started may not have it
+// yet.
 const absentTimes = 5
 
-// prepare finds the stream, begins it where that is wanted, and checks it.
+// prepare finds the stream, begins it if the options say so, and checks it.
 func (l *Ledger) prepare() (jetstream.Stream, error) {
 	if err := l.replica.room(); err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (l *Ledger) prepare() (jetstream.Stream, error) {
 			return nil, err
 		}
 		if at <= l.sequence() {
-			l.jump(at) // the stream is shorter than what was read of it
+			l.jump(at) // the stream is shorter than the part that was read
 		}
 	}
 	if l.sequence() == 0 {
@@ -70,13 +71,13 @@ func (l *Ledger) prepare() (jetstream.Stream, error) {
 		}
 	}
 	if !l.everFollowed() {
-		l.verify(info) // later it must not hold up who was cut off
+		l.verify(info) // only in the first session, so that it delays no reconnect
 	}
 	return s, nil
 }
 
-// markerAge is how long an operator's word counts: one that nobody acted on must
-// not adopt a sound stream months later.
+// markerAge is how long a marker file counts. A forgotten marker must not adopt a
+// sound stream months later.
 const markerAge = 10 * time.Minute
 
 func (l *Ledger) marked(name string) bool {
@@ -92,8 +93,8 @@ func (l *Ledger) unmark(name string) error {
 	return err
 }
 
-// begin makes the stream and its genesis, where this is a first start: a ledger
-// that this node has seen is not begun anew without an operator.
+// begin creates the stream and its genesis at a first start. A node that has seen
+// the ledger must not begin it anew without an operator.
 func (l *Ledger) begin(create bool) error {
 	l.mu.Lock()
 	seen := l.fold.Sequence > 0 || l.fold.Owes != (revocation.Position{})
@@ -120,7 +121,7 @@ func (l *Ledger) begin(create bool) error {
 		}
 	}
 	if adopt {
-		return errAgain // adopting begins it
+		return errAgain // adopting begins the stream
 	}
 	g := l.genesis(1)
 	g.Ledger = newIdentity()
@@ -144,12 +145,12 @@ func (l *Ledger) begin(create bool) error {
 }
 
 func newIdentity() (id [16]byte) {
-	_, _ = rand.Read(id[:]) // never fails, says crypto/rand
+	_, _ = rand.Read(id[:]) // crypto/rand never fails
 	return id
 }
 
-// genesis begins an epoch, and signs everybody out who was signed in before,
-// unless the configuration trusts what exists.
+// genesis returns the message that begins an epoch. It signs everybody out unless
+// the configuration trusts the existing sessions.
 func (l *Ledger) genesis(epoch uint64) genesis {
 	now := l.options.Now()
 	var before time.Time // nobody is signed out
@@ -168,7 +169,7 @@ func (l *Ledger) publishGenesis(ctx context.Context, g *genesis, more ...jetstre
 	return ack.Sequence, nil
 }
 
-// lastOf finds the newest message of a kind; nil where there is none.
+// lastOf returns the newest message of a kind, or nil.
 func (l *Ledger) lastOf(s jetstream.Stream, kind string) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(l.asking(), askWithin)
 	defer cancel()
@@ -182,7 +183,7 @@ func (l *Ledger) lastOf(s jetstream.Stream, kind string) (*jetstream.RawStreamMs
 	return m, nil
 }
 
-// newest finds the last genesis and what it says.
+// newest returns the last genesis and its message.
 func (l *Ledger) newest(s jetstream.Stream) (g genesis, sequence uint64, err error) {
 	m, err := l.lastOf(s, kindGenesis)
 	if m == nil || err != nil {
@@ -192,7 +193,7 @@ func (l *Ledger) newest(s jetstream.Stream) (g genesis, sequence uint64, err err
 	return g, m.Sequence, err
 }
 
-// newestTrim finds the last trim and what it says.
+// newestTrim returns the last trim and its message.
 func (l *Ledger) newestTrim(s jetstream.Stream) (t trim, sequence uint64, err error) {
 	m, err := l.lastOf(s, kindTrim)
 	if m == nil || err != nil {
@@ -204,9 +205,9 @@ func (l *Ledger) newestTrim(s jetstream.Stream) (t trim, sequence uint64, err er
 	return t, m.Sequence, nil
 }
 
-// enter finds where a node begins to read that has nothing: at the last genesis
-// or, where what came after was trimmed, behind the trim. An answer from the past
-// makes it read more, or finds a gap.
+// enter finds the first message for a node with an empty replica. It is the last
+// genesis, or the message after the last trim if the genesis was trimmed. An
+// answer from a deposed leader makes the node read more, or find a gap.
 func (l *Ledger) enter(s jetstream.Stream) error {
 	_, at, err := l.newest(s)
 	if err != nil {
@@ -231,14 +232,14 @@ func (l *Ledger) enter(s jetstream.Stream) error {
 	return nil
 }
 
-// adopt accepts the stream as an operator has asked: a new epoch begins in it,
-// greater than all that were seen. It returns where. This node follows on to
-// there like everybody else, if it can: others may have written meanwhile.
+// adopt begins a new epoch in the stream, as an operator has asked, and returns its
+// sequence. The epoch is greater than all that were seen. This node follows the
+// stream up to there if it can, because other nodes may have written meanwhile.
 func (l *Ledger) adopt(s jetstream.Stream) (sequence uint64, err error) {
 	last, at, err := l.newest(s)
 	switch {
 	case errors.Is(err, errMessage) && !errors.Is(err, errNewerMessage):
-		last = genesis{} // damage, which the next one mends
+		last = genesis{} // the new genesis mends a damaged one
 	case err != nil:
 		return 0, err
 	}
@@ -274,7 +275,7 @@ func (l *Ledger) adopt(s jetstream.Stream) (sequence uint64, err error) {
 	return sequence, l.unmark(MarkerAdopt)
 }
 
-// errOvertaken: an operator's word is still to be acted on.
+// errOvertaken means that another node wrote first, and the marker still counts.
 var errOvertaken = errors.New("adopting the stream: another epoch has begun meanwhile")
 
 // overtaken reports whether an append was refused because another came before it.
@@ -284,8 +285,8 @@ func overtaken(err error) bool {
 		(refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// contribute notes that what this node has is to be written into the next epoch,
-// before anybody can know of that: a crash must not forget it.
+// contribute records that this node must write its records into the next epoch. It
+// is durable before that epoch is published, so that a crash can't forget it.
 func (l *Ledger) contribute() error {
 	l.mu.Lock()
 	l.fold.Contributes = true
@@ -295,7 +296,7 @@ func (l *Ledger) contribute() error {
 	return l.replica.flush()
 }
 
-// jump goes on at a genesis, with everything that is known.
+// jump continues at the genesis of a new epoch and keeps the replica.
 func (l *Ledger) jump(genesis uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -303,8 +304,8 @@ func (l *Ledger) jump(genesis uint64) {
 	l.fold.Contributes = true
 }
 
-// forgive goes on in a newer epoch, where somebody has adopted the stream since
-// this node found it suspicious.
+// forgive continues in a newer epoch if the stream was adopted since this node
+// found it suspicious.
 func (l *Ledger) forgive(suspicion error) error {
 	s, _, err := streamInfo(l.asking(), l.js, l.options.Stream)
 	if err != nil {
@@ -333,8 +334,9 @@ func (l *Ledger) forgive(suspicion error) error {
 	return l.trimmed(s, suspicion)
 }
 
-// trimmed explains a gap by a trim that passed this node while it was away. The
-// replica is set aside, and the next one begins behind the trim.
+// trimmed returns suspicion, unless a trim explains the gap because this node was
+// away during it. The replica is then set aside, and the next one begins after the
+// trim.
 func (l *Ledger) trimmed(s jetstream.Stream, suspicion error) error {
 	t, at, err := l.newestTrim(s)
 	if err != nil || at == 0 || t.Through < l.sequence() || t.Head.Position.Epoch < l.Head().Position.Epoch {
@@ -348,13 +350,13 @@ func (l *Ledger) trimmed(s jetstream.Stream, suspicion error) error {
 	return fmt.Errorf("%w: this node was away while the log was trimmed up to %s; its replica is set aside and read anew", errSuspect, t.Head.Position)
 }
 
-// contributeAfter is how long a node waits before it writes what a new epoch
-// lacks, for others who do the same.
+// contributeAfter is how long a node waits before it writes missing records into a
+// new epoch. Other nodes may write the same records meanwhile.
 const contributeAfter = 2 * time.Second
 
-// begun follows a new epoch. What this node has and who began it had not is
-// written again: everything merges, nothing is lost. Who began it writes at once,
-// because until then nodes that join know nothing of what was before.
+// begun reacts to a new epoch. Each node writes the records that the epoch lacks,
+// so nothing is lost. The node that began the epoch writes at once, because nodes
+// that join know no older record until then.
 func (l *Ledger) begun(epoch uint64) {
 	l.mu.Lock()
 	missing, after := l.fold.Restates == epoch, contributeAfter
@@ -367,8 +369,8 @@ func (l *Ledger) begun(epoch uint64) {
 	}
 }
 
-// restating writes what an epoch lacks. What is cut short by the end of the
-// process goes on with the next.
+// restating writes the records that an epoch lacks. If the process ends first, the
+// next one continues.
 func (l *Ledger) restating(epoch uint64, wait time.Duration) {
 	select {
 	case <-l.ctx.Done():
@@ -384,9 +386,9 @@ func (l *Ledger) restating(epoch uint64, wait time.Duration) {
 	}
 }
 
-// restated notes that an epoch lacks nothing more of what this node has.
+// restated records that an epoch has every record of this node.
 func (l *Ledger) restated(epoch uint64) {
-	l.delivering.Lock() // nothing is folded meanwhile
+	l.delivering.Lock() // stops folding
 	defer l.delivering.Unlock()
 	l.mu.Lock()
 	if l.fold.Restates == epoch {
@@ -397,8 +399,7 @@ func (l *Ledger) restated(epoch uint64) {
 	l.replica.note(m)
 }
 
-// restate writes every record of older epochs that still matters and that the
-// new one does not have.
+// restate writes every live record of older epochs that the new one lacks.
 func (l *Ledger) restate(epoch uint64) error {
 	w := restater{ledger: l}
 	c := carrying{log: l.everything, write: w.add, now: l.lately(), actor: l.options.Node}
@@ -411,7 +412,7 @@ type restater struct {
 	records []revocation.Record
 }
 
-// restateChunk is how many records go at once.
+// restateChunk is the number of records in one append.
 const restateChunk = 500
 
 func (w *restater) add(r revocation.Record) error {
@@ -431,7 +432,7 @@ func (w *restater) flush() error {
 			w.records = nil
 		case w.ledger.ctx.Err() != nil, errors.Is(err, ledger.ErrIntegrity), errors.Is(err, ledger.ErrReadOnly), errors.Is(err, revocation.ErrRecord):
 			return err
-		default: // written twice does no harm
+		default: // writing a record twice does no harm
 			select {
 			case <-w.ledger.ctx.Done():
 			case <-time.After(sessionRetry):

@@ -12,7 +12,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// The subjects of what nodes say to one another without the log.
+// The subjects of messages between nodes that are not in the log.
 const (
 	heartbeats       = "heartbeat"
 	acknowledgements = "ack"
@@ -38,7 +38,8 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo, horizons *ledge
 	if err != nil {
 		return fmt.Errorf("encoding a tick: %w", err)
 	}
-	// What a lost connection was told is not waited for: a tick is soon made anew.
+	// Do not wait for an answer after the connection is lost. The next tick
+	// replaces it.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.asking(), cancel)()
@@ -56,10 +57,10 @@ func (l *Ledger) Tick(ctx context.Context, echoes []ledger.Echo, horizons *ledge
 	return nil
 }
 
-// Say tells all nodes how this one is.
+// Say publishes this node's state to all nodes.
 func (l *Ledger) Say(h ledger.Heartbeat) error { return l.tell(heartbeats, h) }
 
-// Acknowledge tells the node that wrote something how far this one enforces.
+// Acknowledge tells the node that wrote a record up to where this node enforces.
 func (l *Ledger) Acknowledge(writer string, a ledger.Acknowledgement) error {
 	return l.tell(acknowledgements+"."+token(writer), a)
 }
@@ -102,11 +103,11 @@ func (l *Ledger) Ask(ctx context.Context, ref revocation.Ref, want int) []ledger
 }
 
 type question struct {
-	Node string         `json:"node"` // who asks
+	Node string         `json:"node"` // the asking node
 	Ref  revocation.Ref `json:"ref"`
 }
 
-// listen gives the follower what other nodes say, until the ledger is closed.
+// listen passes other nodes' messages to the follower until the ledger is closed.
 func (l *Ledger) listen() {
 	came := make(chan *nats.Msg, 4096)
 	subjects := []string{l.options.subject(heartbeats), l.options.subject(acknowledgements) + "." + token(l.options.Node), l.options.subject(questions)}

@@ -12,15 +12,15 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// The headers of a list's messages. An item names the one before it, so that a
-// list is read from its newest item on; each is appended over the one that its
-// writer saw last. A list that was forgotten is a marker, which goes after a while.
+// The headers of a list's messages. An item names the item before it, so that a
+// list is read from its newest item back. An append fails unless its writer knew
+// the newest item. A forgotten list is a marker, which expires.
 const (
 	headerPrevious  = "Curfew-Previous"
 	headerForgotten = "Curfew-Forgotten"
 )
 
-// end is the newest message of a list, nil where it has none.
+// end returns the newest message of a list, or nil.
 func (d *documents) end(ctx context.Context, s *documentStream, subject string) (*jetstream.RawStreamMsg, error) {
 	m, err := d.newestOf(ctx, s, subject)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -43,8 +43,7 @@ func (d *documents) Append(ctx context.Context, key ledger.Key, item []byte) err
 	})
 }
 
-// Forget removes all items of a list: the marker takes the place of what was
-// before it.
+// Forget removes all items of a list. A marker replaces them.
 func (d *documents) Forget(ctx context.Context, key ledger.Key) error {
 	if err := key.Validate(); err != nil {
 		return err
@@ -58,8 +57,8 @@ func (d *documents) Forget(ctx context.Context, key ledger.Key) error {
 
 func forgotten(m *jetstream.RawStreamMsg) bool { return m.Header.Get(headerForgotten) != "" }
 
-// extend puts a message after the last one of a list, and begins anew where
-// another one came in between.
+// extend appends a message to a list. It tries again if another message came
+// first.
 func (d *documents) extend(ctx context.Context, key ledger.Key, fill func(m *nats.Msg, last *jetstream.RawStreamMsg) []jetstream.PublishOpt) error {
 	s, err := d.use(ctx, activityStream)
 	if err != nil {
@@ -106,8 +105,9 @@ func (d *documents) Newest(ctx context.Context, key ledger.Key, before uint64, l
 	return items, nil
 }
 
-// below is where the items before a sequence begin: after the last item of the
-// page before, or at the newest.
+// below returns the message at which the reading of items before a sequence
+// begins. It is the message with that sequence, or the newest one if before is 0
+// or that message is gone.
 func (d *documents) below(ctx context.Context, s *documentStream, subject string, before uint64) (*jetstream.RawStreamMsg, error) {
 	if before != 0 {
 		m, err := d.at(ctx, s, before)
@@ -118,7 +118,7 @@ func (d *documents) below(ctx context.Context, s *documentStream, subject string
 	return d.end(ctx, s, subject)
 }
 
-// previous is the item before one, nil where it is gone or there is none.
+// previous returns the item before one, or nil if there is none any more.
 func (d *documents) previous(ctx context.Context, s *documentStream, m *jetstream.RawStreamMsg) (*jetstream.RawStreamMsg, error) {
 	sequence, err := strconv.ParseUint(m.Header.Get(headerPrevious), 10, 64)
 	if err != nil || sequence == 0 || sequence >= m.Sequence {
@@ -131,7 +131,7 @@ func (d *documents) previous(ctx context.Context, s *documentStream, m *jetstrea
 	return before, nil
 }
 
-// at is a message, nil where it is gone.
+// at returns a message, or nil if it is gone.
 func (d *documents) at(ctx context.Context, s *documentStream, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
 	err = d.read(ctx, s, func(ctx context.Context) error {
 		m, err = s.stream.GetMsg(ctx, sequence)

@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// refusals end what waits for an answer that will not come: a server that does
-// not let this node publish to a subject says so beside, and answers nothing.
+// refusals end requests that will get no answer. A server that refuses a subject
+// does not answer the request; it sends an error to the connection instead.
 type refusals struct {
 	mu      sync.Mutex
 	waiting map[*refusable]struct{}
@@ -21,7 +21,7 @@ type refusable struct {
 	refuse  context.CancelCauseFunc
 }
 
-// ask does what publishes to a subject. The error wraps
+// ask runs a function that publishes to a subject. The error wraps
 // [nats.ErrPermissionViolation] as soon as a server refuses the subject.
 func (r *refusals) ask(ctx context.Context, subject string, do func(context.Context) error) error {
 	ctx, refuse := context.WithCancelCause(ctx)
@@ -43,10 +43,10 @@ func (r *refusals) ask(ctx context.Context, subject string, do func(context.Cont
 	return err
 }
 
-// refusedSubject is how a server names what it does not let a client publish to.
+// refusedSubject matches the subject in a server's refusal to publish.
 var refusedSubject = regexp.MustCompile(`Permissions Violation for Publish to "([^"]+)"`)
 
-// heard takes what a server complains of, and reports the subject.
+// heard handles a server's refusal and returns the refused subject.
 func (r *refusals) heard(err error) (subject string) {
 	found := refusedSubject.FindStringSubmatch(err.Error())
 	if found == nil || !errors.Is(err, nats.ErrPermissionViolation) {

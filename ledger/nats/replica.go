@@ -14,50 +14,50 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// How long what came may wait to be written to the replica: a crash costs no
-// more than reading it again from the stream, and a commit costs much the same
-// for one entry as for a hundred. Nodes that share a machine or a disk, and get
-// the same entries at the same moment, each rest for another while. A mark alone
-// has more time; much that came is not kept waiting.
+// The times and counts after which waiting entries are written to the replica. A
+// commit costs about the same for one entry as for a hundred, and after a crash
+// the entries are read again from the stream. Each node waits for a different
+// time, because nodes that share a disk get the same entries at the same moment. A
+// mark without entries may wait longer.
 const (
 	lookEvery  = 100 * time.Millisecond
 	flushEvery = 500 * time.Millisecond
 	markEvery  = 15 * time.Second
 	flushAt    = 4096 // records
-	// mostWaiting is how many records wait at most, give or take a message: some
+	// mostWaiting is how many records may wait, plus at most one message: some
 	// hundred megabytes.
 	mostWaiting = 1 << 19
 )
 
-// forgetLater is how long an idempotency key that has expired is remembered. A
-// message that comes later may have an earlier stamp, from another server's
-// clock, and by that the key counts; all nodes must find it then, whenever each
-// wrote its replica.
+// forgetLater is how long an expired idempotency key is kept. A later message may
+// have an earlier stamp, from another server's clock, at which the key has not
+// expired. All nodes must then find the key, whenever each wrote its replica.
 const forgetLater = time.Hour
 
-// replica is the node's copy of the log, with what still has to be written to it.
+// replica is the node's replica of the log and the entries that still have to be
+// written to it.
 type replica struct {
 	*local.Replica
-	begun mark         // as it was opened
+	begun mark         // the mark at opening
 	stamp atomic.Int64 // of the stream's last message, Unix nanoseconds
 
-	outdated atomic.Bool // to be set aside when it is closed
+	outdated atomic.Bool // it is set aside when it is closed
 
-	writing sync.Mutex // held by who writes
+	writing sync.Mutex // held during a commit
 
 	mu      sync.Mutex
 	waiting []local.Copy
 	records int                 // in waiting
-	keys    map[[32]byte]memory // of those that wait
+	keys    map[[32]byte]memory // of the entries in waiting
 	mark    mark
-	dirty   bool // the mark went on
+	dirty   bool // the mark has changed since the last commit
 	written time.Time
 	rest    time.Duration // of what comes, since then
 }
 
-// openReplica opens the copy in o.Dir. A damaged one is set aside and read anew
-// from the stream, which must then reach what the old one had reached. One that a
-// newer build wrote stays where it is.
+// openReplica opens the replica in o.Dir. A damaged replica is set aside and read
+// anew from the stream, which must then reach the old one's head. A replica that a
+// newer build wrote is left alone.
 func openReplica(o Options) (*replica, error) {
 	r := &replica{keys: make(map[[32]byte]memory)}
 	options := local.Options{Dir: o.Dir, Now: func() time.Time { return time.Unix(0, r.stamp.Load()).Add(-forgetLater) }}
@@ -86,14 +86,14 @@ func openReplica(o Options) (*replica, error) {
 	return r, nil
 }
 
-// note takes a mark that has changed, where nothing came.
+// note records a changed mark without entries.
 func (r *replica) note(m mark) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mark, r.dirty = m, true
 }
 
-// add takes what came. It is written later.
+// add queues entries and the mark after them. They are written later.
 func (r *replica) add(entries []folded, m mark, stamp time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,8 +108,8 @@ func (r *replica) add(entries []folded, m mark, stamp time.Time) {
 	r.stamp.Store(stamp.UnixNano())
 }
 
-// room makes some where so much waits that memory is at stake: what comes faster
-// than the disk takes it, or while it takes nothing, is read later.
+// room flushes the replica if too many records wait, so that a slow or failing
+// disk can't exhaust memory. The caller must not read more until room succeeds.
 func (r *replica) room() error {
 	r.mu.Lock()
 	full := r.records >= mostWaiting
@@ -120,8 +120,8 @@ func (r *replica) room() error {
 	return r.flush()
 }
 
-// remembered finds an idempotency key that was used, lately or long ago, or
-// [ledger.ErrNotFound]. After any other error it may have been.
+// remembered returns the first use of an idempotency key, waiting or written, or
+// [ledger.ErrNotFound]. After any other error the key may have been used.
 func (r *replica) remembered(key [32]byte) (m memory, err error) {
 	r.mu.Lock()
 	m, ok := r.keys[key]
@@ -133,7 +133,7 @@ func (r *replica) remembered(key [32]byte) (m memory, err error) {
 	return m, err
 }
 
-// keepFlushing writes what waits until ctx ends.
+// keepFlushing writes the waiting entries until ctx ends.
 func (r *replica) keepFlushing(ctx context.Context) {
 	every := time.NewTicker(lookEvery)
 	defer every.Stop()
@@ -144,7 +144,7 @@ func (r *replica) keepFlushing(ctx context.Context) {
 		case <-every.C:
 		}
 		if r.due() {
-			_ = r.flush() // who reads is told; what waits is tried again
+			_ = r.flush() // readers get the error; the waiting entries are tried again
 		}
 	}
 }
@@ -156,13 +156,13 @@ func (r *replica) due() bool {
 	return r.records >= flushAt || len(r.waiting) > 0 && rested > r.rest || r.dirty && rested > markEvery
 }
 
-// flush writes all that came before it was called, and the mark after it.
+// flush writes all entries that were added before the call, and their mark.
 func (r *replica) flush() error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	r.mu.Lock()
 	copies, m, idle := r.waiting, r.mark, len(r.waiting) == 0 && !r.dirty
-	r.dirty = false // until another mark comes, also while this one is written
+	r.dirty = false // another mark may come while this one is written
 	r.mu.Unlock()
 	if idle {
 		return nil

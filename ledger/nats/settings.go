@@ -13,12 +13,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// errSettings: the stream is set up in a way that endangers what is promised.
+// errSettings means that the stream's settings break a promise of the ledger.
 var errSettings = errors.New("unsafe stream")
 
-// streamConfig is how a stream must be. Nothing in it may go by age, count or
-// size, nothing may be deleted from its middle, and what is acknowledged must
-// have been stored.
+// streamConfig returns the settings that a stream must have. No message may expire
+// by age, count or size. No message may be deleted from the middle. An
+// acknowledged message must be stored.
 func (o Options) streamConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              o.Stream,
@@ -39,7 +39,7 @@ func (o Options) streamConfig() jetstream.StreamConfig {
 
 func (o Options) subject(name string) string { return o.Stream + "." + name }
 
-// checkSettings refuses what endangers the promises and names the mend.
+// checkSettings refuses settings that break a promise, and names the mend.
 func (o Options) checkSettings(c jetstream.StreamConfig) error {
 	var wrong []error
 	for _, check := range []struct {
@@ -75,8 +75,8 @@ func (o Options) checkSettings(c jetstream.StreamConfig) error {
 	return fmt.Errorf("%w %s: %w; see deploy/nats", errSettings, o.Stream, errors.Join(wrong...))
 }
 
-// streamInfo asks for the stream. It is told by [jetstream.ErrStreamNotFound]
-// where there is none.
+// streamInfo asks the servers for the stream. The error wraps
+// [jetstream.ErrStreamNotFound] if there is none.
 func streamInfo(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, *jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
@@ -87,14 +87,14 @@ func streamInfo(ctx context.Context, js jetstream.JetStream, name string) (jetst
 	return s, s.CachedInfo(), nil
 }
 
-// askWithin bounds a question to the servers.
+// askWithin is the time limit of a request to the servers.
 const askWithin = 3 * time.Second
 
-// verifyEvery is how often the servers are asked for their settings: they may be
-// restarted with others, or were away when they were asked first.
+// verifyEvery is the time between requests for the servers' settings. A server may
+// restart with other settings, or may have been down at the last request.
 const verifyEvery = time.Minute
 
-// keepVerifying asks the servers now and then, while they can be reached.
+// keepVerifying verifies the servers regularly while they can be reached.
 func (l *Ledger) keepVerifying() {
 	if l.options.SystemCredentials == "" {
 		return
@@ -113,8 +113,8 @@ func (l *Ledger) keepVerifying() {
 	}
 }
 
-// verify notes whether every server that holds the stream syncs. Why not is
-// logged when it is news.
+// verify records whether every server that holds the stream syncs. It logs the
+// reason against when the reason changes.
 func (l *Ledger) verify(info *jetstream.StreamInfo) {
 	verified, err := l.options.syncs(l.ctx, info)
 	why := ""
@@ -158,7 +158,7 @@ func (o Options) syncs(ctx context.Context, info *jetstream.StreamInfo) (bool, e
 	return all, err
 }
 
-// varz is the part of a server's answer that counts.
+// varz is the part of a server's answer that is needed here.
 type varz struct {
 	Server struct {
 		Name string `json:"name"`

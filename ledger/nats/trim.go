@@ -14,17 +14,17 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// When the head of the stream goes. Ticks are most of it: a million are eleven
-// days. What is younger than trimAge stays for nodes that were away, and for
-// idempotency keys, which all nodes must find alike.
+// The limits of trimming. Most messages are ticks: a million ticks are eleven days.
+// Messages younger than trimAge stay for nodes that were away, and for idempotency
+// keys, because all nodes must find the same keys.
 const (
 	trimEvery    = time.Hour
 	trimAge      = 72 * time.Hour
 	trimMessages = 1_000_000
 )
 
-// keepTrimming looks now and then whether there is something to trim. All nodes
-// that may do it look, at different moments.
+// keepTrimming trims the stream regularly. All nodes with the right to trim do so,
+// at different moments.
 func (l *Ledger) keepTrimming() {
 	for {
 		select {
@@ -51,9 +51,9 @@ func (l *Ledger) keepTrimming() {
 	}
 }
 
-// trim removes what is older than age, if that is at least so many messages:
-// after all that lives of it was written again, and a trim in the stream says
-// so. It returns the last message that went, 0 where none did.
+// trim removes the messages older than age, if there are enough of them. It first
+// writes their live records again and then puts a trim into the stream. It returns
+// the sequence of the last removed message, or 0.
 func (l *Ledger) trim(age time.Duration, atLeast uint64) (uint64, error) {
 	s, info, err := streamInfo(l.ctx, l.js, l.options.Stream)
 	if err != nil {
@@ -93,8 +93,8 @@ func (l *Ledger) purge(s jetstream.Stream, what jetstream.StreamPurgeOpt) error 
 	return l.refusals.ask(ctx, "$JS.API.STREAM.PURGE."+l.options.Stream, func(ctx context.Context) error { return s.Purge(ctx, what) })
 }
 
-// lately is the time that everybody agrees on: the stream's, or this node's
-// where that is earlier, so that neither clock makes anything expire too soon.
+// lately returns the earlier one of the stream's time and this node's, so that
+// neither clock makes a record expire too soon.
 func (l *Ledger) lately() time.Time {
 	now, stamp := l.options.Now(), time.Unix(0, l.replica.stamp.Load())
 	if stamp.Before(now) {
@@ -103,8 +103,8 @@ func (l *Ledger) lately() time.Time {
 	return now
 }
 
-// lastBefore finds the last of the messages between two that is older than an
-// instant; one below the first where none is.
+// lastBefore returns the last message between two that is older than an instant. It
+// returns the one below the first if there is none.
 func (l *Ledger) lastBefore(s jetstream.Stream, first, last uint64, when time.Time) (uint64, error) {
 	for first <= last {
 		middle := first + (last-first)/2
@@ -131,8 +131,8 @@ func (l *Ledger) message(s jetstream.Stream, sequence uint64, options ...jetstre
 	return m, nil
 }
 
-// trimmable finds a place before old that a tick has vouched for: where the log
-// stood after it. Every node compared that tick with what it had read.
+// trimmable finds a message before old whose head a tick has stated. Every node has
+// compared that tick with its own chain.
 func (l *Ledger) trimmable(s jetstream.Stream, first, old uint64) (trim, error) {
 	for back := uint64(64); ; back *= 4 {
 		from := first
@@ -154,14 +154,14 @@ func (l *Ledger) trimmable(s jetstream.Stream, first, old uint64) (trim, error) 
 			return trim{}, err
 		}
 		if t.Head.Position.Epoch != l.Head().Position.Epoch {
-			return trim{}, nil // wait until all of this is one epoch's
+			return trim{}, nil // wait until all these messages are of one epoch
 		}
 		return trim{Through: t.Followed, Head: t.Head}, nil
 	}
 }
 
-// lastTrim is what was trimmed before, zero where nothing was in this epoch, and
-// where in the stream the last trim stands.
+// lastTrim returns the last trim of this epoch, or zero, and the sequence of the
+// last trim in the stream.
 func (l *Ledger) lastTrim(s jetstream.Stream) (t trim, at uint64, err error) {
 	t, at, err = l.newestTrim(s)
 	if err != nil || t.Head.Position.Epoch != l.Head().Position.Epoch {
@@ -170,22 +170,24 @@ func (l *Ledger) lastTrim(s jetstream.Stream) (t trim, at uint64, err error) {
 	return t, at, nil
 }
 
-// forward writes again what lives of the entries after one position and up to
-// another. What lived before was written again after it.
+// forward writes the live records of the entries after one position and up to
+// another again. Live records of earlier entries were already written again after
+// that position.
 func (l *Ledger) forward(after, through revocation.Position) error {
 	w := restater{ledger: l}
 	c := carrying{log: l.everything, write: w.add, now: l.lately(), actor: l.options.Node}
 	return errors.Join(c.trim(after, through), w.flush())
 }
 
-// everything reads all that this node has of the log.
+// everything yields every entry that this node has.
 func (l *Ledger) everything(yield func(revocation.Entry) error) error {
 	return l.Read(l.ctx, revocation.Position{}, yield)
 }
 
-// announce puts the trim into the stream, unless another node did since the last
-// one, and waits until it has come round, and with it all that was written again.
-// The newest trim says where the stream begins, so none may go behind another.
+// announce puts the trim into the stream, unless another node has put one there
+// since the last trim. It waits until this node has read the trim back, and thus
+// every record before it. The newest trim says where the stream begins, so a trim
+// must never name an earlier message than the last one.
 func (l *Ledger) announce(t *trim, last uint64) error {
 	data, err := appendJSON(t)
 	if err != nil {
