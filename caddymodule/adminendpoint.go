@@ -10,9 +10,9 @@ import (
 
 func init() { caddy.RegisterModule(new(AdminEndpoint)) }
 
-// AdminEndpoint puts the admin API on Caddy's own admin endpoint, under
-// `/curfew/`, for the local command line. It asks for no credential: who
-// reaches that endpoint can load any configuration, and Caddy's Host and
+// AdminEndpoint serves the admin API on Caddy's own admin endpoint, under
+// `/curfew/`, for the local command line. It asks for no credential: a caller
+// who reaches that endpoint can load any configuration anyway. Caddy's Host and
 // Origin checks apply.
 type AdminEndpoint struct{}
 
@@ -23,17 +23,17 @@ func (*AdminEndpoint) CaddyModule() caddy.ModuleInfo {
 
 const endpointPrefix = "/curfew"
 
-// Routes adds the one route.
+// Routes returns the one route.
 func (e *AdminEndpoint) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: endpointPrefix + "/", Handler: caddy.AdminHandlerFunc(e.serve)}}
 }
 
-// serve finds the configuration in force anew each time: Caddy keeps a failed
-// configuration's routers.
+// serve looks up the configuration in force at each call, because Caddy keeps
+// the routers of a configuration that failed.
 func (*AdminEndpoint) serve(w http.ResponseWriter, r *http.Request) error {
 	app, err := activeApp()
 	if err != nil && caddy.Exiting() {
-		// The endpoint is the last to go. Nothing was written.
+		// Caddy stops this endpoint last. Nothing was written.
 		w.Header().Set("Retry-After", "1")
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err, Message: "the gateway is shutting down"}
 	}
@@ -48,14 +48,15 @@ func (*AdminEndpoint) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// localAPI is the API without a credential, built when it is first asked for.
+// localAPI returns the API that asks for no credential. The first call builds
+// it.
 func (a *App) localAPI() (http.Handler, error) {
 	a.local.Do(func() { a.localHandler, a.localErr = a.newAPI(endpointPrefix, admin.Local, a.localAgain) })
 	return a.localHandler, a.localErr
 }
 
-// localAgain lets a call go on that needs no credential, while there is a
-// configuration that answers for it.
+// localAgain lets a call without a credential go on as long as a configuration
+// is in force.
 func (a *App) localAgain(*http.Request, admin.Caller) (admin.Role, error) {
 	_, err := a.inForce()
 	return admin.BreakGlass, err

@@ -12,7 +12,8 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("curfew_health", parseHandler(func() handler { return new(Health) }))
 	httpcaddyfile.RegisterHandlerDirective("curfew_admin", parseHandler(func() handler { return new(Admin) }))
 	httpcaddyfile.RegisterDirective("curfew", parseGuard)
-	// Each goes in just before basic_auth, so the last one is nearest.
+	// Each directive goes just before basic_auth, so the last one is nearest to
+	// it.
 	for _, name := range []string{"curfew_health", "curfew_admin", "curfew"} {
 		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "basic_auth")
 	}
@@ -30,9 +31,9 @@ func parseHandler(newHandler func() handler) httpcaddyfile.UnmarshalHandlerFunc 
 	}
 }
 
-// parseGuard is what a handler directive does, but the matcher becomes the
-// guard's own, in an [AnyReading]: the guard sees every request of its site, so
-// that no client's forgery of our headers passes beside it.
+// parseGuard reads the directive like a handler directive, but gives the
+// matcher to the guard itself, in an [AnyReading]. The guard then sees every
+// request of its site, and removes forged identity headers from all of them.
 func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !h.Next() {
 		return nil, h.ArgErr()
@@ -43,7 +44,7 @@ func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}
 	g := new(Guard)
 	if global, ok := h.Option("curfew").(httpcaddyfile.App); ok {
-		g.app = decodeApp(global.Value) // to check the guard by
+		g.app = decodeApp(global.Value) // to check the guard against
 	}
 	if err := g.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
-		d.Next() // curfew: the line to name
+		d.Next() // so that the error names this line
 		return nil, d.Err("a second global curfew block: merge the two")
 	}
 	a := new(App)

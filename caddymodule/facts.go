@@ -7,22 +7,22 @@ import (
 	"curfew.dev/curfew/token"
 )
 
-// note remembers a token that was verified just now, for previews, searches and
-// the limits of receipts.
+// note records a newly verified token for previews, searches and the limits of
+// receipts.
 func (a *App) note(t *token.Token) {
 	a.gateway.sightings.Note(&t.Credential)
 	a.witness(t)
 }
 
-// witness remembers which facts a token carries, if its issuer is configured.
+// witness records the facts that a token carries, if its issuer is configured.
 func (a *App) witness(t *token.Token) {
 	if dialect, ok := a.dialects[t.Credential.Issuer]; ok {
 		a.gateway.witness.Note(dialect, t.Type, &t.Credential)
 	}
 }
 
-// factsOf is what this node and the others have seen the tokens of an issuer
-// carry.
+// factsOf returns the facts that this node and the other nodes have seen in the
+// tokens of an issuer.
 func (a *App) factsOf(issuer string) revocation.Facts {
 	return a.ownFacts(issuer) | revocation.Facts(a.gateway.node.FactsElsewhere(issuer))
 }
@@ -31,7 +31,7 @@ func (a *App) ownFacts(issuer string) revocation.Facts {
 	return a.gateway.witness.Facts(a.dialects[issuer])
 }
 
-// facts is what the other nodes are told.
+// facts returns the facts that this node announces to the other nodes.
 func (g *gateway) facts() map[string]uint64 {
 	a := g.app.Load()
 	if a == nil {
@@ -46,8 +46,9 @@ func (g *gateway) facts() map[string]uint64 {
 	return all
 }
 
-// onlyClients are the clients that a token of an issuer can name; nil: any.
-// Callers of the admin API have access tokens, which can name any.
+// onlyClients returns the clients that a token of an issuer can name. Nil: any
+// client. Callers of the admin API have access tokens, which can name any
+// client.
 func (a *App) onlyClients(i *Issuer) []string {
 	for _, api := range a.admins {
 		if slices.ContainsFunc(api.OIDC, func(o AdminOIDC) bool { return o.Issuer == i.URL }) {

@@ -20,21 +20,21 @@ import (
 	"curfew.dev/curfew/token"
 )
 
-// gateways and keySets hold what outlives configurations. Caddy offers no
-// other place: modules are made anew at each reload, and the new ones start
-// before the old ones stop.
+// gateways and keySets hold the state that outlives a configuration. Caddy has
+// no other place for it: a reload makes every module again, and starts the new
+// modules before it stops the old ones.
 var (
 	gateways = caddy.NewUsagePool() // by ledger
-	keySets  = caddy.NewUsagePool() // by issuer and where its keys are
+	keySets  = caddy.NewUsagePool() // by issuer and place of its keys
 )
 
 const defaultTokenCache = 64 << 20
 
-// clock is what a gateway reads the time from. Only tests replace it, before
-// they make one.
+// clock is the clock of every gateway. Only tests replace it, before they make
+// a gateway.
 var clock = time.Now
 
-// gateway is the part of this process that one ledger belongs to.
+// gateway is the state of this process that belongs to one ledger.
 type gateway struct {
 	store     *store
 	now       func() time.Time
@@ -45,17 +45,17 @@ type gateway struct {
 	memory    admin.Memory
 	live      live.Registry
 	node      *node.Node
-	stop      context.CancelFunc  // of what watches over live requests
-	app       atomic.Pointer[App] // whose configuration was started last
+	stop      context.CancelFunc  // of the goroutine that ends live requests at their deadline
+	app       atomic.Pointer[App] // the configuration that was started last
 
 	starting sync.Mutex
 	started  bool
-	madeKey  bool // the file beside the ledger is this gateway's doing
+	madeKey  bool // this gateway made the key file of its ledger
 	begin    beginning
 }
 
-// acquireGateway makes the gateway of a ledger, or shares it. Nothing is opened
-// yet.
+// acquireGateway makes the gateway of a ledger, or shares the existing one. It
+// opens nothing.
 func acquireGateway(s *store, nodeName string) (*gateway, error) {
 	g, _, err := gateways.LoadOrNew(s.id, func() (caddy.Destructor, error) {
 		cache, err := token.NewCache(defaultTokenCache)
@@ -88,7 +88,7 @@ func releaseGateway(g *gateway) error {
 	return err
 }
 
-// use makes an app's configuration the one in force.
+// use puts an app's configuration in force.
 func (g *gateway) use(a *App) {
 	g.app.Store(a)
 	a.setFetchTimeouts()
@@ -96,8 +96,8 @@ func (g *gateway) use(a *App) {
 	g.node.Configure(a.settings())
 }
 
-// leave gives the configuration that serves its place back, if one that failed
-// to start after this app did had taken it.
+// leave is called at the cleanup of an app. If that app failed to start and is
+// in force, leave puts the configuration that serves back in force.
 func (g *gateway) leave(a *App) {
 	if g.app.Load() != a {
 		return
@@ -107,7 +107,8 @@ func (g *gateway) leave(a *App) {
 	}
 }
 
-// start opens the ledger once, whichever configuration comes first.
+// start opens the ledger at the first start of a configuration. Later starts do
+// nothing.
 func (g *gateway) start(a *App) error {
 	g.starting.Lock()
 	defer g.starting.Unlock()
@@ -132,15 +133,15 @@ func (g *gateway) start(a *App) error {
 	return nil
 }
 
-// newInstance tells this start of the process from all others.
+// newInstance returns a random name for this start of the process.
 func newInstance() string {
 	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails, says crypto/rand
+	_, _ = rand.Read(b[:]) // crypto/rand documents that it never fails
 	return hex.EncodeToString(b[:])
 }
 
-// Destruct is called when the last configuration has let go. What is still live
-// ends with it.
+// Destruct is called when the last configuration has released the gateway. It
+// ends the requests that are still live.
 func (g *gateway) Destruct() error {
 	err := errors.Join(g.node.Close(), g.withdrawKey())
 	if g.stop != nil {

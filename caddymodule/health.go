@@ -83,8 +83,8 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 }
 
 // ready reports whether requests can be decided, with or without the fence. The
-// probes and the metric both ask here; a node's state of another word in the
-// API is false here.
+// probes and the metric both use it. Every state of a node other than ready,
+// and fenced if the fence is excluded, counts as not ready.
 func (a *App) ready(excludeFence bool) bool {
 	if caddy.Exiting() {
 		return false
@@ -106,10 +106,11 @@ func (a *App) hasKeys(issuer int, now time.Time) bool {
 	return a.keySets[issuer].Ready(now, time.Duration(a.Issuers[issuer].JWKSMaxStale))
 }
 
-// maxWhy bounds, in bytes, what is told of an error that a provider causes.
+// maxWhy limits the text of an error that a provider causes, in bytes.
 const maxWhy = 300
 
-// issuerStatus says of each issuer whether its keys are there, and if not, why.
+// issuerStatus reports for each issuer whether its keys are there, and if not,
+// the reason.
 func (a *App) issuerStatus() []ledger.IssuerStatus {
 	now := a.gateway.now()
 	all := make([]ledger.IssuerStatus, len(a.keySets))

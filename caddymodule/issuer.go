@@ -149,8 +149,8 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 	}.read(d, func() error { return new(*i).provision() }, "audience", "client", "accept", "machine_clients", "exempt_client")
 }
 
-// parseFile reads what may be the path of a file. A URL and a path don't both
-// need a place: a URL is checked at once.
+// parseFile reads an argument that may be the path of a file. It keeps the
+// place of a file only. A URL is checked at once, so it needs no place.
 func (i *Issuer) parseFile(into *string) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		if err := word(into)(d); err != nil {
@@ -163,8 +163,8 @@ func (i *Issuer) parseFile(into *string) func(*caddyfile.Dispenser) error {
 	}
 }
 
-// parseAccept reads kinds of token; `lenient` belongs to the access_token
-// before it.
+// parseAccept reads kinds of token. The word `lenient` belongs to the
+// access_token before it.
 func (i *Issuer) parseAccept(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
@@ -234,8 +234,9 @@ func (i *Issuer) provision() error {
 	return i.validate()
 }
 
-// validate asks package token about the settings: first about those that every
-// issuer has, then about one option at a time, so that the error names it.
+// validate lets package token check the settings. It checks first the settings
+// that every issuer has, then one option at a time, so that the error names the
+// option.
 func (i *Issuer) validate() error {
 	all := i.settings()
 	if err := (token.Issuer{Issuer: revocation.Issuer{URL: i.URL}, Audiences: i.Audiences}).Validate(); err != nil {
@@ -257,10 +258,11 @@ func (i *Issuer) validate() error {
 	return all.Validate()
 }
 
-// maxClockSkew bounds how long after a sign-out a new sign-in is refused.
+// maxClockSkew limits the time after a sign-out in which a new sign-in is
+// refused.
 const maxClockSkew = 10 * time.Minute
 
-// skew is the clock skew, which may be none at all.
+// skew returns the clock skew, which may be zero.
 func (i *Issuer) skew() time.Duration {
 	if i.ClockSkew == nil {
 		return token.DefaultClockSkew
@@ -268,7 +270,7 @@ func (i *Issuer) skew() time.Duration {
 	return time.Duration(*i.ClockSkew)
 }
 
-// source is where its keys are, with placeholders.
+// source returns the place of the issuer's keys, with placeholders.
 func (i *Issuer) source() token.KeySource {
 	return token.KeySource{Discovery: i.Discovery, JWKS: i.JWKS}
 }
@@ -283,16 +285,17 @@ func (i *Issuer) shared() *revocation.Issuer {
 	}
 }
 
-// dialect names the issuer and all that decides which facts are read from which
-// type of its tokens.
+// dialect names the issuer and all settings that decide which facts are read
+// from which type of its tokens.
 func (i *Issuer) dialect() string {
 	return fmt.Sprintf("%q", [][]string{
 		{i.URL, i.DeviceClaim, i.TenantClaim}, i.Accept, i.Clients, i.ClientClaims, i.MachineClients,
 	})
 }
 
-// onlyClients are those that its tokens can name; nil: any. An ID token is one
-// of the clients', unless another claim than azp holds its client.
+// onlyClients returns the clients that the issuer's tokens can name. Nil: any
+// client. An ID token belongs to one of the configured clients, unless a claim
+// other than azp names its client.
 func (i *Issuer) onlyClients() []string {
 	if len(i.ClientClaims) > 0 || len(i.Accept) == 0 || slices.ContainsFunc(i.Accept, func(a string) bool { return a != "id_token" }) {
 		return nil

@@ -14,7 +14,8 @@ import (
 	"curfew.dev/curfew/token"
 )
 
-// pooledKeys is an issuer's key set with what keeps it fresh.
+// pooledKeys is the key set of an issuer with the goroutine that keeps it
+// fresh.
 type pooledKeys struct {
 	*token.KeySet
 	id    string
@@ -23,7 +24,7 @@ type pooledKeys struct {
 	done  sync.WaitGroup
 }
 
-// start begins to fetch, once.
+// start begins to fetch. Further calls do nothing.
 func (k *pooledKeys) start() {
 	k.begin.Do(func() {
 		ctx, stop := context.WithCancel(context.Background())
@@ -32,7 +33,7 @@ func (k *pooledKeys) start() {
 	})
 }
 
-// Destruct is called when no configuration has the issuer any more.
+// Destruct is called when no configuration names the issuer any more.
 func (k *pooledKeys) Destruct() error {
 	k.begin.Do(func() {})
 	if k.stop != nil {
@@ -42,9 +43,9 @@ func (k *pooledKeys) Destruct() error {
 	return nil
 }
 
-// acquireKeySet shares the keys of an issuer with the configurations that have
-// them from the same place. From another place, they are other keys: those that
-// were fetched before must not outlive the change.
+// acquireKeySet shares the keys of an issuer among the configurations that read
+// them from the same place. Another place has another key set: keys that were
+// fetched from the old place must not outlive the change.
 func acquireKeySet(i *Issuer, m *metrics) (*pooledKeys, error) {
 	o, err := i.keyOptions()
 	if err != nil {
@@ -74,7 +75,7 @@ func releaseKeySet(k *pooledKeys) error {
 	return err
 }
 
-// keyOptions resolves the path of a file and looks into it.
+// keyOptions resolves the path of a key file and checks its content.
 func (i *Issuer) keyOptions() (token.KeySetOptions, error) {
 	o := token.KeySetOptions{Source: i.source()}
 	if !o.Source.IsFile() {
@@ -90,7 +91,7 @@ func (i *Issuer) keyOptions() (token.KeySetOptions, error) {
 	return o, nil
 }
 
-// roots are the certificates of tls_ca, in PEM; nil if it is not set.
+// roots returns the certificates of tls_ca, in PEM. Nil: tls_ca is not set.
 func (i *Issuer) roots() ([]byte, error) {
 	if i.TLSCA == "" {
 		return nil, nil
@@ -109,7 +110,7 @@ func (i *Issuer) roots() ([]byte, error) {
 	return pem, nil
 }
 
-// filePath replaces placeholders in the path of a file that must be there.
+// filePath replaces placeholders in a path and checks that the file exists.
 func filePath(configured string) (string, error) {
 	path, err := caddy.NewReplacer().ReplaceOrErr(configured, true, true)
 	if err != nil {
@@ -118,17 +119,17 @@ func filePath(configured string) (string, error) {
 	return path, checkFile(path)
 }
 
-// setFetchTimeouts applies to keys that a configuration before had, too: they
-// stay.
+// setFetchTimeouts sets the timeouts of this configuration, also on key sets
+// that it shares with the configuration before.
 func (a *App) setFetchTimeouts() {
 	for n, i := range a.Issuers {
 		a.keySets[n].SetFetchTimeout(time.Duration(i.FetchTimeout))
 	}
 }
 
-// awaitNewKeys waits for the first fetch of keys that a reload reads from another
-// place. The configuration before serves until then, so no request is refused
-// for want of them.
+// awaitNewKeys waits for the first fetch of keys that a reload reads from
+// another place. The earlier configuration serves until then, so no request is
+// refused because keys are missing.
 func (a *App) awaitNewKeys() {
 	active, err := activeApp()
 	if err != nil || active == a {
@@ -143,5 +144,5 @@ func (a *App) awaitNewKeys() {
 	}
 }
 
-// mostPatience bounds how long a reload waits for keys.
+// mostPatience limits the time that a reload waits for keys.
 const mostPatience = 10 * time.Second

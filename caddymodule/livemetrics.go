@@ -10,7 +10,7 @@ import (
 	"curfew.dev/curfew/policy"
 )
 
-// liveMetrics count live requests and their ends.
+// liveMetrics counts live requests and their ends.
 type liveMetrics struct {
 	cut     *prometheus.CounterVec
 	overdue *prometheus.CounterVec
@@ -48,22 +48,22 @@ func newLiveMetrics(r *live.Registry) *liveMetrics {
 	return m
 }
 
-// Cut counts a request that is being ended.
+// Cut counts a request that begins to end.
 func (m *liveMetrics) Cut(reason string) { m.cut.WithLabelValues(reason).Inc() }
 
-// Ended observes how long that took.
+// Ended observes the time from the cut to the end of a request.
 func (m *liveMetrics) Ended(p live.Protocol, took time.Duration) {
 	m.took.WithLabelValues(p.String()).Observe(took.Seconds())
 }
 
-// Overdue tells of a handler that pays no heed.
+// Overdue counts and logs a handler that has not returned after a cut.
 func (m *liveMetrics) Overdue(p live.Protocol, took time.Duration) {
 	m.overdue.WithLabelValues(p.String()).Inc()
 	(*observer)(nil).log().Warn("a handler ignores that its request was cut; its reads and writes fail, but it has not returned",
 		zap.String("protocol", p.String()), zap.Duration("since", took))
 }
 
-// Describe sends what the collectors send; see gauges.
+// Describe sends the descriptions of the metrics (see gauges).
 func (m *liveMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- descLive
 	m.cut.Describe(ch)

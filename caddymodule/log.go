@@ -9,11 +9,11 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// processLog is a logger for what outlives configurations: it writes to Caddy's
-// logger of the moment.
+// processLog returns a logger for the state that outlives configurations. It
+// writes to Caddy's current logger.
 func processLog() *slog.Logger { return slog.New(passingOn{}) }
 
-// passingOn hands records on to whatever Caddy's logger is when they come.
+// passingOn passes each record on to the logger that Caddy has at that moment.
 type passingOn struct{ with []zap.Field }
 
 func zapLevel(l slog.Level) zapcore.Level {
@@ -28,12 +28,12 @@ func zapLevel(l slog.Level) zapcore.Level {
 	return zapcore.DebugLevel
 }
 
-// Enabled asks the logger of the moment.
+// Enabled asks Caddy's current logger.
 func (p passingOn) Enabled(_ context.Context, l slog.Level) bool {
 	return caddy.Log().Core().Enabled(zapLevel(l))
 }
 
-// Handle writes a record.
+// Handle writes a record to Caddy's current logger.
 func (p passingOn) Handle(_ context.Context, r slog.Record) error {
 	fields := append([]zap.Field{}, p.with...)
 	r.Attrs(func(a slog.Attr) bool {
@@ -44,7 +44,7 @@ func (p passingOn) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// WithAttrs adds to every record.
+// WithAttrs returns a handler that adds attributes to every record.
 func (p passingOn) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := append([]zap.Field{}, p.with...)
 	for _, a := range attrs {
@@ -53,5 +53,5 @@ func (p passingOn) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return passingOn{with}
 }
 
-// WithGroup is not used by anything that we hand the logger to.
+// WithGroup returns the handler unchanged: no user of this logger makes groups.
 func (p passingOn) WithGroup(string) slog.Handler { return p }

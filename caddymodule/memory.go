@@ -6,9 +6,10 @@ import (
 	gc "runtime/metrics"
 )
 
-// crowded reports whether what is alive, and an index that has to grow, which
-// doubles it, would nearly use up the memory that the process may have. It knows
-// that where GOMEMLIMIT says it, or Caddy has asked the system or the container.
+// crowded reports whether the process is near its memory limit: whether the
+// live heap would exceed nine tenths of the limit if the index had to double.
+// The limit is GOMEMLIMIT, or the limit that Caddy has read from the system or
+// the container. Without a limit the answer is false.
 func (g *gateway) crowded() bool {
 	limit := debug.SetMemoryLimit(-1)
 	if limit == math.MaxInt64 {

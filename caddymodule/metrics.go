@@ -94,8 +94,8 @@ func (m *metrics) collectors() []prometheus.Collector {
 	}
 }
 
-// register adds the collectors to a configuration's registry. It is called
-// once for each app, and a registry may hold them already.
+// register adds the collectors to a configuration's registry. It is called once
+// for each app, so a registry may hold them already.
 func (m *metrics) register(r *prometheus.Registry) error {
 	held := false
 	for _, c := range m.collectors() {
@@ -111,10 +111,11 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if held {
 		return nil
 	}
-	return r.Register(readiness{m.gateway}) // a registry can't tell that it holds an unchecked one
+	return r.Register(readiness{m.gateway}) // a registry does not notice a second unchecked collector
 }
 
-// outcomes are the decision counters of one guard, resolved when it loads.
+// outcomes are the counters of one guard's decisions. Provision resolves them,
+// so that a request builds no label.
 type outcomes struct {
 	admit, bypass       prometheus.Counter
 	refuse, wouldRefuse []prometheus.Counter // by reason
@@ -137,7 +138,7 @@ func (m *metrics) outcomes(policyLabel string) *outcomes {
 	return o
 }
 
-// looked counts a look-up in the token cache.
+// looked counts a lookup in the token cache.
 func (m *metrics) looked(hit bool) {
 	if hit {
 		m.cacheHits.Inc()
@@ -152,7 +153,7 @@ func (m *metrics) adminCall(operation string, code int, took time.Duration) {
 	m.adminDuration.WithLabelValues(operation).Observe(took.Seconds())
 }
 
-// keyObserver counts what a key set does.
+// keyObserver counts the fetches of a key set.
 type keyObserver struct {
 	issuer     string
 	success    prometheus.Gauge
@@ -168,7 +169,7 @@ func (m *metrics) keys(issuer string) *keyObserver {
 	return &keyObserver{issuer, m.jwksSuccess.WithLabelValues(issuer), fetches, m.jwksUnknownKID.WithLabelValues(issuer)}
 }
 
-// Fetched counts an attempt to get the keys.
+// Fetched counts an attempt to fetch the keys, and logs a failure.
 func (o *keyObserver) Fetched(result token.FetchResult, err error) {
 	o.fetches.WithLabelValues(string(result)).Inc()
 	if err != nil {
@@ -179,7 +180,7 @@ func (o *keyObserver) Fetched(result token.FetchResult, err error) {
 	o.success.SetToCurrentTime()
 }
 
-// Unused names the keys of an issuer that are not used, when they change.
+// Unused logs the keys of an issuer that are not used, when they change.
 func (o *keyObserver) Unused(keys []token.UnusedKey) {
 	if len(keys) == 0 {
 		(*observer)(nil).log().Info("every key of an issuer's set is used again", zap.String("issuer", o.issuer))
@@ -194,13 +195,14 @@ func (o *keyObserver) Unused(keys []token.UnusedKey) {
 // UnknownKey counts a token whose key the issuer does not publish.
 func (o *keyObserver) UnknownKey() { o.unknownKID.Inc() }
 
-// observer counts and logs what a node does.
+// observer counts and logs the events of a node.
 type observer struct {
 	metrics *metrics
-	state   node.State // the last; changes come one at a time
+	state   node.State // the last state; changes come one at a time
 }
 
-// log is Caddy's logger of the moment: a configuration's own would not outlive it.
+// log returns Caddy's current logger. A configuration's own logger would not
+// outlive it.
 func (*observer) log() *zap.Logger { return caddy.Log().Named("curfew") }
 
 func (o *observer) Appended(took time.Duration, err error) {
@@ -216,7 +218,7 @@ func (o *observer) Enforced(source string, took time.Duration) {
 	o.metrics.enforcement.WithLabelValues(source).Observe(took.Seconds())
 }
 
-// Changed counts and logs another state.
+// Changed counts and logs a change of state.
 func (o *observer) Changed(s node.State, why error) {
 	before := o.state
 	o.state = s
@@ -237,7 +239,7 @@ func (o *observer) Changed(s node.State, why error) {
 	}
 }
 
-// doubts are the log lines about a clock.
+// doubts holds the log line for each doubt about a clock.
 var doubts = map[node.ClockDoubt]string{
 	node.ClockBehind: "this node's clock is behind what it has verified or recorded: synchronise it (NTP). " +
 		"Until then tokens that are new are refused, and sign-outs are dated by the newest instant that is known",
@@ -247,7 +249,7 @@ var doubts = map[node.ClockDoubt]string{
 		"one of the two clocks is wrong, or that node is not to be trusted. It is not believed",
 }
 
-// Doubted logs what makes a clock look wrong.
+// Doubted logs a doubt about a clock, and its end.
 func (o *observer) Doubted(d node.ClockDoubt, by time.Duration) {
 	if by == 0 {
 		o.log().Info("a doubt about clocks is over", zap.String("doubt", doubts[d]))
@@ -256,7 +258,7 @@ func (o *observer) Doubted(d node.ClockDoubt, by time.Duration) {
 	o.log().Error(doubts[d], zap.Duration("by", by))
 }
 
-// gauges are read from the gateway when they are scraped.
+// gauges reads the gateway at each scrape.
 type gauges struct{ gateway *gateway }
 
 var (
@@ -324,9 +326,9 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descIndexBytes, float64(n.Index().Bytes()))
 }
 
-// readiness is the metric curfew_ready, of the gateway and beside it of each
-// issuer. It is a collector of its own because it is unchecked: the registry
-// takes a name with and without a label only from such a one.
+// readiness is the metric curfew_ready, of the gateway and of each issuer. The
+// same name appears with and without a label, which a registry accepts from an
+// unchecked collector only.
 type readiness struct{ gateway *gateway }
 
 const readyHelp = "1 while requests are decided, as /readyz says; by issuer: 1 while the issuer's keys are there."
@@ -336,10 +338,10 @@ var (
 	descIssuerReady = prometheus.NewDesc("curfew_ready", readyHelp, []string{"issuer"}, nil)
 )
 
-// Describe sends nothing.
+// Describe sends nothing, which makes the collector unchecked.
 func (readiness) Describe(chan<- *prometheus.Desc) {}
 
-// Collect asks what the probes ask.
+// Collect uses the same checks as the probes.
 func (r readiness) Collect(ch chan<- prometheus.Metric) {
 	a := r.gateway.app.Load()
 	if a == nil {
@@ -353,23 +355,24 @@ func (r readiness) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// byState counts nodes, with a zero for every state that none is in.
+// byState counts nodes. States without nodes have a zero.
 func byState(nodes []node.Status) map[string]float64 {
 	of := map[string]float64{node.Silent: 0, node.Keyless: 0}
 	for s := node.Starting; s <= node.Damaged; s++ {
 		of[s.String()] = 0
 	}
 	for i := range nodes {
-		if _, known := of[nodes[i].State]; known { // others choose their own words
+		if _, known := of[nodes[i].State]; known { // other nodes may send unknown states
 			of[nodes[i].State]++
 		}
 	}
 	return of
 }
 
-// clockOffset is this machine's clock minus that of the ledger's servers. Where
-// there are none, or it shows to be further behind, it is minus the newest
-// instant that the node knows; 0 where nothing speaks against the clock.
+// clockOffset returns this machine's clock minus the clock of the ledger's
+// servers. It returns minus the newest time that the node knows if there are no
+// servers, or if that time shows the clock to be further behind. Zero: nothing
+// contradicts the clock.
 func clockOffset(n *node.Node, now time.Time) (offset time.Duration, known bool) {
 	l, err := n.Log()
 	if err != nil {

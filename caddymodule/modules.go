@@ -10,7 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// modulesOf are the handlers of a route: as provisioned, or else as written.
+// modulesOf returns the handlers of a route, either as provisioned or decoded
+// from their JSON.
 func modulesOf(r *caddyhttp.Route) []any {
 	var all []any
 	if r.HandlersRaw == nil {
@@ -27,7 +28,7 @@ func modulesOf(r *caddyhttp.Route) []any {
 	return all
 }
 
-// setsOf are the matchers of a route or matcher, in the same way.
+// setsOf returns the matchers of a route or matcher in the same way.
 func setsOf(raw caddyhttp.RawMatcherSets, sets caddyhttp.MatcherSets) caddyhttp.MatcherSets {
 	if raw == nil {
 		return sets
@@ -45,7 +46,7 @@ func setsOf(raw caddyhttp.RawMatcherSets, sets caddyhttp.MatcherSets) caddyhttp.
 	return sets
 }
 
-// moduleOf decodes a module whose name is one of its members.
+// moduleOf decodes a module whose name is one of its JSON members.
 func moduleOf(namespace, key string, raw json.RawMessage) (any, bool) {
 	var members map[string]json.RawMessage
 	var name string
@@ -60,15 +61,15 @@ func moduleOf(namespace, key string, raw json.RawMessage) (any, bool) {
 	return newModule(namespace+"."+name, rest)
 }
 
-// newModule makes a module that is only to be read. Caddy will say what is wrong
-// with one that can't be decoded.
+// newModule decodes a module that is only read, never run. If it can't be
+// decoded, Caddy will report the error.
 func newModule(id string, raw json.RawMessage) (module any, ok bool) {
 	info, err := caddy.GetModule(id)
 	if err != nil {
 		return nil, false
 	}
 	defer func() {
-		if recover() != nil { // an expression without a name, for one
+		if recover() != nil { // for example an expression without a name
 			module, ok = nil, false
 		}
 	}()
@@ -76,8 +77,8 @@ func newModule(id string, raw json.RawMessage) (module any, ok bool) {
 	return module, json.Unmarshal(raw, module) == nil
 }
 
-// describe says for whom a route is, in the words of the Caddyfile. Hosts are
-// told apart.
+// describe says which requests a route is for, in the words of the Caddyfile.
+// It leaves out hosts, which the caller names.
 func describe(sets caddyhttp.MatcherSets) string {
 	var alternatives []string
 	for _, set := range sets {
@@ -87,7 +88,7 @@ func describe(sets caddyhttp.MatcherSets) string {
 				all = append(all, text)
 			}
 		}
-		slices.Sort(all) // they come out of a map
+		slices.Sort(all) // map order is random
 		if len(all) > 0 {
 			alternatives = append(alternatives, strings.Join(all, " "))
 		}

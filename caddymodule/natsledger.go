@@ -105,11 +105,11 @@ func (l *NATSLedger) parse(d *caddyfile.Dispenser, urls []string) error {
 	}.read(d, func() error { return checkStream(cmp.Or(l.Stream, nats.DefaultStream)) })
 }
 
-// mostReplicas is JetStream's limit.
+// mostReplicas is the limit of JetStream.
 const mostReplicas = 5
 
-// options are what the ledger is opened with, as far as the configuration says
-// it. Nothing is dialled.
+// options returns the options of the ledger that the configuration sets. It
+// connects to no server.
 func (l *NATSLedger) options() (nats.Options, error) {
 	o := nats.Options{Stream: cmp.Or(l.Stream, nats.DefaultStream), Replicas: cmp.Or(l.Replicas, nats.DefaultReplicas)}
 	if err := errors.Join(checkStream(o.Stream), checkReplicas(o.Replicas)); err != nil {
@@ -131,7 +131,7 @@ func (l *NATSLedger) options() (nats.Options, error) {
 	return o, l.files(&o)
 }
 
-// files resolves the paths and looks into the files.
+// files resolves the paths and checks the files.
 func (l *NATSLedger) files(o *nats.Options) error {
 	for _, file := range []struct {
 		option, configured string
@@ -185,8 +185,9 @@ func checkTLS(o *nats.Options) error {
 	return nil
 }
 
-// checkServer refuses what would send the ledger over the wire in plaintext, and
-// a password where /config/ shows it. It never repeats what might be one.
+// checkServer refuses a URL that would send the ledger in plaintext over a
+// network. It also refuses a URL with a password, because /config/ would show
+// it. The error never repeats text that may be a password.
 func checkServer(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
@@ -211,8 +212,8 @@ func isThisMachine(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// streamName is stricter than JetStream: the name is a part of subjects, and of
-// the name of a directory.
+// streamName is stricter than JetStream, because the name is part of subjects
+// and of a directory's name.
 var streamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func checkStream(name string) error {
@@ -246,7 +247,7 @@ func checkFile(path string) error {
 	return nil
 }
 
-// check finds the stream and this node's replica of it.
+// check resolves the stream and this node's replica of it.
 func (l *NATSLedger) check(nodeName string) (*store, error) {
 	o, err := l.options()
 	if err != nil {

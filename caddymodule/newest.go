@@ -9,8 +9,8 @@ import (
 	"curfew.dev/curfew/node"
 )
 
-// newestStore keeps what was verified beside the ledger, and logs when that
-// begins to fail.
+// newestStore keeps the newest verified times in a file of the ledger's
+// directory. It logs when saving begins to fail.
 type newestStore struct {
 	of local.Newest
 
@@ -18,7 +18,7 @@ type newestStore struct {
 	failed bool
 }
 
-// Load returns what was saved.
+// Load returns the saved times.
 func (s *newestStore) Load() map[string]int64 {
 	newest, err := s.of.Load()
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *newestStore) Load() map[string]int64 {
 	return newest
 }
 
-// Save replaces it.
+// Save replaces the saved times. It reports whether it succeeded.
 func (s *newestStore) Save(newest map[string]int64) bool {
 	err := s.of.Save(newest)
 	s.mu.Lock()

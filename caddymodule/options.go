@@ -12,13 +12,13 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// options are the words of a block, each with the function that reads its
+// options are the options of a block, each with the function that reads its
 // arguments.
 type options map[string]func(*caddyfile.Dispenser) error
 
 // read reads a block and then checks it as a whole. An error of the check names
-// the line of the option that it is about (see [in]). Each option may stand
-// once, those in several often.
+// the line of the option at fault (see [in]). Each option may appear once. The
+// options named in several may appear more often.
 func (o options) read(d *caddyfile.Dispenser, check func() error, several ...string) error {
 	block, seen := placeOf(d), make(lines)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -45,7 +45,7 @@ func (o options) read(d *caddyfile.Dispenser, check func() error, several ...str
 	return seen.blame(block, check())
 }
 
-// unchecked is the check of a block whose options can't contradict each other.
+// unchecked is the check for a block whose options can't contradict each other.
 func unchecked() error { return nil }
 
 // word reads exactly one argument.
@@ -64,7 +64,7 @@ func word(into *string) func(*caddyfile.Dispenser) error {
 	}
 }
 
-// words reads one argument or more.
+// words reads one or more arguments.
 func words(into *[]string) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		option := d.Val()

@@ -10,17 +10,19 @@ import (
 )
 
 // place is a file and line of the Caddyfile. A module keeps the place of its
-// block in JSON for the mistakes that show only when it is loaded, such as a
-// missing file: by then the lines are gone. Empty in JSON written by hand.
+// block in JSON, because some mistakes show only when the module is loaded,
+// such as a missing file. The lines are gone by then. JSON that was written by
+// hand has no place.
 type place string
 
-// placeOf is the place of the token that d is at, and the chain of imports.
+// placeOf returns the place of the current token of d, and the chain of
+// imports.
 func placeOf(d *caddyfile.Dispenser) place {
 	_, at, _ := strings.Cut(d.WrapErr(errors.New("")).Error(), ", at ")
 	return place(at)
 }
 
-// name adds the place to an error, in Caddy's own words.
+// name adds the place to an error, in the form that Caddy uses.
 func (p place) name(err error) error {
 	if err == nil || p == "" {
 		return err
@@ -36,8 +38,8 @@ type mistake struct {
 
 func (m *mistake) Unwrap() error { return m.error }
 
-// in says which option of its block an error is about, and which of the
-// option's values if it has several.
+// in marks the option of the block that an error is about. If the option has
+// several values, it marks the value as well.
 func in(option, value string, err error) error {
 	if err == nil {
 		return nil
@@ -45,11 +47,12 @@ func in(option, value string, err error) error {
 	return &mistake{option, value, err}
 }
 
-// lines are the places of the options of a block, by option and by
-// "option value".
+// lines holds the places of the options of a block, by option and by "option
+// value".
 type lines map[string]place
 
-// blame adds the place of the option that an error is about, or of the block.
+// blame adds the place of the option at fault to an error, or the place of the
+// block.
 func (l lines) blame(block place, err error) error {
 	if m, ok := errors.AsType[*mistake](err); ok {
 		block = cmp.Or(l[m.option+" "+m.value], l[m.option], block)

@@ -10,7 +10,7 @@ import (
 	"curfew.dev/curfew/policy"
 )
 
-// Requirements of a route, named as a policy or written in a guard.
+// Requirements of a route, from a named policy or from the guard itself.
 type Requirements struct {
 	// Authentication contexts of which the sign-in must have had one.
 	ACR []string `json:"acr,omitempty"`

@@ -14,8 +14,8 @@ import (
 	"curfew.dev/curfew/internal/seal"
 )
 
-// SealingKey is a key in a file, by which a gateway seals what its callers carry
-// for it.
+// SealingKey is a key in a file. A gateway seals data with it that callers
+// carry for the gateway.
 type SealingKey struct {
 	// The path of a file with 32 bytes in base64. Placeholders work.
 	File string `json:"file"`
@@ -24,7 +24,8 @@ type SealingKey struct {
 	Place place `json:"place,omitempty"`
 }
 
-// keyFile is the key beside a local ledger that nobody has named one for.
+// keyFile is the name of the key in the directory of a local ledger, for a
+// configuration that names no key.
 const keyFile = "sealing.key"
 
 // parseSealingKey reads
@@ -39,7 +40,7 @@ func (a *App) parseSealingKey(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// provisionSealing reads the keys that there are, and makes none.
+// provisionSealing reads the keys that exist, and makes none.
 func (a *App) provisionSealing() error {
 	if len(a.SealingKeys) == 0 {
 		err := a.openKeys(a.gateway.store.keyFile)
@@ -64,7 +65,7 @@ func (a *App) provisionSealing() error {
 
 func (a *App) openKeys(paths ...string) error {
 	if len(paths) == 1 && paths[0] == "" {
-		return nil // a cluster's: each node has keys of its own
+		return nil // in a cluster each process has a key of its own
 	}
 	files, err := seal.Open(paths...)
 	if err != nil {
@@ -79,7 +80,7 @@ func (a *App) openKeys(paths ...string) error {
 	return nil
 }
 
-// startSealing makes the key beside a local ledger where there is none.
+// startSealing makes the key of a local ledger if there is none.
 func (a *App) startSealing() error {
 	if a.sealing.Load() != nil || a.gateway.store.keyFile == "" {
 		return nil
@@ -98,20 +99,21 @@ func (g *gateway) makeKey() error {
 	return err
 }
 
-// withdrawKey takes back the key that was made beside a ledger which is gone: a
-// configuration that failed must leave nothing behind.
+// withdrawKey removes the key that this gateway made if the ledger's directory
+// holds nothing else: a configuration that failed to start must leave nothing
+// behind.
 func (g *gateway) withdrawKey() error {
 	if !g.madeKey || caddy.Exiting() {
 		return nil
 	}
 	entries, err := os.ReadDir(filepath.Dir(g.store.keyFile))
 	if err != nil || len(entries) != 1 || entries[0].Name() != keyFile {
-		return nil // the ledger is there
+		return nil // the directory is in use
 	}
 	return os.Remove(g.store.keyFile)
 }
 
-// sealingKeys are the keys now; none: the gateway's own are taken.
+// sealingKeys returns the present keys. Nil: use the gateway's own.
 func (a *App) sealingKeys() seal.Keys {
 	files := a.sealing.Load()
 	if files == nil {
@@ -124,8 +126,8 @@ func (a *App) sealingKeys() seal.Keys {
 	return keys
 }
 
-// keyIDs name the configured keys without telling anything of them, nor where
-// this node keeps them.
+// keyIDs identifies the configured keys without revealing them or the place
+// where this node keeps them.
 func (a *App) keyIDs() string {
 	if len(a.SealingKeys) == 0 {
 		return ""

@@ -15,21 +15,23 @@ import (
 // {file.PATH}. A file is read again when it changes. The configuration itself
 // keeps the placeholder, so the value never shows in /config/.
 type secret struct {
-	path string // of a file, else empty
+	path string // of the file; empty for other secrets
 
 	mu    sync.Mutex
 	value []byte
 	stat  os.FileInfo
 }
 
-// newSecret resolves a configured value and refuses what can't be a secret.
+// newSecret resolves a configured value and refuses values that can't be a
+// secret.
 func newSecret(configured string) (*secret, error) {
 	s := &secret{}
 	name, placeholder := strings.CutPrefix(configured, "{")
 	name, closed := strings.CutSuffix(name, "}")
 	switch {
 	case strings.LastIndex(configured, "{env.") > 0 || strings.LastIndex(configured, "{file.") > 0:
-		// Taken for a literal, the name of a secret would be the secret.
+		// If the placeholder were taken as a literal, its text would be the
+		// secret.
 		return nil, errors.New("a placeholder must be all of a secret, not a part of it")
 	case !placeholder || !closed:
 		s.value = []byte(configured)
@@ -71,8 +73,8 @@ func (s *secret) read() error {
 	return nil
 }
 
-// Value is the secret now. A file that has become unreadable or unusable is an
-// error: who can't be checked isn't let in.
+// Value returns the present secret. It returns an error if the file has become
+// unreadable or unusable: a caller that can't be checked must not be admitted.
 func (s *secret) Value() ([]byte, error) {
 	if s.path == "" {
 		return s.value, nil
@@ -88,7 +90,7 @@ func (s *secret) Value() ([]byte, error) {
 			return nil, fmt.Errorf("reading a secret file: %w", err)
 		}
 		if err := httpapi.CheckSecret(s.value); err != nil {
-			s.stat = nil // looked at again next time
+			s.stat = nil // read again at the next call
 			return nil, fmt.Errorf("secret file %s: %w", s.path, err)
 		}
 	}

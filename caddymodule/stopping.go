@@ -10,14 +10,15 @@ import (
 	"curfew.dev/curfew/live"
 )
 
-// onStop ends what would hold up the end of the process: Caddy waits for open
-// streams, by default for ever, and only then cancels a configuration's context.
+// onStop ends requests that would delay the end of the process. Caddy waits for
+// open streams, by default without limit, and cancels a configuration's context
+// only after that.
 type onStop struct {
 	gateway  *gateway
 	endFeeds context.CancelFunc
 }
 
-// Handle is called with Caddy's event "stopping", of a reload or an exit.
+// Handle is called with Caddy's event "stopping", at a reload and at an exit.
 func (s onStop) Handle(context.Context, caddy.Event) error {
 	s.endFeeds()
 	if caddy.Exiting() {
@@ -26,7 +27,8 @@ func (s onStop) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
-// isStopping reports whether this configuration is about to stop, or has.
+// isStopping reports whether this configuration is about to stop, or has
+// stopped.
 func (a *App) isStopping() bool {
 	select {
 	case <-a.stopping:
@@ -36,7 +38,7 @@ func (a *App) isStopping() bool {
 	}
 }
 
-// watchStop listens for the end of this configuration.
+// watchStop subscribes to the end of this configuration.
 func (a *App) watchStop(ctx caddy.Context) error {
 	events, err := ctx.App("events")
 	if err != nil {
