@@ -54,14 +54,14 @@ func (p *protocols) add(more protocols) {
 // protocol than these, with everything that belongs to it.
 func (p protocols) restrict(h http.Header) {
 	asked, settings := h["Upgrade"], h[http2Settings]
-	if len(asked) == 0 && len(settings) == 0 || len(asked) == 1 && len(settings) == 0 && p.has(asked[0]) {
-		return // without work: ordinary requests, and WebSockets
+	if len(asked) == 0 && len(settings) == 0 {
+		return // without work: ordinary requests
 	}
 	var kept protocols
 	for _, line := range asked {
 		for protocol := range strings.SplitSeq(line, ",") {
-			if protocol = strings.TrimSpace(protocol); p.has(protocol) {
-				kept = append(kept, protocol)
+			if known := p.spelling(strings.TrimSpace(protocol)); known != "" {
+				kept = append(kept, known)
 			}
 		}
 	}
@@ -75,6 +75,36 @@ func (p protocols) restrict(h http.Header) {
 		return
 	}
 	h["Upgrade"] = []string{strings.Join(kept, ", ")}
+	spellHops(h)
+}
+
+// spelling is a protocol as the guards write it, empty if none does. Servers know
+// it in capitals as well, and a matcher such as `header Upgrade websocket` does
+// not.
+func (p protocols) spelling(protocol string) string {
+	i := slices.IndexFunc(p, func(known string) bool { return strings.EqualFold(known, protocol) })
+	switch {
+	case i < 0:
+		return ""
+	case strings.EqualFold(protocol, webSocket):
+		return webSocket
+	}
+	return p[i]
+}
+
+// spellHops writes the Upgrade in Connection as matchers have it.
+func spellHops(h http.Header) {
+	for i, line := range h["Connection"] {
+		if httpguts.HeaderValuesContainsToken([]string{line}, "Upgrade") && !strings.Contains(line, "Upgrade") {
+			names := strings.Split(line, ",")
+			for n, name := range names {
+				if strings.EqualFold(strings.TrimSpace(name), "Upgrade") {
+					names[n] = "Upgrade"
+				}
+			}
+			h["Connection"][i] = strings.Join(names, ",")
+		}
+	}
 }
 
 // extended is the protocol of an extended CONNECT (RFC 8441, RFC 9220), or

@@ -474,3 +474,32 @@ http://127.0.0.1:HEALTHPORT {
 		}
 	}
 }
+
+func TestAGuardForUpgradesIsForEverySpellingOfThem(t *testing.T) {
+	g, s := startBeside(t, `
+http://127.0.0.1:APPPORT {
+	@ws {
+		header Connection *Upgrade*
+		header Upgrade websocket
+	}
+	curfew @ws
+	reverse_proxy SWITCHING
+}
+http://127.0.0.1:HEALTHPORT {
+	curfew_health
+}
+`)
+	for _, lines := range [][]string{
+		{"Connection: Upgrade", "Upgrade: websocket"},
+		{"Connection: upgrade", "Upgrade: websocket"},
+		{"Connection: keep-alive, UPGRADE", "Upgrade: WebSocket"},
+		{"Connection: keep-alive", "Connection: upgrade", "Upgrade: h2c, WEBSOCKET"},
+	} {
+		if status, _ := g.tunnel("/ws", lines...); status != http.StatusUnauthorized {
+			t.Errorf("%q: got %d, want 401", lines, status)
+		}
+	}
+	if len(s.asked) > 0 {
+		t.Error("the upstream was asked")
+	}
+}
