@@ -4,36 +4,30 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/revocation"
 )
 
-type target map[string]string
-
-type receipt struct {
-	Enforcement struct {
-		LiveRequestsCut int `json:"live_requests_cut"`
-	}
-}
-
-// endWithin is how long is waited for what must end.
+// endWithin is how long connections may take to end.
 const endWithin = 30 * time.Second
 
 // signOut signs one user out and returns how long after the call each of the
 // user's connections ended, on the client's side.
 func (s *stage) signOut(ctx context.Context, c *crowd, user int) ([]time.Duration, error) {
 	began := time.Now()
-	var r receipt
-	err := s.call(ctx, "/v1/revocations", map[string]any{"target": target{"iss": s.issuer.url, "sub": subject(user)}}, &r)
+	r, err := s.api.Revoke(ctx, adminclient.Revocation{Target: revocation.Target{Issuer: s.issuer.url, Subject: subject(user)}}, "")
 	if err != nil {
 		return nil, err
 	}
 	mine := c.byUser[user]
-	if r.Enforcement.LiveRequestsCut != len(mine) {
-		return nil, fmt.Errorf("%d live requests of %s were cut, %d are open", r.Enforcement.LiveRequestsCut, subject(user), len(mine))
+	if cut := r.Value.Enforcement.LiveRequestsCut; cut != len(mine) {
+		return nil, fmt.Errorf("%d live requests of %s were cut, %d are open", cut, subject(user), len(mine))
 	}
 	return took(ctx, mine, began)
 }
 
-// signAllOut signs the tenant out, and returns how long the call took beside.
+// signAllOut signs the tenant out. It returns also how long the call took.
 func (s *stage) signAllOut(ctx context.Context, c *crowd) ([]time.Duration, time.Duration, error) {
 	var open []*connection
 	for _, conn := range c.all {
@@ -43,22 +37,20 @@ func (s *stage) signAllOut(ctx context.Context, c *crowd) ([]time.Duration, time
 			open = append(open, conn)
 		}
 	}
-	body := map[string]any{"target": target{"iss": s.issuer.url, "tenant": tenant}}
-	var preview struct {
-		ID string `json:"preview_id"`
-	}
-	if err := s.call(ctx, "/v1/revocations/preview", body, &preview); err != nil {
+	request := adminclient.Revocation{Target: revocation.Target{Issuer: s.issuer.url, Tenant: tenant}}
+	preview, err := s.api.Preview(ctx, request)
+	if err != nil {
 		return nil, 0, err
 	}
-	body["preview_id"] = preview.ID
+	request.PreviewID = preview.Value.ID
 	began := time.Now()
-	var r receipt
-	if err := s.call(ctx, "/v1/revocations", body, &r); err != nil {
+	r, err := s.api.Revoke(ctx, request, "")
+	if err != nil {
 		return nil, 0, err
 	}
 	answered := time.Since(began)
-	if r.Enforcement.LiveRequestsCut < len(open) { // the prober's own may be among them
-		return nil, 0, fmt.Errorf("%d live requests were cut, %d are open", r.Enforcement.LiveRequestsCut, len(open))
+	if cut := r.Value.Enforcement.LiveRequestsCut; cut < len(open) { // the prober's own may be among them
+		return nil, 0, fmt.Errorf("%d live requests were cut, %d are open", cut, len(open))
 	}
 	all, err := took(ctx, open, began)
 	return all, answered, err

@@ -1,30 +1,27 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"strings"
 
+	"curfew.dev/curfew/adminclient"
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// stage is everything that must be there before anybody comes.
+// stage holds everything that runs before the first request.
 type stage struct {
 	issuer            *issuer
 	gateway, upstream *child
 	ledger            string
-	app, api, secret  string
+	app               string
+	api               *adminclient.Client
 	bystander         string // the token of somebody who has nothing open
 }
 
-func setUp(ctx context.Context, p plan) (s *stage, err error) {
-	s = &stage{secret: rand.Text()}
+func setUp(ctx context.Context, p plan) (_ *stage, err error) {
+	s, secret := new(stage), rand.Text()
 	defer func() {
 		if err != nil {
 			s.tearDown()
@@ -46,13 +43,14 @@ func setUp(ctx context.Context, p plan) (s *stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.app, s.api = addresses[0], addresses[1]
+	s.app = addresses[0]
+	s.api = &adminclient.Client{URL: "http://" + addresses[1], Secret: func() (string, error) { return secret, nil }, Endurance: -1}
 	guard := "curfew"
 	if !p.guarded {
 		guard = ""
 	}
 	config := strings.NewReplacer("ISSUER", s.issuer.url, "LEDGER", s.ledger, "GUARD", guard, "UPSTREAM", s.upstream.address,
-		"APP", addresses[0], "API", addresses[1], "HEALTH", addresses[2], "SECRET", s.secret).Replace(caddyfile)
+		"APP", addresses[0], "API", addresses[1], "HEALTH", addresses[2], "SECRET", secret).Replace(caddyfile)
 	s.gateway, err = startChild(ctx, "gateway", "CADDYFILE="+config, "READY=http://"+addresses[2]+"/readyz")
 	return s, err
 }
@@ -64,31 +62,4 @@ func (s *stage) tearDown() {
 		}
 	}
 	_ = os.RemoveAll(s.ledger)
-}
-
-// call asks the admin API.
-func (s *stage) call(ctx context.Context, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.api+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Authorization", "Bearer "+s.secret)
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("%s: %s %s", path, resp.Status, answer)
-	}
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(answer, out)
 }

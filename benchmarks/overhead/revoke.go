@@ -3,26 +3,30 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/revocation"
 )
 
-// revoker signs users out who never ask, at a rate.
+// revoker signs users out at a rate. None of them sends requests.
 type revoker struct {
-	gateway *gateway
-	client  http.Client
-	next    atomic.Int64
-	failed  atomic.Int64
-	batch   int // revocations of one call
+	issuer string
+	client *adminclient.Client
+	next   atomic.Int64
+	failed atomic.Int64
+	batch  int // revocations of one call
 }
 
 func newRevoker(g *gateway, arrive string, rate float64) *revoker {
-	r := &revoker{gateway: g, batch: 1, client: http.Client{
-		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: callers},
+	r := &revoker{issuer: g.Issuer, batch: 1, client: &adminclient.Client{
+		URL: "http://" + g.API, Secret: func() (string, error) { return g.Secret, nil }, Endurance: -1,
+		HTTP: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: callers}},
 	}}
 	if arrive == "import" {
 		r.batch = max(1, int(rate/10))
@@ -69,28 +73,26 @@ func (r *revoker) run(ctx context.Context, rate float64) (acknowledged int64) {
 }
 
 func (r *revoker) revoke() error {
-	var body bytes.Buffer
+	if r.batch == 1 {
+		_, err := r.client.Revoke(context.Background(), r.one(), "")
+		return err
+	}
+	var lines bytes.Buffer
+	to := json.NewEncoder(&lines)
 	for range r.batch {
-		fmt.Fprintf(&body, `{"target":{"iss":%q,"sub":"leaves-%d"}}`+"\n", r.gateway.Issuer, r.next.Add(1))
+		_ = to.Encode(r.one()) // strings always marshal
 	}
-	path, kind := "/v1/revocations", "application/json"
-	if r.batch > 1 {
-		path, kind = "/v1/revocations/import", "application/x-ndjson"
+	for line, err := range r.client.Import(context.Background(), &lines, "") {
+		if err != nil {
+			return err
+		}
+		if line.Problem != nil {
+			return line.Problem
+		}
 	}
-	req, err := http.NewRequest(http.MethodPost, "http://"+r.gateway.API+path, &body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", kind)
-	req.Header.Set("Authorization", "Bearer "+r.gateway.Secret)
-	resp, err := r.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("revoking: %d %.300s", resp.StatusCode, answer)
-	}
-	return err
+	return nil
+}
+
+func (r *revoker) one() adminclient.Revocation {
+	return adminclient.Revocation{Target: revocation.Target{Issuer: r.issuer, Subject: fmt.Sprint("leaves-", r.next.Add(1))}}
 }

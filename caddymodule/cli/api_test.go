@@ -7,24 +7,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"curfew.dev/curfew/account"
-	"curfew.dev/curfew/admin"
+	"curfew.dev/curfew/admin/admintest"
 	"curfew.dev/curfew/adminclient"
-	"curfew.dev/curfew/ledger"
-	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
-	"curfew.dev/curfew/policy"
-	"curfew.dev/curfew/revocation"
 )
 
-const issuer = "https://login.example.com"
+const issuer = admintest.Issuer
 
 // bench is the real API over a real ledger, where Caddy's admin endpoint would
 // have it, and the command line in this process.
@@ -35,50 +29,11 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	dir := t.TempDir()
-	n := node.New(node.Config{Name: "edge-1", Instance: "t", Open: func() (ledger.Ledger, error) {
-		return local.Open(local.Options{Dir: dir, OnEmpty: local.Start})
-	}})
-	if err := n.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Close() })
-	for deadline := time.Now().Add(time.Minute); n.State() != node.Ready; <-time.After(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the node is %s: %v", n.State(), n.Why())
-		}
-	}
-	seen := new(account.Sightings)
-	for _, client := range []string{"web", "app"} {
-		now := time.Now().Unix()
-		c := &revocation.Credential{
-			Issuer: issuer, Subject: "alice", Client: client, Session: "s1", AuthTime: now, IssuedAt: now, ExpiresAt: now + 300,
-		}
-		c.Seal()
-		seen.Note(c)
-	}
-	handler, err := admin.New(admin.Config{
-		Node: n, Sightings: seen, Authenticate: admin.Local, Prefix: "/curfew",
-		Issuers: []revocation.Issuer{{
-			URL: issuer, ClockSkew: 2 * time.Second, Retention: 90 * 24 * time.Hour, MaxTokenLifetime: 28 * time.Hour,
-			ExemptClients: []string{"xbox-console"}, DeviceClaim: "device_id", TenantClaim: "org_id",
-		}},
-		Explain: func(context.Context, string, []string) (admin.Explanation, error) {
-			return admin.Explanation{Decision: "admit", Reason: "admitted", Rules: []policy.Tried{{Rule: "block", Outcome: "pass"}}}, nil
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/curfew/", handler)
-	mux.HandleFunc(issuersPath, func(w http.ResponseWriter, _ *http.Request) {
+	api := admintest.New(t)
+	api.Mux.HandleFunc(issuersPath, func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, `[{"url":"`+issuer+`"}]`)
 	})
-	s := httptest.NewServer(mux)
-	t.Cleanup(s.CloseClientConnections)
-	t.Cleanup(s.Close)
-	return &bench{t, s.Listener.Addr().String()}
+	return &bench{t, api.Listener.Addr().String()}
 }
 
 // run runs a command line, with what it reads, and returns what it prints.

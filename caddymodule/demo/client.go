@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 )
 
 // maxAnswer bounds what is read of an answer, in bytes.
@@ -20,7 +19,7 @@ func newClient() *http.Client {
 	}
 }
 
-// answer is what a client gets.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	header http.Header
@@ -29,15 +28,10 @@ type answer struct {
 
 // get asks with an Authorization header, or without if it is empty.
 func get(ctx context.Context, client *http.Client, url, authorization string) (answer, error) {
-	return ask(ctx, client, http.MethodGet, url, authorization, "", http.Header{})
-}
-
-func ask(ctx context.Context, client *http.Client, method, url, authorization, body string, header http.Header) (answer, error) {
-	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return answer{}, err
 	}
-	r.Header = header
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}

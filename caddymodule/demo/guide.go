@@ -56,7 +56,7 @@ func present(ctx context.Context, w io.Writer, s *stage) error {
 
 func viewOf(s *stage) view {
 	return view{
-		App: s.app(), API: s.api.url, Health: urlOf(s.at.health), Issuer: s.api.issuer,
+		App: s.app(), API: s.api.URL, Health: urlOf(s.at.health), Issuer: s.api.issuer,
 		Service: s.upstream(), Own: s.own != "", Scope: strings.Join(s.people.alicePhone.asks.scope, " "), ACR: s.people.alicePhone.asks.acr, Tenant: s.tenant, Devices: urlOf(s.at.devices.Addr().String()),
 		Admin: s.at.admin, Dir: quote(s.dir.path), Caddy: quote(os.Args[0]), Body: quote(s.api.body("alice")),
 		Passwords: passwords,

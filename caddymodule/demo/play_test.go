@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/node"
 )
 
 func TestPlayStopsAtWhatDoesNotHold(t *testing.T) {
@@ -35,7 +37,7 @@ func TestStoryNoticesAnOpenGate(t *testing.T) {
 	open := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer open.Close()
 	s := newStory(&stage{client: newClient(), at: places{app: open.Listener.Addr().String()}})
-	s.lost, s.alice = []string{"Bearer x"}, receipt{At: time.Now()}
+	s.lost, s.alice = []string{"Bearer x"}, node.Receipt{At: node.NewTime(time.Now())}
 	for name, play := range map[string]func(context.Context) (string, error){
 		"without a token": s.stranger, "signed out": s.lostIsRefused,
 	} {

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"curfew.dev/curfew/adminclient"
 )
 
-// stage is the demo while it runs: gateway, service, provider and people.
+// stage holds the parts of the demo while it runs: gateway, service, provider and people.
 type stage struct {
 	dir     directory
 	tenant  string // of alice and bob
@@ -63,7 +65,9 @@ func open(ctx context.Context, dir directory, o options) (_ *stage, err error) {
 // Caddyfile.
 func (s *stage) prepare(verbose bool) error {
 	token := rand.Text()
-	s.api = api{url: urlOf(s.at.api), authorization: "Bearer " + token, issuer: urlOf(s.at.issuer.Addr().String()), client: s.client}
+	s.api = api{&adminclient.Client{
+		URL: urlOf(s.at.api), Secret: func() (string, error) { return token, nil }, HTTP: s.client,
+	}, urlOf(s.at.issuer.Addr().String())}
 	text := fillIn(s.dir, s.at, s.upstream(), s.at.admin, verbose)
 	config, err := adapt(text)
 	s.gateway = gateway{config: config, health: urlOf(s.at.health)}

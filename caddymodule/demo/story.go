@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"curfew.dev/curfew/node"
 )
 
 // story is what happens when alice loses her phone, and what it left behind.
@@ -16,8 +18,8 @@ type story struct {
 	*stage
 
 	lost  []string // Authorization headers of alice's sessions from before
-	alice receipt
-	bob   receipt
+	alice node.Receipt
+	bob   node.Receipt
 	key   string
 }
 
@@ -107,14 +109,14 @@ func (s *story) consoleIsNamed(exempt []string) error {
 
 func (s *story) signOut(ctx context.Context) (_ string, err error) {
 	s.lost = []string{s.people.alicePhone.authorization(), s.people.aliceLaptop.authorization()}
-	if s.alice, err = s.api.signOut(ctx, "alice", s.key); err != nil {
+	if s.alice, _, err = s.api.signOut(ctx, "alice", s.key); err != nil {
 		return "", err
 	}
 	return "receipt " + s.alice.ID, errors.Join(inForce(s.alice), s.consoleIsNamed(s.alice.ExemptClients))
 }
 
 // inForce expects that a receipt says so.
-func inForce(r receipt) error {
+func inForce(r node.Receipt) error {
 	return errors.Join(
 		expect("state of "+r.ID, r.Enforcement.State, "enforced"),
 		expect("durability of "+r.ID, r.Durability, "verified"),
@@ -132,14 +134,14 @@ func (s *story) lostIsRefused(ctx context.Context) (string, error) {
 
 // refused expects that a session is out by a receipt, and that the service is
 // not asked.
-func (s *story) refused(ctx context.Context, authorization string, by receipt) error {
+func (s *story) refused(ctx context.Context, authorization string, by node.Receipt) error {
 	before, sent := s.service.requests.Load(), time.Now()
 	a, err := get(ctx, s.client, s.app(), authorization)
 	if err != nil {
 		return err
 	}
 	return errors.Join(
-		expectSignedOut(a, by.At, sent, time.Now()),
+		expectSignedOut(a, by.At.Time, sent, time.Now()),
 		expect("requests at the service", s.service.requests.Load()-before, 0),
 	)
 }
@@ -157,13 +159,13 @@ func (s *story) othersPass(ctx context.Context) (string, error) {
 }
 
 func (s *story) retry(ctx context.Context) (string, error) {
-	again, err := s.api.signOut(ctx, "alice", s.key)
+	again, replayed, err := s.api.signOut(ctx, "alice", s.key)
 	if err != nil {
 		return "", err
 	}
 	return "", errors.Join(
 		expect("receipt", again.ID, s.alice.ID),
-		expect("Idempotent-Replayed", again.replayed, true),
+		expect("Idempotent-Replayed", replayed, true),
 	)
 }
 
@@ -192,9 +194,13 @@ func (s *story) asBefore(ctx context.Context) error {
 	if _, err := s.lostIsRefused(ctx); err != nil {
 		return err
 	}
-	r, err := s.api.receipt(ctx, s.alice.ID)
-	return errors.Join(err,
-		inForce(r), expect("instant of "+r.ID, r.At, s.alice.At),
+	answer, err := s.api.Receipt(ctx, s.alice.ID)
+	if err != nil {
+		return err
+	}
+	r := answer.Value
+	return errors.Join(
+		inForce(r), expect("instant of "+r.ID, r.At.Time, s.alice.At.Time),
 		s.passes(ctx, s.people.alicePhone), s.passes(ctx, s.people.aliceConsole),
 	)
 }
@@ -209,7 +215,7 @@ func (s *story) killGateway(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.bob, err = s.api.signOut(ctx, "bob", "")
+	s.bob, _, err = s.api.signOut(ctx, "bob", "")
 	c.kill() // at once after the answer
 	if err != nil {
 		return "", err
