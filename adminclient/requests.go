@@ -6,6 +6,16 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
+// The types of answers that other packages define.
+type (
+	Target      = revocation.Target
+	Receipt     = node.Receipt
+	Enforcement = node.Enforcement
+	NodeReceipt = node.NodeReceipt
+	NodeStatus  = node.Status
+	Time        = node.Time
+)
+
 // Motive says why something is asked, and for whom. It is kept in the audit.
 type Motive struct {
 	Reason     string `json:"reason,omitempty"`

@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"curfew.dev/curfew/adminclient"
 )
 
 // object is a JSON object that a test writes.
@@ -48,14 +49,6 @@ func (c caller) request(t *testing.T, method, path string, body object, headers 
 	return r
 }
 
-// want calls and decodes, and fails the test on another status.
-func (c caller) want(t *testing.T, status int, method, path string, body object, into any) answer {
-	t.Helper()
-	a := c.call(t, method, path, body)
-	a.decode(t, status, into)
-	return a
-}
-
 func (a answer) decode(t *testing.T, status int, into any) {
 	t.Helper()
 	if a.status != status {
@@ -79,32 +72,31 @@ func (a answer) problem(t *testing.T) string {
 	return strings.TrimPrefix(p.Type, "urn:curfew:")
 }
 
-// receipt is the answer to a write (section 8 of the design).
-type receipt struct {
-	ID            string    `json:"id"`
-	Position      string    `json:"position"`
-	Target        object    `json:"target"`
-	Mode          string    `json:"mode"`
-	At            time.Time `json:"at"`
-	Source        string    `json:"source"`
-	Actor         string    `json:"actor"`
-	Reason        string    `json:"reason"`
-	ExemptClients []string  `json:"exempt_clients"`
-	Limits        []string  `json:"limits"`
-	Durability    string    `json:"durability"`
-	Enforcement   struct {
-		State      string     `json:"state"`
-		EnforcedBy *time.Time `json:"enforced_by"`
-		Nodes      []struct {
-			Node       string    `json:"node"`
-			State      string    `json:"state"`
-			EnforcedAt time.Time `json:"enforced_at"`
-		} `json:"nodes"`
-	} `json:"enforcement"`
+// client makes typed calls with the secret of the role.
+func (c caller) client() *adminclient.Client {
+	return &adminclient.Client{
+		URL: "http://" + c.gateway.API, Secret: adminclient.SecretFile(filepath.Join(c.gateway.Secrets, c.role)),
+		HTTP: c.gateway.client, Endurance: -1,
+	}
 }
 
-// check holds a receipt to what a single gateway promises.
-func (r receipt) check(t *testing.T) {
+// must unwraps the answer to a call that has to succeed.
+func must[T any](t *testing.T) func(adminclient.Answer[T], error) T {
+	t.Helper()
+	return func(a adminclient.Answer[T], err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Value
+	}
+}
+
+// receipt is the answer to a write (section 8 of the design).
+type receipt = adminclient.Receipt
+
+// checkReceipt holds a receipt to what a single gateway promises.
+func checkReceipt(t *testing.T, r receipt) receipt {
 	t.Helper()
 	e := r.Enforcement
 	if r.ID == "" || r.Position == "" || r.Durability != "verified" || e.State != "enforced" || e.EnforcedBy == nil {
@@ -113,9 +105,10 @@ func (r receipt) check(t *testing.T) {
 	if len(e.Nodes) != 1 || !strings.HasPrefix(e.Nodes[0].Node, "edge-1/") || e.Nodes[0].State != "enforced" {
 		t.Errorf("the receipt names the nodes %+v", e.Nodes)
 	}
+	return r
 }
 
-// cut revokes. What is wider than one account is previewed first.
+// cut revokes. A target of many accounts is previewed first.
 func (g *gateway) cut(t *testing.T, body object) receipt {
 	t.Helper()
 	as := g.as("write")
@@ -123,13 +116,14 @@ func (g *gateway) cut(t *testing.T, body object) receipt {
 		as = g.as("break_glass")
 		body["preview_id"] = g.preview(t, body).ID
 	}
-	var r receipt
-	a := as.want(t, http.StatusCreated, http.MethodPost, "/v1/revocations", body, &r)
-	r.check(t)
-	if got := a.header.Get("Location"); got != "/v1/revocations/"+r.ID {
+	a, err := adminclient.Write[receipt](t.Context(), as.client(), http.MethodPost, "/v1/revocations", body, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := a.Header.Get("Location"); got != "/v1/revocations/"+a.Value.ID {
 		t.Errorf("the receipt lies at %q", got)
 	}
-	return r
+	return checkReceipt(t, a.Value)
 }
 
 func wide(body object) bool {
@@ -142,20 +136,9 @@ func wide(body object) bool {
 	return true
 }
 
-// preview is what a revocation would hit.
-type preview struct {
-	ID            string   `json:"preview_id"`
-	Accounts      int      `json:"accounts"`
-	Sessions      int      `json:"sessions"`
-	Devices       int      `json:"devices"`
-	ExemptClients []string `json:"exempt_clients"`
-}
-
-func (g *gateway) preview(t *testing.T, body object) preview {
+func (g *gateway) preview(t *testing.T, body object) adminclient.Preview {
 	t.Helper()
-	var p preview
-	g.as("read").want(t, http.StatusOK, http.MethodPost, "/v1/revocations/preview", body, &p)
-	return p
+	return must[adminclient.Preview](t)(adminclient.Read[adminclient.Preview](t.Context(), g.as("read").client(), http.MethodPost, "/v1/revocations/preview", body))
 }
 
 // target is an object of the gateway's issuer with further members.

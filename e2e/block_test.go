@@ -5,6 +5,8 @@ package e2e
 import (
 	"net/http"
 	"testing"
+
+	"curfew.dev/curfew/adminclient"
 )
 
 // TestBlock blocks a person, whom no sign-in lets in again until the block is
@@ -46,15 +48,11 @@ func TestBlock(t *testing.T) {
 
 func (g *gateway) block(t *testing.T, body object) receipt {
 	t.Helper()
-	var r receipt
-	g.as("write").want(t, http.StatusCreated, http.MethodPost, "/v1/blocks", body, &r)
-	r.check(t)
-	return r
+	return checkReceipt(t, must[receipt](t)(adminclient.Write[receipt](t.Context(), g.as("write").client(), http.MethodPost, "/v1/blocks", body, "")))
 }
 
-func (g *gateway) lift(t *testing.T, block receipt) {
+// lift ends a block or a step-up.
+func (g *gateway) lift(t *testing.T, held receipt) {
 	t.Helper()
-	var r receipt
-	g.as("write").want(t, http.StatusOK, http.MethodDelete, "/v1/blocks/"+block.ID, nil, &r)
-	r.check(t)
+	checkReceipt(t, must[receipt](t)(g.as("write").client().Lift(t.Context(), held.ID, "")))
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+
+	"curfew.dev/curfew/adminclient"
 )
 
 // TestBreakGlass revokes what reaches more than one account: a device whoever
@@ -86,7 +88,7 @@ func refusing(cut bool, why string, names []string) verdicts {
 }
 
 // refusesToBreak tries what must not suffice.
-func refusesToBreak(t *testing.T, g *gateway, body object, shown preview) {
+func refusesToBreak(t *testing.T, g *gateway, body object, shown adminclient.Preview) {
 	t.Helper()
 	with := func(more object) object {
 		merged := object{}

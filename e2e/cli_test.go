@@ -26,7 +26,7 @@ func TestCommandLine(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("reading the receipt: %v: %s", err, out)
 	}
-	r.check(t)
+	checkReceipt(t, r)
 	if r.Source != "cli" || r.Reason != "lost phone" {
 		t.Errorf("the receipt says it came from %q because of %q", r.Source, r.Reason)
 	}

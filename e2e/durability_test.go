@@ -40,9 +40,8 @@ func TestAcknowledgedIsDurable(t *testing.T) {
 			}
 			g.start(t)
 			for id, sid := range f.acked {
-				var r receipt
-				g.as("read").want(t, http.StatusOK, http.MethodGet, "/v1/revocations/"+id, nil, &r)
-				if r.Target["sid"] != sid {
+				r := must[receipt](t)(g.as("read").client().Receipt(t.Context(), id))
+				if r.Target.Session != sid {
 					t.Errorf("%s is about %v, it was acknowledged for %s", id, r.Target, sid)
 				}
 			}

@@ -5,28 +5,14 @@ package e2e
 import (
 	"net/http"
 	"testing"
+
+	"curfew.dev/curfew/adminclient"
 )
 
 // explanation is how a token would fare.
-type explanation struct {
-	Decision string `json:"decision"`
-	Reason   string `json:"reason"`
-	Rules    []struct {
-		Rule    string `json:"rule"`
-		Outcome string `json:"outcome"`
-		Inputs  object `json:"inputs"`
-	} `json:"rules"`
-}
-
-func (g *gateway) explain(t *testing.T, s *session, policies ...string) explanation {
+func (g *gateway) explain(t *testing.T, s *session, policies ...string) adminclient.Explanation {
 	t.Helper()
-	body := object{"token": s.Access}
-	if len(policies) > 0 {
-		body["policies"] = policies
-	}
-	var e explanation
-	g.as("read").want(t, http.StatusOK, http.MethodPost, "/v1/explain", body, &e)
-	return e
+	return must[adminclient.Explanation](t)(g.as("read").client().Explain(t.Context(), adminclient.Question{Token: s.Access, Policies: policies}))
 }
 
 // TestExplain asks why, and holds the answer to what the guards do.

@@ -5,6 +5,8 @@ package e2e
 import (
 	"net/http"
 	"testing"
+
+	"curfew.dev/curfew/adminclient"
 )
 
 // TestStepUp asks for more than a password: on a route whose policy demands it,
@@ -41,7 +43,7 @@ func TestStepUp(t *testing.T) {
 		g.start(t)
 		g.expect(t, "step-up-required", old, "/privacy", "the old token after kill -9")
 		g.expect(t, admit, strong, "/privacy", "the new token after kill -9")
-		g.as("write").want(t, http.StatusOK, http.MethodDelete, "/v1/step-ups/"+r.ID, nil, nil)
+		g.lift(t, r)
 		g.expect(t, admit, old, "/privacy", "the old token once it is lifted")
 	})
 	t.Run("everywhere, after a sign-out", func(t *testing.T) {
@@ -58,8 +60,5 @@ func TestStepUp(t *testing.T) {
 
 func (g *gateway) stepUp(t *testing.T, body object) receipt {
 	t.Helper()
-	var r receipt
-	g.as("write").want(t, http.StatusCreated, http.MethodPost, "/v1/step-ups", body, &r)
-	r.check(t)
-	return r
+	return checkReceipt(t, must[receipt](t)(adminclient.Write[receipt](t.Context(), g.as("write").client(), http.MethodPost, "/v1/step-ups", body, "")))
 }

@@ -3,13 +3,12 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"time"
+
+	"curfew.dev/curfew/adminclient"
 )
 
 // object is a JSON object that a test writes.
@@ -22,79 +21,44 @@ const (
 	importer = "importing-secret-of-the-tests"
 )
 
-// call asks the admin API.
-func (g *gateway) call(ctx context.Context, secret, method, path string, body any, headers ...string) (answer, error) {
-	var content io.Reader
-	switch b := body.(type) {
-	case nil:
-	case io.Reader:
-		content = b
-	default:
-		text, err := json.Marshal(b)
-		if err != nil {
-			return answer{}, err
-		}
-		content = bytes.NewReader(text)
+// as makes typed calls with a secret. A write is sent once: the tests count what
+// each attempt led to.
+func (g *gateway) as(secret string) *adminclient.Client {
+	return &adminclient.Client{
+		URL: "http://" + g.API, Secret: func() (string, error) { return secret, nil }, HTTP: g.client, Endurance: -1,
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+g.API+path, content)
-	if err != nil {
-		return answer{}, err
+}
+
+// outcome is the status of a call and what a refusal says; status 0: there was no
+// answer.
+func outcome(err error, success int) (status int, problem string) {
+	var refusal *adminclient.Problem
+	switch {
+	case err == nil:
+		return success, ""
+	case errors.As(err, &refusal):
+		return refusal.Status, string(refusal.Raw)
 	}
-	r.Header.Set("Authorization", "Bearer "+secret)
-	r.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	return g.exchange(r)
+	return 0, ""
 }
 
 // receipt is the answer to a write (section 8 of the design).
-type receipt struct {
-	ID          string `json:"id"`
-	Position    string `json:"position"`
-	Target      object `json:"target"`
-	Durability  string `json:"durability"`
-	Enforcement struct {
-		State      string     `json:"state"`
-		EnforcedBy *time.Time `json:"enforced_by"`
-		Cut        int        `json:"live_requests_cut"`
-		Nodes      []struct {
-			Node       string     `json:"node"`
-			State      string     `json:"state"`
-			EnforcedAt *time.Time `json:"enforced_at"`
-		} `json:"nodes"`
-	} `json:"enforcement"`
-}
-
-// status is a line of GET /v1/nodes.
-type status struct {
-	Node      string  `json:"node"`
-	State     string  `json:"state"`
-	Why       string  `json:"why"`
-	Position  string  `json:"position"`
-	Epoch     uint64  `json:"epoch"`
-	Format    int     `json:"format"`
-	Staleness float64 `json:"staleness_seconds"`
-}
+type receipt = adminclient.Receipt
 
 // nodes is what a gateway says of itself, first, and of the others.
-func (g *gateway) nodes(ctx context.Context) ([]status, error) {
-	a, err := g.call(ctx, reader, http.MethodGet, "/v1/nodes", nil)
-	if err != nil {
-		return nil, err
+func (g *gateway) nodes(ctx context.Context) ([]adminclient.NodeStatus, error) {
+	a, err := g.as(reader).Nodes(ctx)
+	if err == nil && len(a.Value.Items) == 0 {
+		err = fmt.Errorf("no nodes: %s", a.Raw)
 	}
-	var list struct{ Items []status }
-	if err := json.Unmarshal(a.body, &list); err != nil || len(list.Items) == 0 {
-		return nil, fmt.Errorf("%d %s", a.status, a.body)
-	}
-	return list.Items, nil
+	return a.Value.Items, err
 }
 
 // self is the gateway's own line.
-func (g *gateway) self(ctx context.Context) (status, error) {
+func (g *gateway) self(ctx context.Context) (adminclient.NodeStatus, error) {
 	list, err := g.nodes(ctx)
 	if err != nil {
-		return status{}, err
+		return adminclient.NodeStatus{}, err
 	}
 	return list[0], nil
 }

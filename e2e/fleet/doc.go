@@ -5,8 +5,8 @@
 // invariants I1 to I7 when a test ends (docs/faults.md).
 //
 // Its tests have the build tag e2e. They have a short form, and with
-// CURFEW_LONG=1 a long one. The package must never import what it tests: only
-// the public interface is known here, and the provider of tokens, which is a
-// test's own. Nothing but loopback is spoken to, and only processes that a test
-// started are ended.
+// CURFEW_LONG=1 a long one. The package must never import the rooms that it
+// tests. It knows the public interface, adminclient, which calls a gateway from
+// outside, and the provider of tokens, which is a test's own. The tests speak to
+// loopback only, and end only processes that they started.
 package fleet

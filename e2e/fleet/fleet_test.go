@@ -5,7 +5,6 @@ package fleet
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/adminclient"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -202,15 +202,10 @@ func (f *fleet) revokeWithKey(g *gateway, subject, key string, more ...string) (
 		body[more[i]] = more[i+1]
 	}
 	w = write{subject: subject, node: g.Name, key: key, sent: time.Now()}
-	a, err := g.call(context.Background(), helpdesk, http.MethodPost, "/v1/revocations", body, "Idempotency-Key", key)
+	a, err := adminclient.Write[receipt](context.Background(), g.as(helpdesk), http.MethodPost, "/v1/revocations", body, key)
 	w.answered = time.Now()
-	if err == nil {
-		w.status = a.status
-		if a.status != http.StatusCreated {
-			w.problem = string(a.body)
-		}
-	}
-	if w.status == http.StatusCreated && json.Unmarshal(a.body, &r) == nil {
+	if w.status, w.problem = outcome(err, http.StatusCreated); err == nil {
+		r = a.Value
 		w.id = r.ID
 		f.history.saw(sight{subject, g.Name, w.answered, r})
 	}
@@ -252,15 +247,12 @@ func (f *fleet) decides(g *gateway, subject string) (a answer) {
 
 // receipt asks a gateway how a record stands, and notes what it says.
 func (f *fleet) receipt(g *gateway, subject, id string) (receipt, int) {
-	a, err := g.call(context.Background(), reader, http.MethodGet, "/v1/revocations/"+id, nil)
-	if err != nil {
-		return receipt{}, 0
+	a, err := g.as(reader).Receipt(context.Background(), id)
+	if err == nil {
+		f.history.saw(sight{subject, g.Name, time.Now(), a.Value})
 	}
-	var r receipt
-	if a.status == http.StatusOK && json.Unmarshal(a.body, &r) == nil {
-		f.history.saw(sight{subject, g.Name, time.Now(), r})
-	}
-	return r, a.status
+	status, _ := outcome(err, http.StatusOK)
+	return a.Value, status
 }
 
 // crowd names people.
@@ -380,15 +372,13 @@ func (f *fleet) find(g *gateway, acked []write) {
 	for _, w := range acked {
 		r, status := f.receipt(g, w.subject, w.id)
 		is := finding{node: g.Name, subject: w.subject, id: w.id, status: status}
-		is.target, _ = r.Target["sub"].(string)
-		a, err := g.call(ctx, reader, http.MethodPost, "/v1/revocations/search", object{"iss": f.issuer.URL, "sub": w.subject, "limit": 100})
-		if err == nil {
-			var list struct{ Items []struct{ ID string } }
-			_ = json.Unmarshal(a.body, &list)
-			for _, item := range list.Items {
-				if item.ID == w.id {
-					is.listed++
-				}
+		if r.Target != nil {
+			is.target = r.Target.Subject
+		}
+		found, _ := g.as(reader).Revocations(ctx, adminclient.Search{Issuer: f.issuer.URL, Subject: w.subject, Limit: 100})
+		for _, item := range found.Value.Items {
+			if item.ID == w.id {
+				is.listed++
 			}
 		}
 		f.history.looked(is)

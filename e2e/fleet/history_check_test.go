@@ -6,22 +6,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/adminclient"
 )
 
 // A checker that finds nothing must have been able to: each of these histories
 // breaks one promise, and the first none.
 func TestHistoryChecker(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(1_800_000_000+int64(s), 0) }
-	bound := func(s int, state, node string) receipt {
-		var r receipt
-		by := at(s)
-		r.ID, r.Enforcement.State, r.Enforcement.EnforcedBy = "rev_1.2.0", state, &by
-		r.Enforcement.Nodes = append(r.Enforcement.Nodes, struct {
-			Node       string     `json:"node"`
-			State      string     `json:"state"`
-			EnforcedAt *time.Time `json:"enforced_at"`
-		}{"edge-2/x", node, &by})
-		return r
+	bound := func(s int, state, ofNode string) receipt {
+		by := &adminclient.Time{Time: at(s)}
+		return receipt{ID: "rev_1.2.0", Enforcement: adminclient.Enforcement{
+			State: state, EnforcedBy: by, Nodes: []adminclient.NodeReceipt{{Node: "edge-2/x", State: ofNode, EnforcedAt: by}},
+		}}
 	}
 	good := func() *history {
 		h := new(history)

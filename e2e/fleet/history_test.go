@@ -144,7 +144,7 @@ func (h *history) promised() map[string]*promises {
 		s := &h.sights[i]
 		e := &s.receipt.Enforcement
 		if e.EnforcedBy != nil {
-			for_(s.subject).add("", *e.EnforcedBy, "the bound of "+s.receipt.ID+" as "+s.node+" gave it")
+			for_(s.subject).add("", e.EnforcedBy.Time, "the bound of "+s.receipt.ID+" as "+s.node+" gave it")
 		}
 		if e.State == "enforced" {
 			for_(s.subject).add("", s.answered, s.node+" called "+s.receipt.ID+" enforced")
@@ -153,7 +153,7 @@ func (h *history) promised() map[string]*promises {
 			name, _, _ := strings.Cut(n.Node, "/")
 			switch {
 			case n.State == "enforced" && n.EnforcedAt != nil:
-				for_(s.subject).add(name, *n.EnforcedAt, "the instant that "+s.node+" gave for "+s.receipt.ID)
+				for_(s.subject).add(name, n.EnforcedAt.Time, "the instant that "+s.node+" gave for "+s.receipt.ID)
 			case n.State == "fenced":
 				for_(s.subject).add(name, s.answered, s.node+" called it fenced")
 			}

@@ -172,7 +172,7 @@ func TestDroppedPackets(t *testing.T) {
 			w.drop(l, true)
 			r := f.mustRevoke(writer, who, "wait", "0s")
 			if by := r.Enforcement.EnforcedBy; by != nil {
-				rest(t.Context(), time.Until(*by))
+				rest(t.Context(), time.Until(by.Time))
 			}
 			if a := f.ask(f.ctx, cut, who); a.status != http.StatusServiceUnavailable {
 				t.Errorf("%s: after the bound %d", l, a.status)

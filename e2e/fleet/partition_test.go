@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/adminclient"
 	"curfew.dev/curfew/internal/seedtest"
 )
 
@@ -51,7 +52,7 @@ func TestCutOff(t *testing.T) {
 	if late := by.Sub(answered); late > maxStaleness+time.Millisecond { // to which it is rounded up
 		t.Errorf("the bound is %s after the answer", late)
 	}
-	rest(t.Context(), time.Until(*by))
+	rest(t.Context(), time.Until(by.Time))
 	for _, g := range f.gateways[1:] {
 		for _, who := range people[:2] {
 			if a := f.ask(f.ctx, g, who); a.status != http.StatusServiceUnavailable || a.problem() != "urn:curfew:stale" || a.header.Get("Retry-After") == "" {
@@ -93,7 +94,7 @@ func TestCutOff(t *testing.T) {
 }
 
 // self is a gateway's own line.
-func (f *fleet) self(g *gateway) status {
+func (f *fleet) self(g *gateway) adminclient.NodeStatus {
 	f.t.Helper()
 	s, err := g.self(f.t.Context())
 	if err != nil {
@@ -150,7 +151,7 @@ func (p *partitions) round(person string) {
 	rest(p.ctx, p.upTo(maxStaleness))
 	w, r := p.revokeSomewhere(majority, person)
 	if by := r.Enforcement.EnforcedBy; by != nil && p.random.IntN(4) > 0 {
-		rest(p.ctx, time.Until(*by))
+		rest(p.ctx, time.Until(by.Time))
 		p.outlasted++
 		for _, g := range p.gateways {
 			if a := p.ask(p.ctx, g, person); a.status != 401 && a.status != 503 {

@@ -40,7 +40,7 @@ func TestStoppedProcess(t *testing.T) {
 		if by := r.Enforcement.EnforcedBy; by == nil {
 			t.Error("the receipt has no bound")
 		} else {
-			rest(t.Context(), time.Until(*by)+pick(time.Second, time.Duration(round)*2*time.Second))
+			rest(t.Context(), time.Until(by.Time)+pick(time.Second, time.Duration(round)*2*time.Second))
 		}
 		if r, _ := f.receipt(writer, name, r.ID); r.Enforcement.State != "enforced" {
 			t.Errorf("after its bound the receipt says %+v", r.Enforcement)

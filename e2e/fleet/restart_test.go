@@ -81,7 +81,7 @@ func TestEverywhere(t *testing.T) {
 	alices, bobs := append(f.talk(b, "alice"), f.talk(c, "alice")...), f.talk(b, "bob")
 	began := time.Now()
 	r := f.mustRevoke(a, "alice", "wait", "8s")
-	if r.Enforcement.State != "enforced" || len(r.Enforcement.Nodes) != 3 || r.Enforcement.Cut != 4 {
+	if r.Enforcement.State != "enforced" || len(r.Enforcement.Nodes) != 3 || r.Enforcement.LiveRequestsCut != 4 {
 		t.Errorf("the receipt says %+v", r.Enforcement)
 	}
 	ends(t, alices)
