@@ -15,17 +15,18 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// caller is one that appends.
+// caller appends records, again and again.
 type caller struct {
 	node *node.Node
-	// records that it writes at once.
+	// records is the number of records in one write.
 	records int
-	// rate is per second, at random and whatever became of those before: waits
-	// count from when each was due. 0: it writes again when it was answered.
+	// rate is in writes per second, at random times that do not depend on
+	// earlier answers. Waits count from the time a write was due. 0: the caller
+	// writes again after each answer.
 	rate float64
 }
 
-// wrote is what callers of a kind have written.
+// wrote is the result of the callers of one kind.
 type wrote struct {
 	appends, records atomic.Int64
 	failed           atomic.Int64
@@ -35,11 +36,11 @@ type wrote struct {
 	failure error // the first
 }
 
-// users are not the same twice.
+// users counts the users so far, so that every record names a new one.
 var users atomic.Uint64
 
-// run writes until ctx ends, but once at least, and returns when the last was
-// answered.
+// run writes at least once, and until ctx ends. It returns after the last
+// answer.
 func (c caller) run(ctx context.Context, to *wrote) {
 	if c.rate > 0 {
 		c.keepRate(ctx, to)
@@ -74,7 +75,7 @@ func (c caller) keepRate(ctx context.Context, to *wrote) {
 	}
 }
 
-// append writes once. What was begun is waited for.
+// append writes once. It waits for the answer even after ctx has ended.
 func (c caller) append(due time.Time, to *wrote, waits *rig.Latencies) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -84,7 +85,7 @@ func (c caller) append(due time.Time, to *wrote, waits *rig.Latencies) {
 	}
 	if _, err := c.node.Submit(ctx, records, ledger.Idempotency{}); err != nil {
 		to.fail(err)
-		time.Sleep(10 * time.Millisecond) // as who is refused does
+		time.Sleep(10 * time.Millisecond) // as a refused caller does
 		return
 	}
 	waits.Note(time.Since(due))
@@ -99,7 +100,7 @@ func (w *wrote) fail(err error) {
 	w.failure = cmp.Or(w.failure, err)
 }
 
-// signOut is what a help desk writes when a user has lost a phone.
+// signOut is the record that a help desk writes when a user has lost a phone.
 func signOut(user uint64) revocation.Record {
 	now := time.Now()
 	return revocation.Record{

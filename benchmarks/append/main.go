@@ -1,13 +1,13 @@
 // Command append measures how many revocations a node can make durable, and how
-// long each waits: on a local ledger and on that of a cluster, with one caller
-// and with many, and single sign-outs while an import floods.
+// long each takes. It uses a local ledger and the ledger of a cluster, with one
+// caller and with many, and single sign-outs during an import.
 //
 //	go run ./benchmarks/append            both ledgers, about 2 minutes
 //	go run ./benchmarks/append -smoke     a few seconds: does it all still work?
 //
-// What is measured is Submit: when it answers, the records are durable and the
-// node enforces them. The table goes to stdout, and with -out append.md and
-// append.json into that directory. It must never gate a build by a time.
+// It measures Submit: when Submit answers, the records are durable and the node
+// enforces them. The table goes to stdout. With -out, append.md and append.json
+// go into that directory. It must never gate a build by a time.
 package main
 
 import (

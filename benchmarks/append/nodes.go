@@ -20,7 +20,7 @@ func alone(dir string) (*node.Node, error) {
 	})
 }
 
-// together starts nodes that share a stream of a cluster, which is new.
+// together starts nodes that share a new stream of a cluster.
 func together(urls []string, o options, dir, stream string, n int) (all []*node.Node, err error) {
 	for i := range n {
 		name := fmt.Sprint("edge-", i+1)
@@ -57,6 +57,6 @@ func start(dir, name string, open func(dir string) (ledger.Ledger, error)) (*nod
 
 func stop(all []*node.Node) {
 	for _, n := range all {
-		_ = n.Close() // what is measured is measured
+		_ = n.Close() // the measurement is complete
 	}
 }

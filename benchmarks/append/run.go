@@ -14,14 +14,15 @@ import (
 	"curfew.dev/curfew/node"
 )
 
-// scenario is who writes what.
+// scenario lists the callers of one measurement.
 type scenario struct {
 	Name string
-	// singles are measured; the flood is beside them.
+	// singles are measured. The flood writes at the same time and is not
+	// measured.
 	singles, flood []caller
 }
 
-// result is what was measured of one scenario.
+// result holds the figures of one scenario.
 type result struct {
 	Ledger   string  `json:"ledger"`
 	Scenario string  `json:"scenario"`
@@ -62,8 +63,8 @@ func onLocal(o options, dir string) ([]result, error) {
 	return measureAll(o, "local", o.scenarios(n))
 }
 
-// onCluster measures a cluster with one node, and then with several that share
-// what the crowd asks for.
+// onCluster measures a cluster with one node, and then with several nodes that
+// share the requests of the callers.
 func onCluster(o options, dir string) ([]result, error) {
 	binary, err := cluster.Build(o.server, dir)
 	if err != nil {
@@ -96,7 +97,7 @@ func onCluster(o options, dir string) ([]result, error) {
 	return append(results, spread...), err
 }
 
-// scenarios are what a node is put through.
+// scenarios are the measurements of one node.
 func (o options) scenarios(n *node.Node) []scenario {
 	one := []*node.Node{n}
 	floods := crowd(one, o.imports, caller{records: o.chunk})
@@ -109,7 +110,7 @@ func (o options) scenarios(n *node.Node) []scenario {
 	}
 }
 
-// crowd is so many callers of a kind, who take nodes in turn.
+// crowd makes callers of one kind and spreads them over the nodes.
 func crowd(nodes []*node.Node, n int, like caller) (all []caller) {
 	for i := range n {
 		like.node = nodes[i%len(nodes)]

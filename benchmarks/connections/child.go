@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// child is a process of this program in another role. It writes one line when
-// it is ready, which is its address.
+// child is a process of this program in another role. When it is ready, it
+// writes its address as one line.
 type child struct {
 	cmd     *exec.Cmd
 	address string
@@ -42,7 +42,7 @@ func startChild(ctx context.Context, role string, env ...string) (*child, error)
 	return c, nil
 }
 
-// end stops the process, and kills it where it doesn't.
+// end stops the process. It kills a process that does not stop.
 func (c *child) end() {
 	_ = c.cmd.Process.Signal(os.Interrupt)
 	kill := time.AfterFunc(10*time.Second, func() { _ = c.cmd.Process.Kill() })
@@ -50,7 +50,7 @@ func (c *child) end() {
 	_ = c.cmd.Wait()
 }
 
-// memory is what the process keeps in RAM, in bytes.
+// memory returns the resident memory of the process, in bytes.
 func (c *child) memory() (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
 	if err != nil {

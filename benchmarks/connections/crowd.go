@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// connection is something that a user has open.
+// connection is an open connection of a user.
 type connection struct {
 	user  int
 	ended chan struct{}
@@ -20,7 +20,7 @@ type connection struct {
 	close func()
 }
 
-// crowd is everybody's connections.
+// crowd holds the connections of all users.
 type crowd struct {
 	all    []*connection
 	byUser map[int][]*connection
@@ -32,10 +32,10 @@ func (c *crowd) close() {
 	}
 }
 
-// streamsPerConnection is below the limit of streams that Go's servers set.
+// streamsPerConnection is below the limit of streams of Go's servers.
 const streamsPerConnection = 200
 
-// open lets everybody in, a few at a time.
+// open opens all connections, a few at a time.
 func open(ctx context.Context, s *stage, p plan) (*crowd, error) {
 	tokens := make([]string, p.users)
 	for user := range tokens {
@@ -91,7 +91,7 @@ func open(ctx context.Context, s *stage, p plan) (*crowd, error) {
 	return c, failed
 }
 
-// follow notes when a connection ends.
+// follow records the time at which a connection ends.
 func follow(r io.Reader, closed func()) *connection {
 	c := &connection{ended: make(chan struct{}), close: closed}
 	go func() {
@@ -102,7 +102,8 @@ func follow(r io.Reader, closed func()) *connection {
 	return c
 }
 
-// openPlain speaks HTTP/1.1 by hand, with little memory.
+// openPlain opens a connection with hand-written HTTP/1.1, which takes little
+// memory.
 func openPlain(ctx context.Context, address, path, token, headers string) (*connection, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {

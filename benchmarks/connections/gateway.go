@@ -15,7 +15,7 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// runGateway is Caddy with the configuration in its environment.
+// runGateway runs Caddy with the configuration from its environment.
 func runGateway(ctx context.Context) error {
 	caddy.TrapSignals()
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(os.Getenv("CADDYFILE")), map[string]any{"filename": "Caddyfile"})

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// issuer is an OpenID provider that vouches for anybody.
+// issuer is an OpenID provider that issues tokens for every user.
 type issuer struct {
 	url string
 	key *ecdsa.PrivateKey
@@ -53,7 +53,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// token is one of a user who has signed in a while ago.
+// token returns a token of a user who signed in some time ago.
 func (i *issuer) token(user int) (string, error) {
 	now := time.Now().Unix()
 	name := subject(user)

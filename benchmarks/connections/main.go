@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// plan is how much of everything there is.
+// plan holds the numbers of connections, users and sign-outs.
 type plan struct {
 	webSockets, events1, events2 int // events over HTTP/1.1 and HTTP/2
 	users                        int
@@ -63,7 +63,7 @@ func measure(ctx context.Context, p plan, reportOnly bool) error {
 	}
 	defer crowd.close()
 	r.opened = time.Since(began)
-	rest(ctx, 3*time.Second) // for what opening left behind to be collected
+	rest(ctx, 3*time.Second) // until the garbage of opening is collected
 	if r.fullMemory, err = s.gateway.memory(); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func measure(ctx context.Context, p plan, reportOnly bool) error {
 	return r.print(os.Stdout, reportOnly)
 }
 
-// cuts signs users out, first one by one, then all.
+// cuts signs users out, first one by one, then all at once.
 func (r *report) cuts(ctx context.Context, s *stage, c *crowd) error {
 	quiet := s.probe(ctx)
 	rest(ctx, 5*time.Second)

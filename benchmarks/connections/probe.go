@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// probeEvery is how often a request is sent that has nothing to do with any of
-// this, by whom nobody signs out until the end.
+// probeEvery is the interval between requests of a user without open
+// connections, who is signed out only at the end.
 const probeEvery = 5 * time.Millisecond
 
-// probe sends requests at a steady rate, whether or not the ones before were
-// answered, and returns what stops it and gives their times.
+// probe sends requests at a steady rate, whether or not earlier ones were
+// answered. It returns a function that stops it and returns the times.
 func (s *stage) probe(ctx context.Context) (stop func() []time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	var (
@@ -47,8 +47,8 @@ func (s *stage) probe(ctx context.Context) (stop func() []time.Duration) {
 
 var prober = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second}
 
-// hello is one request of a user who has nothing open. A refusal is an answer
-// too: in the end everybody is signed out.
+// hello sends one request of a user without open connections. A refusal counts
+// as an answer, because at the end every user is signed out.
 func (s *stage) hello() time.Duration {
 	began := time.Now()
 	r, err := http.NewRequest(http.MethodGet, "http://"+s.app+"/hello", nil)

@@ -14,7 +14,7 @@ const (
 	allWithin = 2 * time.Second
 )
 
-// report is what was measured.
+// report holds the figures of a run.
 type report struct {
 	plan                           plan
 	emptyMemory, fullMemory        int
@@ -54,7 +54,7 @@ func (r *report) print(w io.Writer, reportOnly bool) error {
 	return errors.Join(missed...)
 }
 
-// at is a percentile, rounded up to a sample.
+// at returns a percentile, rounded up to a sample.
 func at(times []time.Duration, percent int) time.Duration {
 	if len(times) == 0 {
 		return 0

@@ -10,8 +10,8 @@ import (
 	"net/http"
 )
 
-// runUpstream is the service: it keeps open what is opened, in HTTP/1.1 and in
-// HTTP/2 without TLS.
+// runUpstream runs the service behind the gateway. It keeps every request open,
+// in HTTP/1.1 and in HTTP/2 without TLS.
 func runUpstream(ctx context.Context) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -45,7 +45,8 @@ func serveUpstream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveWebSocket shakes hands (RFC 6455 section 4.2.2) and says no more.
+// serveWebSocket sends the opening handshake (RFC 6455 section 4.2.2) and
+// nothing more.
 func serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	c, rw, err := http.NewResponseController(w).Hijack()

@@ -12,8 +12,9 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// bad are tokens that are refused, by how far they get: most kinds are one
-// token that comes over and over, as from a client that does not give up.
+// bad lists tokens that are refused, by the last check that each passes. Most
+// kinds are one token that is sent again and again, as by a client that does
+// not give up.
 func bad(good, expired string) map[string][]string {
 	parts := strings.Split(good, ".")
 	forgeries := forged(parts)
@@ -27,8 +28,9 @@ func bad(good, expired string) map[string][]string {
 	}
 }
 
-// forged are more tokens with wrong signatures than a gateway remembers. The
-// last byte of a signature is left alone: its lowest bits mean nothing.
+// forged returns more tokens with wrong signatures than a gateway remembers. It
+// keeps the last byte of each signature, because the lowest bits of that byte
+// have no meaning.
 func forged(parts []string) []string {
 	var tokens []string
 	for a := range 60 {
@@ -41,7 +43,7 @@ func forged(parts []string) []string {
 	return tokens
 }
 
-// other is another letter of base64url.
+// other returns another letter of base64url.
 func other(c byte) byte {
 	if c == 'A' {
 		return 'B'
@@ -49,10 +51,10 @@ func other(c byte) byte {
 	return 'A'
 }
 
-// kinds are the keys of bad, cheapest first.
+// kinds returns the keys of bad, the cheapest first.
 var kinds = []string{"no token at all", "unreadable claims", "unknown kid", "expired", "wrong signature", "wrong signature, ever anew"}
 
-// flooded is what good requests felt, and what bad ones cost.
+// flooded holds the latencies of good requests and the cost of bad ones.
 type flooded struct {
 	kind          string
 	calm, flooded []float64 // p99 of good requests, microseconds
@@ -63,7 +65,7 @@ type flooded struct {
 }
 
 // runFlood compares the latencies of good requests with and without bad tokens
-// beside them, in alternating slices.
+// at the same time, in alternating slices.
 func runFlood(o options) error {
 	if o.smoke {
 		o.badRate = 500
@@ -112,7 +114,7 @@ func runFlood(o options) error {
 	return nil
 }
 
-// floodConnections carry the bad requests.
+// floodConnections is the number of connections for bad requests.
 const floodConnections = 64
 
 func (p *place) flood(g *gateway, good rig.Load, tokens []string, f *flooded) error {
@@ -145,7 +147,7 @@ func (p *place) flood(g *gateway, good rig.Load, tokens []string, f *flooded) er
 	return nil
 }
 
-// together applies good requests, and bad ones beside them, for a slice.
+// together sends good and bad requests at the same time, for a slice.
 func (p *place) together(g *gateway, good rig.Load, evil *rig.Load) ([]*rig.Outcome, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.slice)
 	defer cancel()

@@ -14,7 +14,8 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// secret of the admin API, which listens on loopback for the length of a run.
+// secret is the secret of the admin API, which listens on loopback for the
+// length of a run.
 const secret = "of-the-benchmark-alone-0123456789"
 
 // gateway is a Caddy process in front of the upstream.
@@ -26,7 +27,7 @@ type gateway struct {
 	started                 time.Time
 }
 
-// settings are in what two gateways may differ.
+// settings are the differences between two gateways.
 type settings struct {
 	Name             string
 	Guarded          bool
@@ -80,7 +81,7 @@ http://{{.Ops}} {
 {{- end}}
 `))
 
-// buildCaddy builds the product, unless a flag names one that is built.
+// buildCaddy builds the product, unless a flag names a binary.
 func buildCaddy(o options, dir string) (string, error) {
 	if o.caddy != "" {
 		return filepath.Abs(o.caddy)
@@ -140,14 +141,15 @@ func (g *gateway) awaitReady() error {
 	})
 }
 
-// memory is what the Go runtime of a process tells about itself.
+// memory holds the figures that the Go runtime of a process reports.
 type memory struct {
 	TotalAlloc, Mallocs, HeapAlloc, Sys uint64
 	LastGC                              uint64  // Unix nanoseconds
 	GCCPUFraction                       float64 // of the time from the start to LastGC
 }
 
-// gcTime is the CPU time that garbage collection had taken at its last end.
+// gcTime returns the CPU time of garbage collection, up to the end of the last
+// one.
 func (m memory) gcTime(started time.Time) time.Duration {
 	if m.LastGC == 0 {
 		return 0

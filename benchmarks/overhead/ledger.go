@@ -11,10 +11,11 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// chunk is how many records go into one entry: what an import writes at once.
+// chunk is the number of records in one entry, as an import writes it.
 const chunk = 4096
 
-// fill makes a ledger of sign_in cuts of as many users, none of whom asks.
+// fill makes a ledger with a sign_in cut for each of n users. These users send
+// no request.
 func fill(dir, issuer string, entries int) error {
 	l, err := local.Open(local.Options{Dir: dir, OnEmpty: local.Start})
 	if err != nil {

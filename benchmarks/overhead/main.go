@@ -1,15 +1,15 @@
-// Command overhead measures what curfew adds to a proxied request: a real
-// Caddy with reverse_proxy to a real upstream, once with and once without it,
-// side by side under the same load in short alternating slices, so that
-// whatever else the machine does hits both alike.
+// Command overhead measures the CPU time and latency that curfew adds to a
+// proxied request. It runs a real Caddy with reverse_proxy to a real upstream,
+// once with and once without curfew. Both get the same load in short
+// alternating slices, so that other work of the machine affects both alike.
 //
 //	go run ./benchmarks/overhead            all scenarios, about 20 minutes
 //	go run ./benchmarks/overhead -smoke     a few seconds: does it all still work?
 //	go run ./benchmarks/overhead -flood     bad tokens beside good requests
 //
-// It writes a table to stdout, and overhead.md, overhead.json and overhead.svg
-// into the directory of -out. It talks to loopback only, and must never gate a
-// build by a time: -smoke fails for wrong answers alone.
+// It writes a table to stdout. It writes overhead.md, overhead.json and
+// overhead.svg into the directory of -out. It connects to loopback only. It
+// must never gate a build by a time: -smoke fails for wrong answers alone.
 package main
 
 import (

@@ -9,7 +9,7 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// slice is what was seen of one gateway for a moment.
+// slice holds the figures of one gateway for one slice of time.
 type slice struct {
 	CPU          float64 `json:"cpu_us"` // microseconds of CPU per request
 	Throughput   float64 `json:"requests_per_second"`
@@ -54,7 +54,7 @@ func (b *bench) closed(g *gateway, rate float64) (slice, error) {
 	}, nil
 }
 
-// open takes latencies at a rate that leaves the gateway time to breathe.
+// open takes latencies at a rate that does not saturate the gateway.
 func (b *bench) open(g *gateway, rate float64) (slice, error) {
 	load := rig.Load{Address: g.App, Requests: b.requests[g], Connections: b.connections, Rate: b.rate}
 	out, _, _, err := b.apply(g, load, rate)
@@ -65,8 +65,8 @@ func (b *bench) open(g *gateway, rate float64) (slice, error) {
 	return slice{P50: micro(l.Quantile(0.5)), P99: micro(l.Quantile(0.99)), P999: micro(l.Quantile(0.999))}, nil
 }
 
-// apply runs a load on a gateway for a slice, while revocations arrive at one
-// that is guarded.
+// apply runs a load on a gateway for a slice, while revocations arrive at a
+// guarded one.
 func (b *bench) apply(g *gateway, load rig.Load, rate float64) (*rig.Outcome, time.Duration, int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.slice)
 	defer cancel()
@@ -99,7 +99,7 @@ func (b *bench) apply(g *gateway, load rig.Load, rate float64) (*rig.Outcome, ti
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// writing is the CPU time of one revocation while nobody else asks anything.
+// writing measures the CPU time of one revocation without other requests.
 func (b *bench) writing(g *gateway, rate float64) (float64, error) {
 	before, err := g.CPU()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// profiled is how long a profile is taken.
+// profiled is the duration of a profile.
 const profiled = 5 * time.Second
 
 // profile saves a CPU profile of a gateway under load, for `go tool pprof`.

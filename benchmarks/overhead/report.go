@@ -25,12 +25,12 @@ func (r result) added() rig.Summary {
 	return paired(r.Bare, r.Guarded, func(a, b slice) float64 { return b.CPU - a.CPU })
 }
 
-// share is the same, in percent of Caddy's own.
+// share is the CPU time that curfew adds, in percent of Caddy's own.
 func (r result) share() rig.Summary {
 	return paired(r.Bare, r.Guarded, func(a, b slice) float64 { return 100 * (b.CPU - a.CPU) / a.CPU })
 }
 
-// deciding is what is left of it without the work on the revocations that
+// deciding is the added CPU time without the work on the revocations that
 // arrive in the same process.
 func (r result) deciding() rig.Summary {
 	return paired(r.Bare, r.Guarded, func(a, b slice) float64 {
@@ -38,7 +38,8 @@ func (r result) deciding() rig.Summary {
 	})
 }
 
-// passing is what it costs that reverse_proxy sets as many headers.
+// passing is the CPU time that reverse_proxy needs to set the same number of
+// headers.
 func (r result) passing() rig.Summary {
 	return paired(r.Bare, r.Passing, func(a, b slice) float64 { return b.CPU - a.CPU })
 }

@@ -9,28 +9,29 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// passedOn are headers like those that curfew sets, set by reverse_proxy
-// itself: what passing an identity on costs, whoever does it.
+// passedOn are headers like those of curfew, set by reverse_proxy itself. They
+// measure the cost of passing an identity on without curfew.
 var passedOn = []string{
 	"X-Authenticated true", "X-Issuer https://login.example.test", "X-Subject user-0000001", "X-Client web",
 	"X-Session sid-user-0000001", "X-Device device-user-0000001", "X-Tenant contoso", `X-Scope "read write"`, "X-Acr mfa",
 	`X-Amr "pwd otp"`, "X-Auth-Time 1795168800", "X-Expires-At 1795172400",
 }
 
-// result is what came of a scenario.
+// result holds the figures of a scenario.
 type result struct {
 	Scenario scenario `json:"scenario"`
 	Load     string   `json:"load_average"`
 	Bare     []slice  `json:"bare"`
 	Guarded  []slice  `json:"guarded"`
 	Passing  []slice  `json:"passing"` // bare, with the same number of headers added
-	// Writing is the CPU time of one revocation by itself, microseconds.
+	// Writing is the CPU time of one revocation without other requests, in
+	// microseconds.
 	Writing float64 `json:"writing_us"`
 	Failed  int64   `json:"failed_revocations"`
 	Ready   float64 `json:"ready_seconds"` // from start until the guarded gateway decided
 }
 
-// place is what all scenarios share.
+// place holds the state that all scenarios share.
 type place struct {
 	options
 	dir      string
@@ -67,7 +68,7 @@ func newPlace(o options) (*place, error) {
 	return p, nil
 }
 
-// trio are the gateways that are compared.
+// trio holds the gateways that are compared.
 type trio struct{ bare, guarded, passing *gateway }
 
 func (t *trio) stop() {
@@ -196,7 +197,7 @@ func (p *place) measure(t *trio, s scenario) (result, error) {
 	return r, nil
 }
 
-// into is where the slices of a gateway go.
+// into returns the place for the slices of a gateway.
 func (t *trio) into(r *result, g *gateway) *[]slice {
 	switch g {
 	case t.bare:
@@ -207,7 +208,7 @@ func (t *trio) into(r *result, g *gateway) *[]slice {
 	return &r.Passing
 }
 
-// warm has every token verified and every connection pool filled.
+// warm sends every token once and fills every connection pool.
 func (b *bench) warm(t *trio, s scenario) error {
 	long := *b
 	long.slice = max(b.slice, time.Duration(s.Tokens)*200*time.Microsecond)
@@ -219,7 +220,7 @@ func (b *bench) warm(t *trio, s scenario) error {
 	return nil
 }
 
-// round is one closed and, for a while, one open loop.
+// round runs one closed loop and, for a while, one open loop.
 func (b *bench) round(g *gateway, s scenario, into *[]slice) error {
 	saturated, err := b.closed(g, s.Revocations)
 	if err != nil {

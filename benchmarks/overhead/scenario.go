@@ -5,7 +5,7 @@ import (
 	"regexp"
 )
 
-// scenario is one point of what the cost may depend on.
+// scenario is one combination of the figures on which the cost may depend.
 type scenario struct {
 	Tokens      int     `json:"tokens"`      // distinct ones
 	Entries     int     `json:"entries"`     // of the index, when the load begins
@@ -27,8 +27,8 @@ func short(n int) string {
 	return fmt.Sprint(n)
 }
 
-// scenarios are in the order of their entries: gateways are started once for
-// each number.
+// scenarios are ordered by their entries, because the gateways are started once
+// for each number of entries.
 var scenarios = []scenario{
 	{1, 0, 0},
 	{1000, 0, 0},
@@ -44,7 +44,7 @@ var scenarios = []scenario{
 
 var smokeScenarios = []scenario{{1, 0, 0}, {100, 1000, 50}}
 
-// chosen are the scenarios that the flags select.
+// chosen returns the scenarios that the flags select.
 func (o options) chosen() ([]scenario, error) {
 	all := scenarios
 	if o.smoke {

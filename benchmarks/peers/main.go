@@ -1,15 +1,17 @@
-// Command peers puts curfew beside what an operator would use instead: each
-// product before the same upstream under the same load, with and without its
-// checking of tokens, in alternating slices. What counts is the CPU time that
-// the checking adds to a request, all processes of a product together.
+// Command peers compares curfew with products that an operator would use
+// instead. Each product serves the same upstream under the same load, with and
+// without its check of tokens, in alternating slices. The result is the CPU
+// time that the check adds to a request, for all processes of a product
+// together.
 //
 //	go run ./benchmarks/peers
 //
-// Products come from the machine (Debian: haproxy, nginx-light, redis-server);
-// what is not installed is skipped, and the table says so. It talks to
-// loopback only, and must never be read as a comparison of features: of these,
-// curfew alone ends what is already open, and none of the others' tables of
-// revoked tokens survives a restart or says where it is in force.
+// The products come from the machine (Debian: haproxy, nginx-light,
+// redis-server). A product that is not installed is skipped, and the table says
+// so. The command connects to loopback only. Its result must never be read as a
+// comparison of features: of these products, only curfew ends open connections.
+// The other products' tables of revoked tokens do not survive a restart, and do
+// not say where they are in force.
 package main
 
 import (

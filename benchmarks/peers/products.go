@@ -12,7 +12,7 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// product is one thing to measure, with its configuration.
+// product is a product to measure, with its configuration.
 type product struct {
 	name  string
 	needs []string // programs, beside Caddy
@@ -26,7 +26,7 @@ var products = []product{
 	{"Caddy forward_auth to a Go verifier that asks Redis", []string{"redis-server"}, caddyWith("forward_auth")},
 }
 
-// missing is the first program that is not there, or empty.
+// missing returns the first program that is not installed, or "".
 func (p product) missing() string {
 	for _, program := range p.needs {
 		if _, err := exec.LookPath(program); err != nil {
@@ -36,7 +36,7 @@ func (p product) missing() string {
 	return ""
 }
 
-// site is one product that runs, guarded or not.
+// site is a running product, guarded or not.
 type site struct {
 	name      string
 	guarded   bool
@@ -80,7 +80,7 @@ func (p *place) configure(s *site, t *template.Template) (string, error) {
 	return path, nil
 }
 
-// startVerifier starts the small verifier, with or without a Redis behind it.
+// startVerifier starts the small verifier, with or without a Redis.
 func (p *place) startVerifier(s *site, redis string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -246,7 +246,8 @@ func caddyWith(guard string) func(*place, *site) error {
 	}
 }
 
-// guards fails unless the site does what it is measured for.
+// guards returns an error unless the site refuses and admits as the measurement
+// requires.
 func (s *site) guards() error {
 	err := rig.Await(s.processes[0], rig.Patience, func() error {
 		status, err := rig.Once(s.Address, s.requests[0])

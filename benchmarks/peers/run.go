@@ -13,7 +13,7 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// work is what is asked of each product.
+// work is a task that every product gets.
 type work struct {
 	Algorithm string `json:"algorithm"`
 	Tokens    int    `json:"tokens"`
@@ -23,7 +23,7 @@ func (w work) String() string { return fmt.Sprintf("%s, %d tokens", w.Algorithm,
 
 var works = []work{{"RS256", 1}, {"ES256", 1}, {"RS256", 1000}}
 
-// place is what all products share.
+// place holds the state that all products share.
 type place struct {
 	options
 	dir      string
@@ -31,7 +31,7 @@ type place struct {
 	upstream string
 }
 
-// result is what one product did with one work.
+// result holds the figures of one product for one work.
 type result struct {
 	Product string      `json:"product"`
 	Work    work        `json:"work"`
@@ -130,7 +130,8 @@ func (p *place) measure(what product, w work, provider *rig.Provider) (result, e
 	return r, nil
 }
 
-// site starts a product. What it returns is to be stopped, also after an error.
+// site starts a product. The caller must stop the processes that it returns,
+// even after an error.
 func (p *place) site(what product, guarded bool, w work, provider *rig.Provider, tokens []string) (*site, error) {
 	address, err := rig.FreeAddress()
 	if err != nil {
@@ -159,7 +160,8 @@ func (p *place) site(what product, guarded bool, w work, provider *rig.Provider,
 	return s, s.guards()
 }
 
-// slice is the CPU time of a request, all processes together, in microseconds.
+// slice measures the CPU time of a request for all processes together, in
+// microseconds.
 func (p *place) slice(s *site) (float64, error) {
 	before, err := s.cpu()
 	if err != nil {

@@ -25,8 +25,8 @@ import (
 // expiry of each request's token, and whether it was revoked.
 const verifierRole = "serve-as-verifier"
 
-// serveAsVerifier answers 204 or 401. Without the address of a Redis, revoked
-// tokens are looked up in memory.
+// serveAsVerifier answers 204 or 401. It looks revoked tokens up in memory if
+// it has no address of a Redis.
 func serveAsVerifier(address, keyFile, redis string) error {
 	b, err := os.ReadFile(keyFile)
 	if err != nil {
@@ -111,7 +111,8 @@ func (v *verifier) signed(text string, signature []byte) bool {
 	return false
 }
 
-// redis asks a Redis over a few kept connections, in its own protocol.
+// redis queries a Redis over a few kept-alive connections, in the protocol of
+// Redis.
 type redis struct {
 	address string
 	idle    chan *bufio.ReadWriter

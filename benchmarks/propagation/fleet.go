@@ -16,20 +16,20 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// gateway is a node of the fleet, with what it serves.
+// gateway is a node of the fleet and its live requests.
 type gateway struct {
 	*node.Node
 	live  live.Registry
 	watch *stopwatch
 }
 
-// fleet is nodes that know one another. They are in this process: one heap and
-// one scheduler for all of them, but each has its own connections, replica and
-// goroutines, as on machines of their own.
+// fleet is a set of nodes that know one another. All nodes run in this process
+// and share one heap and one scheduler. Each has its own connections, replica
+// and goroutines, as on a machine of its own.
 type fleet []*gateway
 
-// startFleet starts nodes, which keep their replicas below dir, and waits until
-// a receipt names them all. Entries is how many they will be told of.
+// startFleet starts nodes with replicas below dir, and waits until a receipt
+// names them all. Entries is the number of entries that they will receive.
 func startFleet(urls []string, o options, dir string, entries int) (fleet, error) {
 	var f fleet
 	began := time.Now()
@@ -81,7 +81,7 @@ func newGateway(urls []string, o options, dir string, i int) (*gateway, error) {
 	return g, nil
 }
 
-// await waits until all are ready.
+// await waits until all nodes are ready.
 func (f fleet) await() error {
 	deadline := time.Now().Add(rig.Patience)
 	for _, g := range f {
@@ -127,13 +127,14 @@ func (g *gateway) receipt(p revocation.Position, r *revocation.Record) node.Enfo
 	return g.ReceiptOf(r, revocation.Ref{Position: p}).Enforcement
 }
 
-// stop closes all nodes at once: each tells the others, which takes a while.
+// stop closes all nodes at the same time, because each takes a while to tell
+// the others.
 func (f fleet) stop() {
 	closed := make(chan error)
 	for _, g := range f {
 		go func() { closed <- g.Close() }()
 	}
 	for range f {
-		<-closed // what is measured is measured
+		<-closed // the measurement is complete
 	}
 }

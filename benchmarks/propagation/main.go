@@ -1,14 +1,14 @@
-// Command propagation measures how long a revocation takes to be in force
-// everywhere: three NATS servers as processes of their own, which sync before
-// they acknowledge and hold a stream of three replicas, and a fleet of nodes.
-// One node takes the revocations, at given rates.
+// Command propagation measures the time until a revocation is in force on every
+// node. It starts three NATS servers as processes of their own and a fleet of
+// nodes. The servers sync before they acknowledge, and hold a stream of three
+// replicas. One node gets the revocations, at given rates.
 //
 //	go run ./benchmarks/propagation            32 nodes at 1, 100 and 1,000 revocations/s, about 2 minutes
 //	go run ./benchmarks/propagation -smoke     a few seconds: does it all still work?
 //
-// The table goes to stdout, and with -out propagation.md and propagation.json
-// into that directory. It must never gate a build by a time: it fails only where
-// something was not enforced.
+// The table goes to stdout. With -out, propagation.md and propagation.json go
+// into that directory. It must never gate a build by a time: it fails only if a
+// revocation was not enforced.
 package main
 
 import (

@@ -13,14 +13,15 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// patience is how long a revocation may take before it counts as failed.
+// patience is the time after which a revocation counts as failed.
 const patience = 10 * time.Second
 
-// arrivals are when revocations are due, from the beginning of a round on: at
-// random, as people are, and independently of how the fleet fares.
+// arrivals returns the times at which revocations are due, from the beginning
+// of a round. The times are random and do not depend on the speed of the fleet.
 func arrivals(random *rand.Rand, rate float64, length time.Duration) (due []time.Duration) {
 	gap := func() time.Duration {
-		// A gap beyond the round is as good as one of its length, and sums don't overflow.
+		// Cut a long gap to the length of the round, so that sums don't
+		// overflow.
 		return time.Duration(min(random.ExpFloat64()/rate*float64(time.Second), float64(length)))
 	}
 	for at := gap(); at < length || len(due) == 0; at += gap() {
@@ -29,8 +30,8 @@ func arrivals(random *rand.Rand, rate float64, length time.Duration) (due []time
 	return due
 }
 
-// revoking is one revocation, and when what of it was done. Durations count
-// from when it was due: a node that stalls can't hide it.
+// revoking is one revocation and the times of its steps. Durations count from
+// the time it was due, so that they include the delay of a slow node.
 type revoking struct {
 	user     string
 	due      time.Time
@@ -41,7 +42,7 @@ type revoking struct {
 	err      error
 }
 
-// prepare has every user make a request before the round begins.
+// prepare opens a request for every user before the round begins.
 func (f fleet) prepare(name string, due []time.Duration, writers int) []*revoking {
 	all := make([]*revoking, len(due))
 	for i := range due {
@@ -52,7 +53,7 @@ func (f fleet) prepare(name string, due []time.Duration, writers int) []*revokin
 	return all
 }
 
-// play revokes each user when it is due, and waits for the last receipt.
+// play revokes each user at the due time, and waits for the last receipt.
 func (f fleet) play(all []*revoking, due []time.Duration, writers int) {
 	var done sync.WaitGroup
 	began := time.Now()
@@ -89,8 +90,8 @@ func (r *revoking) revoke(g *gateway) error {
 	}
 }
 
-// everywhere is when the last node had it in its index, and each node when it
-// had.
+// everywhere returns the time at which the last node had the entry in its
+// index, and the time of each node.
 func (f fleet) everywhere(r *revoking, each *rig.Latencies) (last time.Duration, err error) {
 	for _, g := range f {
 		at, ok := g.watch.reached(r.position)
@@ -107,7 +108,7 @@ func (f fleet) everywhere(r *revoking, each *rig.Latencies) (last time.Duration,
 	return last, nil
 }
 
-// signOut is what a help desk writes when a user has lost a phone.
+// signOut is the record that a help desk writes when a user has lost a phone.
 func signOut(user string) revocation.Record {
 	now := time.Now()
 	return revocation.Record{

@@ -11,7 +11,7 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// result is what was measured at one rate.
+// result holds the figures of one rate.
 type result struct {
 	Rate    float64 `json:"rate"`
 	Sent    int     `json:"sent"`
@@ -71,7 +71,7 @@ func run(o options) error {
 	return report(o, machine, results)
 }
 
-// spare is room for what a fleet writes before it is measured.
+// spare is the number of entries that a fleet may write before the measurement.
 const spare = 1000
 
 func measure(o options, servers *cluster.Cluster, dir string) ([]result, error) {
@@ -98,7 +98,7 @@ func measure(o options, servers *cluster.Cluster, dir string) ([]result, error) 
 	return results, nil
 }
 
-// measure plays one round.
+// measure runs one round.
 func (f fleet) measure(o options, rate float64, due []time.Duration, servers *cluster.Cluster) (r result, err error) {
 	r = result{Rate: rate, Sent: len(due), Load: rig.LoadAverage()}
 	all := f.prepare(fmt.Sprint("at-", rate), due, o.writers)
@@ -118,8 +118,8 @@ func (f fleet) measure(o options, rate float64, due []time.Duration, servers *cl
 	return r, r.take(f, all)
 }
 
-// take summarises a round. What failed is counted; if everything did, that is
-// an error, and so is a node that does not refuse.
+// take summarises a round and counts the failures. It returns an error if every
+// revocation failed, or if a node does not refuse.
 func (r *result) take(f fleet, all []*revoking) error {
 	var submit, each, everywhere, ended, receipt rig.Latencies
 	for _, one := range all {

@@ -11,7 +11,7 @@ import (
 
 const issuer = "https://login.example.com"
 
-// session is a user's live request on some node, which lasts until it is cut.
+// session is a live request of a user on a node. It lasts until it is cut.
 type session struct {
 	credential revocation.Credential
 	node       *node.Node
@@ -20,7 +20,7 @@ type session struct {
 	over       time.Time
 }
 
-// open has a user make a request on a node.
+// open starts a request of a user on a node.
 func open(g *gateway, user string) *session {
 	s := &session{
 		credential: revocation.Credential{Issuer: issuer, Subject: user, IssuedAt: 1, AuthTime: 1},
@@ -35,7 +35,7 @@ func open(g *gateway, user string) *session {
 	return s
 }
 
-// ServeHTTP is the handler of the request: an event stream without events.
+// ServeHTTP answers the request with an event stream without events.
 func (s *session) ServeHTTP(_ http.ResponseWriter, r *http.Request) error {
 	close(s.began)
 	<-r.Context().Done()
@@ -43,7 +43,7 @@ func (s *session) ServeHTTP(_ http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Judge refuses whoever was signed out.
+// Judge refuses a user who was signed out.
 func (s *session) Judge(live.Cause) *live.Refusal {
 	if !refuses(s.node, &s.credential) {
 		return nil
@@ -54,14 +54,14 @@ func (s *session) Judge(live.Cause) *live.Refusal {
 	}}
 }
 
-// refuses asks a node's index, as a decision does.
+// refuses asks a node's index in the same way as a decision.
 func refuses(n *node.Node, c *revocation.Credential) bool {
 	var f revocation.Finding
 	n.Index().Find(c, &f)
 	return f.SignIn.Through > 0
 }
 
-// silent is a response that goes nowhere.
+// silent is a response writer that discards everything.
 type silent http.Header
 
 func (s silent) Header() http.Header         { return http.Header(s) }

@@ -9,14 +9,14 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// stopwatch notes when a node has each entry in its index. It costs the node a
-// reading of the clock.
+// stopwatch records the time at which a node has each entry in its index. It
+// costs the node one reading of the clock for each entry.
 type stopwatch struct {
 	began time.Time      // instants are counted from here
 	at    []atomic.Int64 // by sequence, in nanoseconds; 0: it has not come
 }
 
-// newStopwatch has room for so many sequences.
+// newStopwatch returns a stopwatch for the given number of sequences.
 func newStopwatch(began time.Time, sequences int) *stopwatch {
 	return &stopwatch{began: began, at: make([]atomic.Int64, sequences)}
 }
@@ -27,7 +27,8 @@ func (w *stopwatch) note(p revocation.Position) {
 	}
 }
 
-// reached is when an entry was in the index, and whether it is.
+// reached returns the time at which an entry was in the index, and whether it
+// was.
 func (w *stopwatch) reached(p revocation.Position) (time.Duration, bool) {
 	if p.Sequence >= uint64(len(w.at)) {
 		return 0, false
@@ -36,7 +37,7 @@ func (w *stopwatch) reached(p revocation.Position) (time.Duration, bool) {
 	return time.Duration(at), at != 0
 }
 
-// watched is a node's ledger, whose follower is watched.
+// watched is the ledger of a node whose follower is watched.
 type watched struct {
 	ledger.Shared
 	watch *stopwatch
@@ -51,7 +52,7 @@ type follower struct {
 	watch *stopwatch
 }
 
-// Applied notes the instant at which the node refuses what the entry refuses.
+// Applied records the time at which the node enforces the entry.
 func (f follower) Applied(e revocation.Entry, writer string) {
 	f.Follower.Applied(e, writer)
 	f.watch.note(e.Position)

@@ -10,11 +10,11 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// batch is how many entries are committed at once while a replica is made: much
-// more than a node does, which is not what is measured.
+// batch is the number of entries in one commit while a replica is made. It is
+// much larger than on a node, because this step is not measured.
 const batch = 200_000
 
-// fill makes a replica of n entries in a directory, unless it is there already.
+// fill makes a replica of n entries in a directory, unless it exists.
 func fill(dir string, n int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of a replica: %w", err)
@@ -40,8 +40,8 @@ func fill(dir string, n int) error {
 	return r.Close()
 }
 
-// record is what a help desk writes when a user has lost a phone: no two of the
-// same user.
+// record returns the record that a help desk writes when a user has lost a
+// phone. Each record is for another user.
 func record(n int) revocation.Record {
 	if n == 1 {
 		return revocation.Record{Type: revocation.Genesis, Source: "genesis", Time: accepted(1)}
@@ -64,10 +64,11 @@ func record(n int) revocation.Record {
 	}
 }
 
-// accepted is when the nth record was, in Unix milliseconds: one every 100 ms.
+// accepted returns the time of the nth record, in Unix milliseconds. There is
+// one record every 100 ms.
 func accepted(n int) int64 { return 1_760_000_000_000 + int64(n)*100 }
 
-// diskBytes is what the files of a replica take.
+// diskBytes returns the size of the files of a replica.
 func diskBytes(dir string) (bytes int64, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	for _, file := range files {

@@ -1,15 +1,16 @@
-// Command recovery measures how long a node needs from its start until it knows
-// every revocation again: it opens a replica, verifies all of it, and folds it
-// into an index. A node of a cluster is ready after that and one tick, a single
+// Command recovery measures the time from the start of a node until it knows
+// every revocation again. The node opens a replica, verifies all of it, and
+// folds it into an index. After that, a single gateway is ready at once, and a
+// node of a cluster one tick later.
 // gateway at once.
 //
 //	go run ./benchmarks/recovery                     1 and 10 million entries, about 10 minutes and 5 GB of disk
 //	go run ./benchmarks/recovery -entries 100000     a few seconds
 //	go run ./benchmarks/recovery -newcomer 1000000   also a node that has nothing, beside three NATS servers
 //
-// Each start is a process of its own. The table goes to stdout, and with -out
-// recovery.md and recovery.json into that directory. It must never gate a build
-// by a time.
+// Each start is a process of its own. The table goes to stdout. With -out,
+// recovery.md and recovery.json go into that directory. It must never gate a
+// build by a time.
 package main
 
 import (

@@ -24,8 +24,8 @@ const (
 	callers = 512
 )
 
-// newcomer measures a node that has no replica: how long until everything in
-// the stream of a cluster is in its index.
+// newcomer measures a node without a replica: the time until the whole stream
+// of a cluster is in its index.
 func newcomer(o options, dir string) (text string, err error) {
 	n := o.newcomer
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -84,7 +84,8 @@ func join(c *cluster.Cluster, dir, name string) (*nats.Ledger, error) {
 	return nats.Open(nats.Options{URLs: c.URLs(), Replicas: servers, Dir: dir, Node: name + "/1", OnEmpty: local.Start})
 }
 
-// write appends n entries, as many callers do who revoke one account each.
+// write appends n entries with many callers. Each caller revokes one account at
+// a time.
 func write(l *nats.Ledger, n int) error {
 	var at atomic.Int64
 	at.Store(1) // the genesis is the first
@@ -109,7 +110,7 @@ func write(l *nats.Ledger, n int) error {
 	return nil
 }
 
-// folding is a follower that does what a node does first.
+// folding is a follower that folds entries as a node does.
 type folding struct {
 	index    revocation.Index
 	until    revocation.Position
@@ -125,14 +126,14 @@ func (f *folding) Applied(e revocation.Entry, _ string) {
 	}
 }
 
-// Ticked is of no interest here.
+// Ticked does nothing here.
 func (f *folding) Ticked(ledger.Tick) {}
 
-// Heard is of no interest here.
+// Heard does nothing here.
 func (f *folding) Heard(ledger.Heartbeat) {}
 
-// Acknowledged is of no interest here.
+// Acknowledged does nothing here.
 func (f *folding) Acknowledged(ledger.Acknowledgement) {}
 
-// Asked is of no interest here.
+// Asked does nothing here.
 func (f *folding) Asked(revocation.Ref) (ledger.Answer, bool) { return ledger.Answer{}, false }

@@ -20,7 +20,7 @@ func ready(s start) float64 { return s.Ready.Seconds() }
 
 func seconds(s rig.Summary) string { return fmt.Sprintf("%.2f (%.2f to %.2f)", s.Median, s.Min, s.Max) }
 
-// perEntry is a figure of the median start, divided among the entries.
+// perEntry divides a figure of the median start by the number of entries.
 func (r result) perEntry(figure func(start) float64) float64 {
 	return of(r.Warm, figure).Median / float64(r.Entries)
 }
@@ -42,7 +42,7 @@ func table(m rig.Machine, results []result) string {
 	return s.String()
 }
 
-// report prints the table and what a newcomer took, and writes the files if a
+// report prints the table and the newcomer's time, and writes the files if a
 // directory was named.
 func report(o options, m rig.Machine, results []result, newcomer string) error {
 	text := table(m, results)

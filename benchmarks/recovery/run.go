@@ -8,7 +8,7 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// result is what was measured of one replica.
+// result holds the figures of one replica.
 type result struct {
 	Entries int     `json:"entries"`
 	Disk    int64   `json:"disk_bytes"`

@@ -16,11 +16,11 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// start is what one start took.
+// start holds the figures of one start.
 type start struct {
 	Open  time.Duration `json:"open_ns"`  // until the files are open and their pages checked
 	Ready time.Duration `json:"ready_ns"` // until the index is complete, since the beginning of opening
-	// CPU is user and system time of the process by then.
+	// CPU is the user and system time of the process at that point.
 	CPU     time.Duration `json:"cpu_ns"`
 	Entries int64         `json:"entries"`
 	Heap    int64         `json:"heap_bytes"` // what is alive then
@@ -28,7 +28,7 @@ type start struct {
 	Peak    int64         `json:"peak_bytes"` // of resident memory, files that are mapped included
 }
 
-// startAsChild starts on a replica and says on stdout what it took.
+// startAsChild starts on a replica and writes the figures to stdout.
 func startAsChild(dir, profiles string) error {
 	stop, err := rig.Profile(profiles, fmt.Sprint("recovery-", os.Getpid()))
 	if err != nil {
@@ -75,8 +75,8 @@ func alive() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// startChild has a process of its own start on a replica. A cold one finds
-// nothing of the files in the page cache.
+// startChild starts on a replica in a process of its own. For a cold start, the
+// page cache holds nothing of the files.
 func startChild(o options, dir string, cold bool) (s start, err error) {
 	if cold {
 		if err := forget(dir); err != nil {
@@ -99,8 +99,8 @@ func startChild(o options, dir string, cold bool) (s start, err error) {
 	return s, nil
 }
 
-// forget has the system drop the files from its page cache: dd asks for it when
-// it copies nothing, and needs no rights for that.
+// forget removes the files from the page cache of the system. The command dd
+// can request this when it copies nothing, and needs no rights for it.
 func forget(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	for _, file := range files {

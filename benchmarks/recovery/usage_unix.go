@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// usage is the CPU time of this process so far, and the most memory that was
-// resident.
+// usage returns the CPU time of this process so far, and its largest resident
+// memory.
 func usage() (cpu time.Duration, peak int64) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -17,7 +17,7 @@ func usage() (cpu time.Duration, peak int64) {
 	}
 	peak = int64(u.Maxrss)
 	if runtime.GOOS != "darwin" {
-		peak <<= 10 // there it is in bytes, elsewhere in KiB
+		peak <<= 10 // darwin reports bytes, other systems KiB
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), peak
 }

@@ -21,7 +21,7 @@ func bucket(d time.Duration) int {
 	return high*steps + int(v<<(63-high)>>57&(steps-1))
 }
 
-// upper is the longest duration of a bucket.
+// upper returns the longest duration of a bucket.
 func upper(b int) time.Duration {
 	high, step := b/steps, uint64(b%steps)
 	base := uint64(1) << high
@@ -34,7 +34,7 @@ func (l *Latencies) Note(d time.Duration) {
 	l.total++
 }
 
-// Add adds all that others have noted.
+// Add adds the durations of another histogram.
 func (l *Latencies) Add(o *Latencies) {
 	for i, n := range o.counts {
 		l.counts[i] += n
@@ -42,7 +42,8 @@ func (l *Latencies) Add(o *Latencies) {
 	l.total += o.total
 }
 
-// Quantile is the duration that a fraction q stays within; 0 if there is none.
+// Quantile returns the duration that a fraction q of the durations does not
+// exceed. It returns 0 for an empty histogram.
 func (l *Latencies) Quantile(q float64) time.Duration {
 	if l.total == 0 {
 		return 0

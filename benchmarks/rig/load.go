@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// Request is a GET with a bearer token, as a client would send it. Headers are
-// added as they are.
+// Request is a GET with a bearer token. Headers are added unchanged.
 func Request(host, token string, headers ...string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "GET /orders/17 HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nUser-Agent: benchmark/1\r\n", host)
@@ -28,27 +27,28 @@ func Request(host, token string, headers ...string) []byte {
 	return b.Bytes()
 }
 
-// Load is what clients do: over so many kept-alive HTTP/1.1 connections they
-// send the requests in turn, each beginning somewhere else.
+// Load describes the requests of a number of kept-alive HTTP/1.1 connections.
+// Each connection sends the requests in turn, and each begins at another
+// request.
 type Load struct {
 	Address     string
 	Requests    [][]byte
 	Connections int
-	// Rate is in requests a second, all connections together: an open loop,
-	// whose latencies count from the moment a request was due. Zero is a closed
-	// loop: each connection sends the next request when it has its answer.
+	// Rate is in requests a second, for all connections together. A rate is an
+	// open loop: latencies count from the time a request was due. Zero is a
+	// closed loop: each connection sends the next request after its answer.
 	Rate float64
 }
 
-// Outcome is what came of a load.
+// Outcome is the result of a load.
 type Outcome struct {
 	Elapsed   time.Duration
 	Statuses  map[int]int64
-	Failures  int64 // connections that broke
+	Failures  int64 // broken connections
 	Latencies *Latencies
 }
 
-// Answered is the number of answers of a status.
+// Answered returns the number of answers with a status.
 func (o *Outcome) Answered() int64 {
 	var n int64
 	for _, of := range o.Statuses {
@@ -57,7 +57,7 @@ func (o *Outcome) Answered() int64 {
 	return n
 }
 
-// Only fails unless every request was answered, with this status.
+// Only returns an error unless every request was answered with this status.
 func (o *Outcome) Only(status int) error {
 	if o.Failures > 0 || len(o.Statuses) != 1 || o.Statuses[status] == 0 {
 		return fmt.Errorf("want %d alone, got %v and %d broken connections", status, o.Statuses, o.Failures)
@@ -65,8 +65,9 @@ func (o *Outcome) Only(status int) error {
 	return nil
 }
 
-// Run applies the load until the context ends. The first answer on each connection
-// counts however late it is, so that a busy machine has something to show.
+// Run applies the load until the context ends. It counts the first answer on
+// each connection even if it comes later, so that a busy machine still has a
+// result.
 func (l Load) Run(ctx context.Context) (*Outcome, error) {
 	if len(l.Requests) == 0 || l.Connections < 1 {
 		return nil, errors.New("a load needs requests and connections")
@@ -95,7 +96,7 @@ func (l Load) Run(ctx context.Context) (*Outcome, error) {
 	return all, nil
 }
 
-// gap is the time between two requests of an open loop, in nanoseconds.
+// gap returns the time between two requests of an open loop, in nanoseconds.
 func (l Load) gap() float64 {
 	if l.Rate == 0 {
 		return 0
@@ -106,7 +107,7 @@ func (l Load) gap() float64 {
 // client is one connection.
 type client struct {
 	load      Load
-	at        int // in the list of requests
+	at        int // index of the next request
 	conn      net.Conn
 	reader    *bufio.Reader
 	statuses  map[int]int64
@@ -172,7 +173,8 @@ func (c *client) exchange() (status int, err error) {
 
 var errAnswer = errors.New("not an answer that the load generator reads: it needs Content-Length")
 
-// readAnswer reads one answer; end says that the server closes the connection.
+// readAnswer reads one answer. It returns end if the server closes the
+// connection.
 func readAnswer(r *bufio.Reader) (status int, end bool, err error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
@@ -211,7 +213,7 @@ func readAnswer(r *bufio.Reader) (status int, end bool, err error) {
 	return status, end, err
 }
 
-// Once sends one request over a connection of its own, and returns the status.
+// Once sends one request over a new connection, and returns the status.
 func Once(address string, request []byte) (int, error) {
 	c := client{load: Load{Address: address, Requests: [][]byte{request}}}
 	defer c.close()

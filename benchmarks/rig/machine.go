@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Machine is where figures were taken.
+// Machine describes the machine that a run was measured on.
 type Machine struct {
 	CPU    string `json:"cpu"`
 	Cores  int    `json:"cores"`
@@ -17,7 +17,8 @@ type Machine struct {
 	Load   string `json:"load"` // averages of 1, 5 and 15 minutes, before the run
 }
 
-// ThisMachine describes the machine; what it does not tell is left out.
+// ThisMachine describes this machine. It leaves out facts that the system does
+// not report.
 func ThisMachine() Machine {
 	return Machine{
 		CPU: field("/proc/cpuinfo", "model name"), Cores: cores(), Memory: field("/proc/meminfo", "MemTotal"),
@@ -25,7 +26,8 @@ func ThisMachine() Machine {
 	}
 }
 
-// LoadAverage is how busy the machine is: who shares it must know.
+// LoadAverage returns the load averages of the machine. A reader needs them if
+// other programs used the machine during a run.
 func LoadAverage() string { return firstWords("/proc/loadavg", 3) }
 
 func (m Machine) String() string {

@@ -9,16 +9,16 @@ import (
 	"syscall"
 )
 
-// GatewayCPU is what products under test are pinned to: one core for each,
-// whatever processes it consists of.
+// GatewayCPU is the core to which products under test are pinned: one core for
+// each product, however many processes it has.
 const GatewayCPU = "0"
 
-// pinned marks a process that has moved aside already.
+// pinned marks a process that MoveAside has started again.
 const pinned = "CURFEW_BENCHMARK_PINNED"
 
-// MoveAside moves this process, and what it starts, off the core of the
-// products under test, by running itself again. Where that can't be done, it
-// returns, and core is empty: nothing should be pinned then.
+// MoveAside moves this process and its children off the core of the products
+// under test, by running this program again. If that is impossible, it returns
+// an empty core, and the caller must pin nothing.
 func MoveAside() (core string, err error) {
 	if os.Getenv(pinned) != "" {
 		return GatewayCPU, nil
@@ -39,7 +39,8 @@ func MoveAside() (core string, err error) {
 	return "", nil
 }
 
-// cores is how many this machine has, also for who was moved to some of them.
+// cores returns the number of cores of this machine, even for a process that is
+// pinned to some of them.
 func cores() int {
 	if n, err := strconv.Atoi(os.Getenv(pinned)); err == nil {
 		return n

@@ -12,8 +12,8 @@ type Bar struct {
 	Summary
 }
 
-// Bars draws horizontal bars from zero as an SVG picture. Values that would be
-// drawn left of zero are noise, and are drawn as nothing.
+// Bars draws horizontal bars from zero as an SVG picture. It draws no bar for a
+// negative value, which is noise.
 func Bars(title, unit string, bars []Bar) string {
 	const left, width, row, top = 330.0, 380.0, 26.0, 44.0
 	longest := 0.0

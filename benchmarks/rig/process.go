@@ -17,18 +17,18 @@ type Command struct {
 	Name string // of its log file
 	Path string
 	Args []string
-	Env  []string // added to this process's own
-	Dir  string   // where it runs and logs
-	CPUs string   // to pin it to, as taskset takes them; empty: all
+	Env  []string // added to the environment of this process
+	Dir  string   // working directory, also of the log
+	CPUs string   // cores to pin it to, in the form of taskset; empty: all
 }
 
-// Home is the environment of a process that keeps what it keeps below a
+// Home returns the environment of a process that keeps its files below a
 // directory of its own.
 func Home(dir string) []string {
 	return []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}
 }
 
-// Process is a child. Who starts one ends it.
+// Process is a child process. The caller of Start must call Stop.
 type Process struct {
 	name  string
 	cmd   *exec.Cmd
@@ -36,7 +36,7 @@ type Process struct {
 	ended chan struct{}
 }
 
-// Start starts a process. Its output goes to a file beside it.
+// Start starts a process. Its output goes to a log file in its directory.
 func Start(c Command) (*Process, error) {
 	path, args := c.Path, c.Args
 	if pinning, err := exec.LookPath("taskset"); err == nil && c.CPUs != "" {
@@ -56,13 +56,13 @@ func Start(c Command) (*Process, error) {
 	}
 	p := &Process{name: c.Name, cmd: cmd, log: log.Name(), ended: make(chan struct{})}
 	go func() {
-		_ = cmd.Wait() // how it ended is in its log
+		_ = cmd.Wait() // its log says how it ended
 		close(p.ended)
 	}()
 	return p, nil
 }
 
-// CPU is the time that the process has spent on CPUs, user and system.
+// CPU returns the CPU time of the process, user and system.
 func (p *Process) CPU() (time.Duration, error) { return cpuTime(p.cmd.Process.Pid) }
 
 // Stop ends the process, and waits for it.
@@ -79,7 +79,7 @@ func (p *Process) Stop() {
 	}
 }
 
-// Ended says why a process that should be running is not, or nothing.
+// Ended returns an error if the process has ended, with the reason.
 func (p *Process) Ended() error {
 	select {
 	case <-p.ended:
@@ -90,7 +90,7 @@ func (p *Process) Ended() error {
 	}
 }
 
-// Await polls until there is no error any more.
+// Await polls until the function returns no error.
 func Await(p *Process, within time.Duration, check func() error) error {
 	for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
 		err := check()
@@ -106,10 +106,11 @@ func Await(p *Process, within time.Duration, check func() error) error {
 	}
 }
 
-// Patience is how long a process may take to serve, on a busy machine.
+// Patience is the time limit for a process to begin to serve, on a busy
+// machine.
 const Patience = 2 * time.Minute
 
-// AwaitListener waits until somebody listens.
+// AwaitListener waits until a server listens.
 func AwaitListener(p *Process, address string) error {
 	return Await(p, Patience, func() error {
 		c, err := net.DialTimeout("tcp", address, time.Second)
@@ -120,7 +121,7 @@ func AwaitListener(p *Process, address string) error {
 	})
 }
 
-// FreeAddress is one of FreeAddresses.
+// FreeAddress returns one address as FreeAddresses does.
 func FreeAddress() (string, error) {
 	one, err := FreeAddresses(1)
 	if err != nil {
@@ -129,14 +130,14 @@ func FreeAddress() (string, error) {
 	return one[0], nil
 }
 
-// Ports that systems don't hand out by themselves: between being found and being
-// listened on, no connection gets them, nor who asks for any port.
+// Systems do not choose these ports by themselves. Between the search and the
+// listen, no connection gets such a port, and no socket that asks for any port.
 const (
 	firstPort = 10_000
 	lastPort  = 32_767
 )
 
-// FreeAddresses are loopback addresses, each another, that were free a moment
+// FreeAddresses returns different loopback addresses that were free a moment
 // ago.
 func FreeAddresses(n int) ([]string, error) {
 	var free []string
@@ -148,11 +149,12 @@ func FreeAddresses(n int) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
-		defer l.Close() // once there are all
+		defer l.Close() // keep all open until the last one is found
 		free = append(free, l.Addr().String())
 	}
 	return free, nil
 }
 
-// ErrUnsupported: the time that another process spent on CPUs can't be read here.
+// ErrUnsupported says that this system does not report the CPU time of another
+// process.
 var ErrUnsupported = errors.New("CPU time of another process can only be read on Linux")

@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// cpuTime reads the CPU clock of a process, to the nanosecond: /proc counts in
-// ticks of 10 ms.
+// cpuTime reads the CPU clock of a process in nanoseconds. /proc counts in
+// ticks of 10 ms, which is too coarse.
 func cpuTime(pid int) (time.Duration, error) {
 	const scheduled = 2 // what the scheduler accounts, user and system
 	clock := ^pid<<3 | scheduled
@@ -20,5 +20,5 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// dieWithParent leaves nothing behind when the program is killed.
+// dieWithParent ends the child if this program is killed.
 func dieWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

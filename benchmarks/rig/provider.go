@@ -21,10 +21,10 @@ import (
 	"time"
 )
 
-// Audience is what every token of a [Provider] is for.
+// Audience is the audience of every token of a [Provider].
 const Audience = "https://api.example.test"
 
-// keyID of the only key.
+// keyID is the kid of the only key.
 const keyID = "bench-1"
 
 // Provider is an OpenID provider on loopback with one key.
@@ -61,7 +61,7 @@ func NewProvider(address, algorithm string) (*Provider, error) {
 	return p, nil
 }
 
-// Fetches is how often the keys were asked for.
+// Fetches returns the number of requests for the keys.
 func (p *Provider) Fetches() int64 { return p.fetches.Load() }
 
 // ServeHTTP serves the discovery document and the key set.
@@ -90,7 +90,7 @@ func (p *Provider) jwk() map[string]string {
 	return jwk
 }
 
-// PublicPEM is the key for products that read it from a file.
+// PublicPEM returns the key for products that read it from a file.
 func (p *Provider) PublicPEM() ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(p.key.Public())
 	if err != nil {
@@ -99,17 +99,18 @@ func (p *Provider) PublicPEM() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
 }
 
-// PublicKey verifies what the provider signs.
+// PublicKey returns the key that verifies the provider's tokens.
 func (p *Provider) PublicKey() crypto.PublicKey { return p.key.Public() }
 
-// TokenLength is about how long a token is: what large providers issue.
+// TokenLength is the approximate length of a token, in bytes. Large providers
+// issue tokens of this length.
 const TokenLength = 1024
 
-// Token is an access token of a subject with all the usual claims. It lives
-// for an hour.
+// Token returns an access token of a subject with all the usual claims. It is
+// valid for an hour.
 func (p *Provider) Token(subject string) (string, error) { return p.issue(subject, time.Now()) }
 
-// Expired is a token that was good until an hour ago.
+// Expired returns a token that expired an hour ago.
 func (p *Provider) Expired(subject string) (string, error) {
 	return p.issue(subject, time.Now().Add(-2*time.Hour))
 }
@@ -129,7 +130,7 @@ func (p *Provider) issue(subject string, at time.Time) (string, error) {
 	return p.sign(claims)
 }
 
-// Tokens are those of as many subjects.
+// Tokens returns one token for each of n subjects.
 func (p *Provider) Tokens(n int) ([]string, error) {
 	tokens := make([]string, n)
 	for i := range tokens {
@@ -173,7 +174,7 @@ func (p *Provider) signature(digest []byte) ([]byte, error) {
 	return nil, errors.New("no such key")
 }
 
-// WithKeyID is a token whose header names another key.
+// WithKeyID returns a token whose header names another key.
 func WithKeyID(token, kid string) string {
 	head, rest, _ := strings.Cut(token, ".")
 	b, err := base64.RawURLEncoding.DecodeString(head)

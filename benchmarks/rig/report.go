@@ -8,17 +8,18 @@ import (
 	"runtime/pprof"
 )
 
-// Report is what a benchmark tells of a run.
+// Report is the output of a run.
 type Report struct {
-	// Name is that of its files.
+	// Name is the name of its files.
 	Name string
-	// Text is Markdown, Plot an SVG; empty: there is none.
+	// Text is Markdown, and Plot is an SVG picture. Empty: there is none.
 	Text, Plot string
-	// Data is what the JSON holds.
+	// Data is the content of the JSON file.
 	Data map[string]any
 }
 
-// Publish prints the text and, unless dir is empty, writes all of it into dir.
+// Publish prints the text. If dir is not empty, it also writes all files into
+// dir.
 func (r Report) Publish(dir string) error {
 	fmt.Print(r.Text)
 	if dir == "" {
@@ -43,8 +44,8 @@ func (r Report) Publish(dir string) error {
 	return nil
 }
 
-// Profile writes a CPU profile of this process into a directory until it is
-// ended. An empty directory is none.
+// Profile writes a CPU profile of this process into a directory until the
+// caller ends it. An empty directory writes no profile.
 func Profile(dir, name string) (end func(), err error) {
 	if dir == "" {
 		return func() {}, nil

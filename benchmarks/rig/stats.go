@@ -2,14 +2,15 @@ package rig
 
 import "slices"
 
-// Summary is a median with what it was taken from.
+// Summary is a median and the figures that it was taken from.
 type Summary struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-// Summarize is the summary of some figures; the zero Summary if there is none.
+// Summarize returns the summary of some figures. It returns the zero Summary if
+// there are none.
 func Summarize(values []float64) Summary {
 	if len(values) == 0 {
 		return Summary{}

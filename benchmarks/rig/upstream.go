@@ -8,14 +8,14 @@ import (
 )
 
 // UpstreamRole is the argument that makes a measuring program serve as the
-// upstream instead.
+// upstream.
 const UpstreamRole = "serve-as-upstream"
 
 const upstreamAnswer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 64\r\n\r\n" +
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 // ServeAsUpstream answers every request on the address with the same 64 bytes,
-// as cheaply as Go can, for as long as the process lives.
+// as cheaply as Go can. It returns only on an error.
 func ServeAsUpstream(address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -30,7 +30,7 @@ func ServeAsUpstream(address string) error {
 	}
 }
 
-// answer expects requests without a body.
+// answer serves a connection. It expects requests without a body.
 func answer(c net.Conn) {
 	defer c.Close()
 	r := bufio.NewReaderSize(c, 16<<10)
@@ -50,7 +50,7 @@ func answer(c net.Conn) {
 	}
 }
 
-// StartUpstream runs this program again, as the upstream.
+// StartUpstream runs this program again as the upstream.
 func StartUpstream(dir string, cpus string) (*Process, string, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -2,16 +2,17 @@ package devidp
 
 import "slices"
 
-// Authentication context classes. The one-time code can be phished, so there is
-// no "phr" here: a request for nothing else is refused with
-// unmet_authentication_requirements (RFC 9470 section 5).
+// Authentication context classes. There is no "phr" (phishing-resistant),
+// because the one-time code can be phished. A request that accepts only other
+// classes is refused with unmet_authentication_requirements (RFC 9470 section
+// 5).
 const (
 	ACRPassword    = "urn:curfew:pwd"
 	ACRMultiFactor = "mfa"
 )
 
-// authentication is one act of signing in. What derives from it, by refresh
-// too, carries it unchanged (RFC 9068 section 2.2.1).
+// authentication is one sign-in. The tokens that derive from it carry it
+// unchanged, also after a refresh (RFC 9068 section 2.2.1).
 type authentication struct {
 	Subject string `json:"sub"`
 	// SID stays the same when the same user signs in again in the same browser.
@@ -21,7 +22,8 @@ type authentication struct {
 	AMR      []string `json:"amr"`       // RFC 8176
 }
 
-// methods is the amr of a sign-in with a password, and perhaps a code.
+// methods returns the amr of a sign-in with a password, and possibly with a
+// code.
 func methods(withCode bool) []string {
 	if withCode {
 		return []string{"pwd", "otp", "mfa"}
@@ -29,9 +31,9 @@ func methods(withCode bool) []string {
 	return []string{"pwd"}
 }
 
-// acr is the class to assert: the first of the requested ones that the
-// authentication reaches, or the strongest when none was requested. False: it
-// reaches none of them.
+// acr returns the class to assert: the first requested class that the
+// authentication reaches, or the strongest class if none was requested. It
+// returns false if the authentication reaches no requested class.
 func (a authentication) acr(requested []string) (string, bool) {
 	reached := []string{ACRPassword}
 	if slices.Contains(a.AMR, "mfa") {

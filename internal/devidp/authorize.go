@@ -23,8 +23,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authorizationValues are the parameters of a request: in the query of a GET,
-// in the body of a POST.
+// authorizationValues returns the parameters of a request: the query of a GET,
+// or the body of a POST.
 func authorizationValues(r *http.Request) url.Values {
 	if r.Method == http.MethodPost {
 		return r.PostForm
@@ -32,8 +32,9 @@ func authorizationValues(r *http.Request) url.Values {
 	return r.URL.Query()
 }
 
-// readAuthorization checks a request and answers those it refuses: by a
-// redirect once it is known where to, by a page until then.
+// readAuthorization checks a request and answers a request that it refuses.
+// Once the redirect URI is known to be valid, it answers with a redirect. Until
+// then it answers with a page.
 func (p *Provider) readAuthorization(w http.ResponseWriter, r *http.Request, values url.Values) (authorizationRequest, bool) {
 	client, redirectURI, err := p.directory.parseRedirect(values)
 	if err != nil {
@@ -48,7 +49,7 @@ func (p *Provider) readAuthorization(w http.ResponseWriter, r *http.Request, val
 	return request, true
 }
 
-// grantCode ends the request well.
+// grantCode answers the request with an authorization code.
 func (p *Provider) grantCode(w http.ResponseWriter, r *http.Request, request authorizationRequest, a authentication) {
 	acr, ok := a.acr(request.acrValues)
 	if !ok {
@@ -76,9 +77,9 @@ func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, request
 	p.redirect(w, r, request, url.Values{"error": {refusal.Code}, "error_description": {refusal.Description}})
 }
 
-// redirect answers the client, with its state and our iss (RFC 9207). It must
-// be called only once the redirect URI is known to be the client's. 303, so
-// that no browser posts the password on (RFC 9700 section 4.12).
+// redirect answers the client, with its state and our iss (RFC 9207). The
+// caller must know that the redirect URI is the client's. The status is 303, so
+// that no browser posts the password to the client (RFC 9700 section 4.12).
 func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, request, answer url.Values) {
 	answer.Set("iss", p.issuer)
 	if state := request["state"]; len(state) == 1 {
@@ -87,8 +88,8 @@ func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, request, ans
 	http.Redirect(w, r, withQuery(request.Get("redirect_uri"), answer), http.StatusSeeOther)
 }
 
-// withQuery adds parameters to a URI that was checked when it was configured,
-// and keeps those it has.
+// withQuery adds parameters to a URI and keeps its own. The URI was checked
+// when it was configured.
 func withQuery(uri string, add url.Values) string {
 	u, err := url.Parse(uri)
 	if err != nil {

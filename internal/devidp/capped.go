@@ -2,8 +2,8 @@ package devidp
 
 import "slices"
 
-// capped is a table with a bound: when it is full, the value that was put
-// longest ago makes room.
+// capped is a table with a limit. At the limit, put removes the value that was
+// put first.
 type capped[V any] struct {
 	limit  int
 	key    func(V) string
@@ -20,7 +20,7 @@ func (c *capped[V]) get(key string) (V, bool) {
 	return v, ok
 }
 
-// put adds v, or replaces the value with its key, as the youngest.
+// put adds v as the youngest value. It replaces a value with the same key.
 func (c *capped[V]) put(v V) {
 	key := c.key(v)
 	c.remove(key)
@@ -38,7 +38,7 @@ func (c *capped[V]) remove(key string) {
 	}
 }
 
-// removeIf removes every value that match picks.
+// removeIf removes every value for which match is true.
 func (c *capped[V]) removeIf(match func(V) bool) {
 	for _, key := range slices.Clone(c.order) {
 		if match(c.values[key]) {
@@ -47,7 +47,7 @@ func (c *capped[V]) removeIf(match func(V) bool) {
 	}
 }
 
-// list is every value, oldest first.
+// list returns every value, the oldest first.
 func (c *capped[V]) list() []V {
 	list := make([]V, len(c.order))
 	for i, key := range c.order {

@@ -9,8 +9,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// claims are those of an access token (RFC 9068 section 2.2) and of an ID token
-// (OpenID Connect Core section 2). Instants are Unix seconds.
+// claims are the claims of an access token (RFC 9068 section 2.2) and of an ID
+// token (OpenID Connect Core section 2). Times are in Unix seconds.
 type claims struct {
 	Issuer          string   `json:"iss"`
 	Subject         string   `json:"sub"`
@@ -30,8 +30,8 @@ type claims struct {
 	Nonce           string   `json:"nonce,omitempty"`     // ID token of a code
 }
 
-// issue signs the tokens of a grant. What the sign-in made is copied; iat, exp
-// and jti are new each time.
+// issue signs the tokens of a grant. It copies the claims of the sign-in. Only
+// iat, exp and jti are new each time.
 func (p *Provider) issue(client Client, g grant, scope []string, refresh, nonce string) (Tokens, error) {
 	now := p.now().Unix()
 	a := g.Authentication

@@ -8,7 +8,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// DefaultCode is the one-time code of a user that names none.
+// DefaultCode is the one-time code of a user whose Code is empty.
 const DefaultCode = "000000"
 
 const defaultAccessTokenLifetime = 5 * time.Minute
@@ -21,46 +21,46 @@ type Config struct {
 	Clients []Client
 	Users   []User
 
-	// AccessTokenLifetime is also that of ID tokens; default 5 minutes. Whole
-	// seconds.
+	// AccessTokenLifetime is the lifetime of access tokens and ID tokens, in
+	// whole seconds. Default: 5 minutes.
 	AccessTokenLifetime time.Duration
 	// Algorithm signs every token: ES256 (the default), RS256 or EdDSA.
 	Algorithm jose.SignatureAlgorithm
 	// StateFile keeps signing keys, sessions and refresh tokens over a restart.
-	// Empty keeps nothing. One provider at a time may use it. It contains
-	// private keys and is written with mode 0600.
+	// Empty: nothing is kept. Only one provider at a time may use the file. It
+	// contains private keys and is written with mode 0600.
 	StateFile string
-	// Now is the provider's clock; default [time.Now]. A clock that is off
-	// makes tokens that are off.
+	// Now is the provider's clock. Default: [time.Now]. A wrong clock makes
+	// tokens with wrong times.
 	Now func() time.Time
 }
 
 // Client is a public client: it has no secret and must use PKCE with S256.
 type Client struct {
 	ID string
-	// RedirectURIs are compared character by character. Loopback addresses,
-	// localhost and names below .localhost only.
+	// RedirectURIs are compared character by character. They must name a
+	// loopback address, localhost or a name below .localhost.
 	RedirectURIs []string
-	// PostLogoutRedirectURIs are where [Provider] may send a browser after
-	// RP-initiated logout.
+	// PostLogoutRedirectURIs are the addresses to which [Provider] may send a
+	// browser after RP-initiated logout.
 	PostLogoutRedirectURIs []string
 	// Audience is the aud of the client's access tokens: the API it calls.
 	Audience string
 }
 
-// User is somebody who can sign in.
+// User is a person who can sign in.
 type User struct {
 	// Subject is the sub of the tokens and the name typed at sign-in.
 	Subject  string
 	Password string
-	// Code is the one-time code that makes a sign-in multi-factor; default
+	// Code is the one-time code that makes a sign-in multi-factor. Default:
 	// [DefaultCode].
 	Code string
-	// Tenant is the tid of the tokens; empty leaves it out.
+	// Tenant is the tid of the tokens. Empty: the tokens have none.
 	Tenant string
 }
 
-// directory is who may sign in, and through what.
+// directory holds the users who may sign in and the clients that they may use.
 type directory struct {
 	clients map[string]Client
 	users   map[string]User

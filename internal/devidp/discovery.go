@@ -7,7 +7,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// The paths below the issuer.
+// The paths of the endpoints, below the issuer.
 const (
 	discoveryPath = "/.well-known/openid-configuration"
 	metadataPath  = "/.well-known/oauth-authorization-server"
@@ -19,8 +19,9 @@ const (
 	stylePath     = "/style.css"
 )
 
-// metadata is OpenID Connect Discovery section 3 and RFC 8414 section 2. What
-// is false is said: the default of request_uri_parameter_supported is true.
+// metadata is OpenID Connect Discovery section 3 and RFC 8414 section 2. A
+// false value is written out, because the default of
+// request_uri_parameter_supported is true.
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
@@ -79,5 +80,5 @@ func (p *Provider) keySet(w http.ResponseWriter, _ *http.Request) {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+	_ = json.NewEncoder(w).Encode(body) // the client may have gone away
 }

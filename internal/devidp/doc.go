@@ -13,8 +13,8 @@
 // [Provider.Serve] a listener that is not, and [Provider.Handler] every peer and
 // every Host that is not.
 //
-// It holds no state without a bound: where a table is full, what was written
-// longest ago makes room, and its owner signs in again.
+// Every table of its state has a limit. A full table drops the oldest value,
+// and the user of that value must sign in again.
 //
 // # By hand
 //
@@ -25,7 +25,13 @@
 //
 // # What is left out
 //
-// Because nothing here needs it: client secrets, consent, the
-// UserInfo endpoint, request objects, the claims parameter, id_token_hint at the
-// authorization endpoint.
+// No test and no demo needs client secrets, consent, the UserInfo endpoint,
+// request objects, the claims parameter, or id_token_hint at the authorization
+// endpoint.
+//
+// Read config.go and provider.go first. To follow a sign-in, read request.go,
+// authorize.go, signin.go, authentication.go, token.go and claims.go. The state
+// is in state.go, statefile.go, capped.go and keyring.go. The client side is in
+// relyingparty.go. Then read loopback.go, logout.go, discovery.go, page.go,
+// errors.go and secret.go.
 package devidp

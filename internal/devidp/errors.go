@@ -2,8 +2,9 @@ package devidp
 
 import "errors"
 
-// ErrRefused is what [SignIn] returns when the provider shows the sign-in page
-// again: a wrong user or password, or a one-time code that is wrong or missing.
+// ErrRefused is returned by [SignIn] if the provider shows the sign-in page
+// again: the user or password was wrong, or the one-time code was wrong or
+// missing.
 var ErrRefused = errors.New("the sign-in was refused: check user, password and one-time code")
 
 // Error is a refusal of the protocol: RFC 6749 sections 4.1.2.1 and 5.2, OpenID

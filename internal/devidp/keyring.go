@@ -14,17 +14,18 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// signingAlgorithms are what the provider signs with.
+// signingAlgorithms are the algorithms that the provider can sign with.
 var signingAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA}
 
 // signingKey is a private key. Its kid is the RFC 7638 thumbprint.
 type signingKey struct {
 	JWK jose.JSONWebKey `json:"jwk"`
-	// Retires is when it leaves the key set, in Unix seconds; 0 while it signs.
+	// Retires is the time at which the key leaves the key set, in Unix seconds.
+	// It is 0 while the key signs.
 	Retires int64 `json:"retires,omitempty"`
 }
 
-// keyring is the newest key, which signs, and those before it that are still
+// keyring holds the newest key, which signs, and the older keys that are still
 // published.
 type keyring []signingKey
 
@@ -55,7 +56,8 @@ func generateKey(algorithm jose.SignatureAlgorithm) (crypto.Signer, error) {
 	return nil, fmt.Errorf("algorithm %q is not supported: use ES256, RS256 or EdDSA", algorithm)
 }
 
-// check tries the key: one that was read may not fit its algorithm.
+// check signs with the key, because a key from a file may not fit its
+// algorithm.
 func (k signingKey) check() error {
 	if !slices.Contains(signingAlgorithms, jose.SignatureAlgorithm(k.JWK.Algorithm)) {
 		return fmt.Errorf("checking signing key: algorithm %q is not supported", k.JWK.Algorithm)
@@ -64,8 +66,8 @@ func (k signingKey) check() error {
 	return err
 }
 
-// rotate puts next in front. The key that signed until now stays published
-// until retires; those that have retired by now are dropped.
+// rotate makes next the signing key. The previous signing key stays published
+// until retires. Keys that have retired by now are dropped.
 func (k keyring) rotate(next signingKey, retires, now int64) keyring {
 	rotated := keyring{next}
 	for i, key := range k {
@@ -81,7 +83,7 @@ func (k keyring) rotate(next signingKey, retires, now int64) keyring {
 
 func (k signingKey) published(now int64) bool { return k.Retires == 0 || now < k.Retires }
 
-// public is the key set to publish.
+// public returns the key set to publish.
 func (k keyring) public(now int64) jose.JSONWebKeySet {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, key := range k {
@@ -92,7 +94,7 @@ func (k keyring) public(now int64) jose.JSONWebKeySet {
 	return set
 }
 
-// algorithms lists what the published keys sign with.
+// algorithms lists the algorithms of the published keys.
 func (k keyring) algorithms(now int64) []string {
 	var names []string
 	for _, key := range k.public(now).Keys {

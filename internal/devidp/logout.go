@@ -10,9 +10,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// logout is OpenID Connect RP-Initiated Logout. The id_token_hint is required:
-// whoever holds one may end its session, and no stranger's link can. It ends
-// the browser session and every refresh token of its sid.
+// logout is OpenID Connect RP-Initiated Logout. It requires the id_token_hint:
+// only the holder of an ID token may end its session, so the link of a stranger
+// can't. It ends the browser session and every refresh token of its sid.
 func (p *Provider) logout(w http.ResponseWriter, r *http.Request) {
 	values := authorizationValues(r)
 	hint, err := p.readHint(values.Get("id_token_hint"))
@@ -52,8 +52,8 @@ func (p *Provider) endSession(sid string) error {
 	})
 }
 
-// readHint verifies one of our own ID tokens. An expired one will do: users
-// sign out late.
+// readHint verifies an ID token of this provider. It accepts an expired one,
+// because users may sign out late.
 func (p *Provider) readHint(token string) (claims, error) {
 	refused := invalidRequest("id_token_hint must be an ID token of this provider")
 	signed, err := jose.ParseSignedCompact(token, signingAlgorithms)

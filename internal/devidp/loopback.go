@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// issuerHost is the host:port of an issuer this package may speak for or to.
-// Names are refused, localhost too: who resolves them decides where a password
-// goes.
+// issuerHost returns the host:port of an issuer on loopback. It refuses every
+// name, even localhost: the resolver of a name would decide which server gets
+// the password.
 func issuerHost(issuer string) (string, error) {
 	u, err := url.Parse(issuer)
 	if err != nil || issuer != "http://"+u.Host || !isLoopback(u.Host) {
@@ -35,7 +35,8 @@ func checkListener(l net.Listener) error {
 	return nil
 }
 
-// checkRedirectURI keeps authorization codes on this machine.
+// checkRedirectURI refuses a URI that would send authorization codes to another
+// machine.
 func checkRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil ||
@@ -52,8 +53,9 @@ func isLocalName(host string) bool {
 		err == nil && a.Zone() == "" && a.Unmap().IsLoopback()
 }
 
-// onlyLoopback refuses peers from elsewhere, and every Host but the issuer's: a
-// page of another origin whose name is rebound to loopback sends its own.
+// onlyLoopback refuses peers on other machines, and every Host but the
+// issuer's. A page of another origin whose name is rebound to loopback sends
+// its own Host.
 func onlyLoopback(host string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -13,8 +13,8 @@ var pageFiles embed.FS
 
 var pageTemplate = template.Must(template.ParseFS(pageFiles, "page.html"))
 
-// page is what page.html shows: the sign-in form where there is an Action, the
-// message alone where there is none.
+// page is the content of page.html: the sign-in form if Action is set, else the
+// message alone.
 type page struct {
 	Title    string
 	Message  string
@@ -38,8 +38,9 @@ func (p *Provider) showSignIn(w http.ResponseWriter, status int, request authori
 	})
 }
 
-// showError is for the browser where no client can be told. Only an [Error]
-// says what it is: others may name files.
+// showError shows an error in the browser, for a request whose client can't be
+// told. It shows the text of an [Error] only, because other errors may name
+// files.
 func (p *Provider) showError(w http.ResponseWriter, status int, err error) {
 	message := "The provider could not do this."
 	if refusal := (*Error)(nil); errors.As(err, &refusal) {
@@ -48,15 +49,15 @@ func (p *Provider) showError(w http.ResponseWriter, status int, err error) {
 	show(w, status, "", page{Title: "Not possible", Message: message})
 }
 
-// show writes a page. Browsers hold the redirect after a form against
-// form-action too, hence formTarget: the origin of the client.
+// show writes a page. Browsers apply form-action to the redirect after a form
+// as well, so formTarget adds the origin of the client.
 func show(w http.ResponseWriter, status int, formTarget string, content page) {
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; "+
 		"frame-ancestors 'none'; form-action 'self' "+formTarget)
 	w.WriteHeader(status)
-	_ = pageTemplate.Execute(w, content) // the browser may be gone
+	_ = pageTemplate.Execute(w, content) // the browser may have gone away
 }
 
 func redirectOrigin(uri string) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// maxBody bounds the body of a request, in bytes.
+// maxBody limits the body of a request, in bytes.
 const maxBody = 64 << 10
 
 // Provider is a running provider. Its methods may be called concurrently.
@@ -27,7 +27,7 @@ type Provider struct {
 }
 
 // New checks the configuration, reads the state file and makes a signing key if
-// there is none. It refuses whatever is not loopback.
+// there is none. It refuses addresses that are not loopback.
 func New(c Config) (*Provider, error) {
 	host, err := issuerHost(c.Issuer)
 	if err != nil {
@@ -61,12 +61,12 @@ func New(c Config) (*Provider, error) {
 	return p, nil
 }
 
-// Issuer is the configured one.
+// Issuer returns the configured issuer.
 func (p *Provider) Issuer() string { return p.issuer }
 
-// Rotate signs with a new key from now on. The key before it stays in the key
-// set for overlap: at least the access token lifetime keeps its tokens valid, 0
-// withdraws it at once, as after a theft.
+// Rotate makes a new signing key. The previous key stays in the key set for the
+// given overlap. An overlap of at least the access token lifetime keeps its
+// tokens valid. An overlap of 0 withdraws it at once, as after a theft.
 func (p *Provider) Rotate(overlap time.Duration) error {
 	next, err := newSigningKey(p.algorithm)
 	if err != nil {
@@ -79,8 +79,8 @@ func (p *Provider) Rotate(overlap time.Duration) error {
 	})
 }
 
-// Handler is every endpoint. It refuses peers that are not loopback and every
-// Host but the issuer's.
+// Handler serves every endpoint. It refuses peers that are not loopback and
+// every Host but the issuer's.
 func (p *Provider) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+discoveryPath, p.discovery)
@@ -89,7 +89,7 @@ func (p *Provider) Handler() http.Handler {
 	mux.HandleFunc("GET "+stylePath, serveStyle)
 	mux.HandleFunc("GET "+authorizePath, p.authorize)
 	mux.Handle("POST "+authorizePath, form(p.authorize))
-	// A foreign page must not sign its visitor in as somebody else.
+	// A page of another origin must not sign its visitor in as another user.
 	mux.Handle("POST "+signInPath, http.NewCrossOriginProtection().Handler(form(p.signIn)))
 	mux.Handle("POST "+tokenPath, form(p.token))
 	mux.HandleFunc("GET "+logoutPath, p.logout)
@@ -97,8 +97,8 @@ func (p *Provider) Handler() http.Handler {
 	return onlyLoopback(p.host, common(mux))
 }
 
-// common sets what holds for every answer: it may carry secrets, and its
-// address does.
+// common sets the headers of every answer: the answer may carry secrets, and so
+// may its address.
 func common(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -109,7 +109,7 @@ func common(next http.Handler) http.Handler {
 	})
 }
 
-// form reads the body of a POST, up to a bound.
+// form reads the body of a POST, up to maxBody.
 func form(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -121,8 +121,8 @@ func form(next http.HandlerFunc) http.Handler {
 	})
 }
 
-// Serve answers on l until ctx ends, and then lets requests under way finish.
-// It closes l, and refuses one that is not loopback.
+// Serve answers on l until ctx ends, and then waits for open requests. It
+// closes l. It refuses a listener that is not on loopback.
 func (p *Provider) Serve(ctx context.Context, l net.Listener) error {
 	if err := checkListener(l); err != nil {
 		return errors.Join(err, l.Close())

@@ -11,28 +11,29 @@ import (
 	"strings"
 )
 
-// SignInRequest says who signs in where.
+// SignInRequest names the user, the client and the provider of a sign-in.
 type SignInRequest struct {
 	Issuer      string
 	ClientID    string
 	RedirectURI string
-	// Scope is asked for beside openid.
+	// Scope is requested in addition to openid.
 	Scope []string
 
 	User, Password string
 	Code           string // one-time code, optional
 	Device         string // optional
 
-	// Parameters are added to the authorization request: prompt, max_age,
-	// acr_values and the like.
+	// Parameters are added to the authorization request, such as prompt,
+	// max_age and acr_values.
 	Parameters url.Values
 }
 
-// SignIn plays browser and client: discovery, authorization request, the
-// sign-in page if it is shown, the redirect, the code with its PKCE verifier.
-// With a cookie jar in the client, a second SignIn finds the session of the
-// first. Nothing listens at the redirect URI. A refused sign-in is
-// [ErrRefused], a refusal of the protocol an [*Error].
+// SignIn acts as browser and client: discovery, authorization request, the
+// sign-in page if the provider shows it, the redirect, and the code with its
+// PKCE verifier. If the client has a cookie jar, a second SignIn finds the
+// session of the first. No server needs to listen at the redirect URI. SignIn
+// returns [ErrRefused] for a refused sign-in and an [*Error] for a refusal of
+// the protocol.
 func SignIn(ctx context.Context, client *http.Client, request SignInRequest) (Tokens, error) {
 	rp, err := discover(ctx, client, request.Issuer)
 	if err != nil {
@@ -64,8 +65,8 @@ func SignIn(ctx context.Context, client *http.Client, request SignInRequest) (To
 	return tokens, err
 }
 
-// Refresh redeems a refresh token, which is spent by it. A refusal is an
-// [*Error].
+// Refresh redeems a refresh token, which can't be used again. It returns an
+// [*Error] for a refusal.
 func Refresh(ctx context.Context, client *http.Client, issuer, clientID, refreshToken string) (Tokens, error) {
 	rp, err := discover(ctx, client, issuer)
 	if err != nil {
@@ -82,8 +83,8 @@ type relyingParty struct {
 	metadata metadata
 }
 
-// discover refuses issuers elsewhere: a password is about to be sent in the
-// clear.
+// discover reads the provider's metadata. It refuses an issuer that is not on
+// loopback, because the password is sent in plaintext.
 func discover(ctx context.Context, client *http.Client, issuer string) (*relyingParty, error) {
 	if _, err := issuerHost(issuer); err != nil {
 		return nil, err
@@ -103,7 +104,8 @@ func discover(ctx context.Context, client *http.Client, issuer string) (*relying
 	return rp, nil
 }
 
-// authorize returns where the provider sends the browser in the end.
+// authorize returns the address to which the provider sends the browser at the
+// end.
 func (rp *relyingParty) authorize(ctx context.Context, query url.Values, request SignInRequest) (string, error) {
 	response, err := rp.do(ctx, http.MethodGet, rp.metadata.AuthorizationEndpoint+"?"+query.Encode(), nil)
 	if err == nil && response.status == http.StatusOK {
@@ -122,7 +124,7 @@ func (rp *relyingParty) authorize(ctx context.Context, query url.Values, request
 	return response.location, nil
 }
 
-// readCode checks the authorization response (RFC 9207 for iss).
+// readCode checks the authorization response. RFC 9207 defines its iss.
 func (rp *relyingParty) readCode(location, state string) (string, error) {
 	u, err := url.Parse(location)
 	if err != nil {
@@ -157,15 +159,15 @@ func (rp *relyingParty) redeem(ctx context.Context, form url.Values) (Tokens, er
 	return tokens, nil
 }
 
-// answer is what matters of an HTTP response.
+// answer holds the parts of an HTTP response that a sign-in needs.
 type answer struct {
 	status   int
 	location string
 	body     []byte
 }
 
-// do sends a form, if there is one. Its errors leave the address out: the
-// query holds the state of the flow.
+// do sends a request, with a form if there is one. Its errors leave out the
+// address, because the query holds the state of the sign-in.
 func (rp *relyingParty) do(ctx context.Context, method, address string, form url.Values) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
 	if err != nil {

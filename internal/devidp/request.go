@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// maxParameter bounds what one parameter may make the provider remember, in
+// maxParameter limits the length of a parameter that the provider stores, in
 // bytes.
 const maxParameter = 2048
 
@@ -25,8 +25,8 @@ type authorizationRequest struct {
 	none, login bool  // prompt
 }
 
-// parseRedirect finds out where the answer may go. Its errors must not be
-// redirected (RFC 6749 section 4.1.2.1).
+// parseRedirect returns the client and the redirect URI of a request. Its
+// errors must not be redirected (RFC 6749 section 4.1.2.1).
 func (d directory) parseRedirect(values url.Values) (Client, string, error) {
 	client, ok := d.clients[values.Get("client_id")]
 	if !ok || len(values["client_id"]) != 1 {
@@ -39,7 +39,7 @@ func (d directory) parseRedirect(values url.Values) (Client, string, error) {
 	return client, uri, nil
 }
 
-// parseAuthorization checks the rest of a request.
+// parseAuthorization checks the other parameters of a request.
 func parseAuthorization(values url.Values, client Client, redirectURI string) (authorizationRequest, *Error) {
 	a := authorizationRequest{
 		values: values, client: client, redirectURI: redirectURI,
@@ -63,7 +63,8 @@ func parseAuthorization(values url.Values, client Client, redirectURI string) (a
 	return a, nil
 }
 
-// checkParameters holds for every endpoint: no parameter twice, none too long.
+// checkParameters checks the rule of every endpoint: no parameter occurs twice,
+// and none is too long.
 func checkParameters(values url.Values) *Error {
 	for _, v := range values {
 		if len(v) != 1 {
@@ -116,7 +117,7 @@ func (a *authorizationRequest) parsePrompt() *Error {
 			a.none = true
 		case "login", "select_account":
 			a.login = true
-		case "consent": // nobody is asked: every client is trusted
+		case "consent": // consent is not asked for: every client is trusted
 		default:
 			return invalidRequest("prompt must be none, login, select_account or consent")
 		}
@@ -147,8 +148,8 @@ func (a *authorizationRequest) checkACR() *Error {
 	return nil
 }
 
-// satisfiedBy reports whether an earlier sign-in will do. A max_age of 0 is a
-// prompt=login (OpenID Connect Core section 3.1.2.1).
+// satisfiedBy reports whether an earlier sign-in satisfies the request. A
+// max_age of 0 means prompt=login (OpenID Connect Core section 3.1.2.1).
 func (a *authorizationRequest) satisfiedBy(earlier authentication, now int64) bool {
 	tooOld := a.maxAge == 0 || a.maxAge > 0 && now-earlier.AuthTime > a.maxAge
 	_, reached := earlier.acr(a.acrValues)

@@ -9,13 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxDevice is the longest name of a device, in bytes.
+// maxDevice limits the name of a device, in bytes.
 const maxDevice = 64
 
-// signIn takes the page's form. The authorization request stands in the query,
-// so that nothing is kept of requests that nobody completes. A sign-in answers
-// the request directly: prompt=login and max_age=0 are satisfied by it and
-// would otherwise ask for ever.
+// signIn reads the page's form. The authorization request is in the query, so
+// the provider stores nothing for requests that are never completed. A sign-in
+// answers the request at once, and thereby satisfies prompt=login and
+// max_age=0. A redirect back to the authorization endpoint would ask for ever.
 func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	request, ok := p.readAuthorization(w, r, r.URL.Query())
 	if !ok {
@@ -44,8 +44,8 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	p.grantCode(w, r, request, a)
 }
 
-// authenticate checks what was typed. A code that is given must be right, even
-// where none is needed.
+// authenticate checks user, password and code. A code that was given must be
+// right, even if none is needed.
 func (p *Provider) authenticate(form url.Values) (user User, withCode, ok bool) {
 	user, known := p.directory.users[form.Get("user")]
 	right := sameSecret(form.Get("password"), user.Password)
@@ -59,13 +59,13 @@ func validDevice(name string) bool {
 		strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
-// cookieName tells providers apart that share an address: browsers don't tell
-// ports apart.
+// cookieName returns a name for each port, because browsers send cookies to all
+// ports of an address.
 func (p *Provider) cookieName() string {
 	return "devidp_" + p.host[strings.LastIndexByte(p.host, ':')+1:]
 }
 
-// session is the browser's, if it is still one of a configured user.
+// session returns the browser's session, if its user is still configured.
 func (p *Provider) session(r *http.Request) (found session, ok bool) {
 	cookie, err := r.Cookie(p.cookieName())
 	if err != nil {
@@ -76,8 +76,9 @@ func (p *Provider) session(r *http.Request) (found session, ok bool) {
 	return found, ok && known && p.now().Unix() < found.Expires
 }
 
-// beginSession makes the browser's session, under a new cookie so that nobody
-// can plant one. The same user keeps the sid, and the device if none was named.
+// beginSession makes the browser's session, with a new cookie so that an
+// attacker can't set it in advance. The same user keeps the sid, and keeps the
+// device if the request names none.
 func (p *Provider) beginSession(w http.ResponseWriter, r *http.Request, a authentication) (authentication, error) {
 	earlier, known := p.session(r)
 	a.SID = newSecret()

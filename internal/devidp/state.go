@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The bounds of the tables and the lifetimes of what is in them.
+// The limits of the tables and the lifetimes of their values.
 const (
 	maxSessions = 1024
 	maxCodes    = 1024
@@ -16,7 +16,7 @@ const (
 	grantLifetime   = 30 * 24 * time.Hour
 )
 
-// session is what the provider remembers of one browser.
+// session is the state of one browser.
 type session struct {
 	Authentication authentication `json:"authentication"`
 	// Cookie is the digest of the cookie's value.
@@ -24,9 +24,9 @@ type session struct {
 	Expires int64  `json:"expires"`
 }
 
-// grant is what one redeemed authorization code gave a client: the family of
-// refresh tokens. Only the digest of the newest secret is kept; a token with
-// the grant's id and any other secret is an old one, used again.
+// grant is the family of refresh tokens that came from one authorization code.
+// It keeps only the digest of the newest secret. A token with the grant's id
+// and another secret is an old token that is used again.
 type grant struct {
 	ID             string         `json:"id"`
 	Authentication authentication `json:"authentication"`
@@ -37,7 +37,7 @@ type grant struct {
 	Expires        int64          `json:"expires"`
 }
 
-// code is an authorization code on its way to the client.
+// code is an authorization code that was issued to a client.
 type code struct {
 	Digest         string
 	Authentication authentication
@@ -50,12 +50,13 @@ type code struct {
 	Expires        int64
 
 	// A code is spent when it is first presented, whatever the outcome. Grant
-	// is what that gave; it ends when the code is presented again.
+	// is the grant that it gave. Presenting the code again ends that grant.
 	Spent bool
 	Grant string
 }
 
-// state is everything that changes. Codes live for a minute and are not saved.
+// state is the provider's changing state. Codes live for a minute and are not
+// saved.
 type state struct {
 	keys     keyring
 	sessions *capped[session]
@@ -76,18 +77,19 @@ type store struct {
 	file stateFile
 
 	mu    sync.Mutex
-	state state // under mu
+	state state // guarded by mu
 }
 
-// view calls f with the state; f may change codes, which are not saved.
+// view calls f with the state. f may change codes only, because view saves
+// nothing.
 func (s *store) view(f func(*state)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.state)
 }
 
-// update calls f and saves the state before it returns, even if f failed: a
-// refusal may have revoked something.
+// update calls f and saves the state before it returns. It saves even if f
+// failed, because a refusal may have revoked a grant.
 func (s *store) update(f func(*state) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 )
 
-// stateFile is where the state outlives the process; no path, no file. The
-// issuer in it keeps one provider's sessions from becoming another's.
+// stateFile is the file that keeps the state over a restart. An empty path
+// keeps nothing. The issuer is stored in the file, so that no other provider
+// takes its sessions over.
 type stateFile struct {
 	path   string
 	issuer string

@@ -68,8 +68,8 @@ func (p *Provider) redeemCode(client Client, form url.Values) (Tokens, error) {
 	return p.issue(client, g, g.Scope, refreshToken(g.ID, secret), nonce)
 }
 
-// takeCode spends a code. Presented again, it ends what it gave (RFC 6749
-// section 4.1.2): one of the two who had it is not the client.
+// takeCode spends a code. A code that is presented again ends its grant (RFC
+// 6749 section 4.1.2), because one of the two presenters is not the client.
 func (s *state) takeCode(form url.Values, client Client, now int64) (code, *Error) {
 	c, ok := s.codes.get(digest(form.Get("code")))
 	if !ok {
@@ -131,8 +131,9 @@ func (p *Provider) refresh(client Client, form url.Values) (Tokens, error) {
 	return p.issue(client, g, scope, refreshToken(g.ID, next), "")
 }
 
-// takeRefresh checks a refresh token. An old one, used again, ends its family
-// (RFC 9700 section 4.14.2): either the thief or the client holds the newer one.
+// takeRefresh checks a refresh token. An old token that is used again ends its
+// family (RFC 9700 section 4.14.2), because either a thief or the client holds
+// the newer one.
 func (s *state) takeRefresh(id, secret string, client Client, now int64) (grant, *Error) {
 	g, ok := s.grants.get(id)
 	switch {
@@ -167,7 +168,7 @@ type Tokens struct {
 	RefreshToken string `json:"refresh_token"`
 	IDToken      string `json:"id_token,omitempty"`
 	Scope        string `json:"scope"`
-	// Nonce is what [SignIn] asked to find in the ID token.
+	// Nonce is the nonce that [SignIn] requested. The ID token must contain it.
 	Nonce string `json:"-"`
 }
 

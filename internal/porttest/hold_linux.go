@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// hold binds a socket to a port, 0 for any, and never listens on it. Linux gives
-// the port to nobody else who asks for any; a listener that may reuse addresses,
-// as Go's may, gets it by its number.
+// hold binds a socket to a port and never listens on it. Port 0 means any free
+// port. Linux then gives the port to no other socket that asks for any port. A
+// listener that may reuse addresses, as Go's may, still gets it by its number.
 func hold(port int) (held int, release func(), err error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -25,7 +25,8 @@ func bind(fd, port int) (int, error) {
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return 0, fmt.Errorf("binding port %d: %w", port, err)
 	}
-	// Not before: two that hold a port would share it.
+	// Set this after the bind: two sockets that set it before could share a
+	// port.
 	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return 0, fmt.Errorf("letting listeners have the port: %w", err)
 	}

@@ -7,7 +7,8 @@ import (
 	"net"
 )
 
-// hold finds a port that is free now, which is all that can be had here.
+// hold returns a port that is free now. It does not keep the port, because only
+// Linux allows that.
 func hold(port int) (held int, release func(), err error) {
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {

@@ -1,7 +1,10 @@
-// Package porttest keeps TCP ports of 127.0.0.1 for servers that a test starts
-// later, starts again, or has another process start. A port that was free a
-// moment ago may be another test's by then; Caddy even shares it with another
-// Caddy, and neither notices. It must never be imported by anything that ships.
+// Package porttest reserves TCP ports of 127.0.0.1 for servers that a test
+// starts later, starts again, or lets another process start. Without a
+// reservation, another test may take a port that was free a moment ago. Two
+// Caddy processes can even share a port without an error. Code that ships must
+// never import this package.
+//
+// Read porttest.go first, then hold_linux.go and hold_other.go.
 package porttest
 
 import (
@@ -10,11 +13,11 @@ import (
 	"testing"
 )
 
-// tries is how many rows are looked at before there is none.
+// tries is the number of attempts to find a row of free ports.
 const tries = 1000
 
-// Keep returns n ports. Until the test ends nobody gets one of them who asks for
-// any port; who asks for it by its number does.
+// Keep returns n ports. Until the test ends, a socket that asks for any port
+// gets none of them. A listener that asks for one by its number gets it.
 func Keep(tb testing.TB, n int) []string {
 	tb.Helper()
 	ports := make([]string, n)
@@ -29,7 +32,7 @@ func Keep(tb testing.TB, n int) []string {
 	return ports
 }
 
-// KeepRow does what Keep does for n ports in a row, and returns the first.
+// KeepRow reserves n ports with consecutive numbers, and returns the first.
 func KeepRow(tb testing.TB, n int) int {
 	tb.Helper()
 	var err error

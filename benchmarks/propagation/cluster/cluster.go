@@ -1,6 +1,6 @@
-// Package cluster runs a JetStream cluster for benchmarks: real servers, each a
-// process of its own, set up as the ledger's promises need them and on loopback
-// only. It must never know what is written to them.
+// Package cluster runs a JetStream cluster for benchmarks. Its servers are
+// real, each a process of its own on loopback, configured as the ledger
+// requires. It must never depend on the content of the streams.
 package cluster
 
 import (
@@ -17,20 +17,20 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// Cluster is servers that run.
+// Cluster is a running set of servers.
 type Cluster struct {
 	servers []*server
 }
 
-// server is one of them, and where it listens.
+// server is one server with its addresses.
 type server struct {
 	name                   string
 	client, route, monitor string
 	process                *rig.Process
 }
 
-// Build compiles the server that go.mod names into a directory, unless a path
-// of one is given, and returns where it is.
+// Build compiles the server of go.mod into a directory, unless the caller gives
+// the path of a binary. It returns the path of the binary.
 func Build(given, dir string) (binary string, err error) {
 	if given != "" {
 		return filepath.Abs(given)
@@ -43,8 +43,8 @@ func Build(given, dir string) (binary string, err error) {
 	return binary, nil
 }
 
-// Start starts n servers of a binary, which keep what they keep below dir, and
-// waits until they form a cluster.
+// Start starts n servers of a binary, which keep their files below dir. It
+// returns once they form a cluster.
 func Start(binary, dir string, n int) (*Cluster, error) {
 	c := new(Cluster)
 	free, err := rig.FreeAddresses(3 * n)
@@ -96,7 +96,7 @@ func (c *Cluster) config(s *server, dir string) string {
 	return b.String()
 }
 
-// healthy asks a server whether it is well, and which cluster it sees.
+// healthy asks a server for its health and for the cluster that it sees.
 func (s *server) healthy(of int) error {
 	client := http.Client{Timeout: time.Second}
 	health, err := client.Get("http://" + s.monitor + "/healthz")
@@ -124,7 +124,7 @@ func (s *server) healthy(of int) error {
 	return nil
 }
 
-// URLs are those of all servers, for clients.
+// URLs returns the URLs of all servers, for clients.
 func (c *Cluster) URLs() []string {
 	var urls []string
 	for _, s := range c.servers {
@@ -133,7 +133,7 @@ func (c *Cluster) URLs() []string {
 	return urls
 }
 
-// CPU is the time that all servers together have spent on CPUs.
+// CPU returns the CPU time of all servers together.
 func (c *Cluster) CPU() (total time.Duration, err error) {
 	for _, s := range c.servers {
 		one, err := s.process.CPU()
