@@ -15,7 +15,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// RunDocuments tests the documents of a kind of ledger, which is a
+// RunDocuments tests the documents of a kind of ledger. The ledger must be a
 // [ledger.DocumentKeeper].
 func RunDocuments(t *testing.T, open func(t *testing.T, dir string) ledger.Ledger) {
 	for name, test := range map[string]func(*testing.T, Open){
@@ -40,7 +40,7 @@ func RunDocuments(t *testing.T, open func(t *testing.T, dir string) ledger.Ledge
 	}
 }
 
-// patience is how long a test waits for an answer on a busy machine.
+// patience is the time limit of an answer on a busy machine.
 const patience = time.Minute
 
 func documentsOf(t *testing.T, l ledger.Ledger) ledger.Documents {
@@ -59,7 +59,7 @@ func beginDocuments(t *testing.T, open Open) ledger.Documents {
 	return documentsOf(t, begin(t, open))
 }
 
-// alice is a key that each test has for itself.
+// alice returns a key that no other test uses.
 func alice(t *testing.T) ledger.Key { return ledger.KeyOf(t.Name(), "alice") }
 
 func mustStore(t *testing.T, d ledger.Documents, c ledger.Collection, key ledger.Key, value string, expected uint64) uint64 {
@@ -145,8 +145,8 @@ func testConflicts(t *testing.T, open Open) {
 	wantNone(t, d, ledger.Accounts, key)
 }
 
-// change loads a document, changes it, and begins anew after a conflict. An
-// outcome that is not known is looked up by done.
+// change loads a document, changes it, and tries again after a conflict. After an
+// unknown outcome, done tells from the document whether it was changed.
 func change(t *testing.T, d ledger.Documents, key ledger.Key, edit func([]byte) []byte, done func([]byte) bool) error {
 	for {
 		found, err := d.Load(t.Context(), ledger.Accounts, key)
@@ -300,7 +300,7 @@ func testWriteWithinList(t *testing.T, open Open) {
 		mustStore(t, d, ledger.Accounts, alice(t).Below(fmt.Sprint(i)), "small", 0)
 	}
 	err := d.List(t.Context(), ledger.Accounts, alice(t), func(found ledger.Document) error {
-		for i := range 50 { // so much that the file has to grow
+		for i := range 50 { // enough to make the file grow
 			mustStore(t, d, ledger.Sessions, found.Key.Below(fmt.Sprint(i)), large, 0)
 		}
 		return d.Delete(t.Context(), ledger.Accounts, found.Key, found.Revision)
@@ -340,7 +340,7 @@ func testMalformedKeys(t *testing.T, open Open) {
 		_, reading := d.Newest(t.Context(), bad, 0, 1)
 		listing := d.List(t.Context(), ledger.Accounts, bad, func(ledger.Document) error { return nil })
 		if bad == "" {
-			listing = ledger.ErrKey // it is all of them
+			listing = ledger.ErrKey // an empty prefix lists all documents
 		}
 		for what, err := range map[string]error{
 			"loading": loading, "storing": storing, "reading": reading, "listing": listing,
@@ -387,7 +387,7 @@ func wantItems(t *testing.T, items []ledger.Item, want ...string) {
 	}
 }
 
-// inPages reads a list page after page.
+// inPages reads a list in pages.
 func inPages(t *testing.T, d ledger.Documents, key ledger.Key, size int) (all []ledger.Item) {
 	t.Helper()
 	var before uint64
@@ -514,7 +514,7 @@ func testForget(t *testing.T, open Open) {
 	wantItems(t, newest(t, d, key.Below("x"), 0, 10), "kept below")
 }
 
-// everyMethod calls all of them.
+// everyMethod calls every method.
 func everyMethod(ctx context.Context, d ledger.Documents, key ledger.Key) map[string]error {
 	_, loading := d.Load(ctx, ledger.Accounts, key)
 	_, storing := d.Store(ctx, ledger.Accounts, key, nil, 0)
@@ -558,8 +558,8 @@ func testDocumentsClose(t *testing.T, open Open) {
 	}
 }
 
-// testDocumentsConcurrent has everything happen beside appends to the log, until
-// the ledger is closed.
+// testDocumentsConcurrent calls every method during appends to the log, until the
+// ledger is closed.
 func testDocumentsConcurrent(t *testing.T, open Open) {
 	l := open(t, t.TempDir())
 	d := documentsOf(t, l)
@@ -601,7 +601,7 @@ func testDocumentsConcurrent(t *testing.T, open Open) {
 			})
 		}
 	}
-	time.Sleep(time.Second / 2) // closing comes in the middle
+	time.Sleep(time.Second / 2) // close during the calls
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}

@@ -1,6 +1,11 @@
 // Package ledgertest is the contract of [ledger.Ledger] as tests. Every kind of
-// ledger passes the same ones; what a kind promises beyond it is tested where
-// the kind lives. It must never know how a ledger is kept.
+// ledger must pass the same tests. The package of a kind tests its further
+// promises. This package must never know how a ledger is stored.
+//
+// # Reading order
+//
+//  1. ledgertest.go: the contract of the log.
+//  2. documents.go: the contract of the documents.
 package ledgertest
 
 import (
@@ -16,8 +21,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Open opens the ledger that is kept under dir, or begins it there with a
-// genesis record. Opening the same dir after Close continues the log.
+// Open opens the ledger under dir, or begins one there with a genesis record.
+// Opening the same dir after Close continues the log.
 type Open func(t *testing.T, dir string) ledger.Ledger
 
 // Run tests a kind of ledger.
@@ -69,7 +74,7 @@ func openIn(t *testing.T, open Open, dir string) ledger.Ledger {
 	return l
 }
 
-// cut is a record that can be told from others by its reason.
+// cut returns a record with a reason that tells it from others.
 func cut(iss, sub, reason string) revocation.Record {
 	return revocation.Record{
 		Type:    revocation.Cut,
@@ -112,7 +117,7 @@ func read(t *testing.T, l ledger.Ledger, after revocation.Position) []revocation
 	return entries
 }
 
-// contiguous checks that nothing is missing between entries, in one epoch.
+// contiguous checks that entries of one epoch have no gaps.
 func contiguous(t *testing.T, entries []revocation.Entry) {
 	t.Helper()
 	for i := 1; i < len(entries); i++ {
@@ -491,7 +496,7 @@ func testContext(t *testing.T, open Open) {
 		t.Error("an append whose context had ended was written")
 	}
 
-	// A deadline in the middle of things has one of two answers.
+	// A deadline during an append has one of two answers.
 	for i := range 50 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*20*time.Microsecond)
 		_, _, err := l.Append(ctx, records, ledger.Idempotency{})

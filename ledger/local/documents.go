@@ -24,14 +24,14 @@ const fileDocuments = "documents.db"
 
 // The buckets of documents.db.
 var (
-	bucketAbout    = []byte("about")    // keyFormat -> version; name of a bucket -> bytes in it; its sequence is the last revision
+	bucketAbout    = []byte("about")    // keyFormat -> version; name of a bucket -> its bytes; the sequence of about is the last revision
 	bucketActivity = []byte("activity") // key of a list, 0, sequence -> Unix milliseconds, item
 	bucketOrder    = []byte("order")    // sequence -> key of its list
 
 	keyFormat = []byte("format")
 )
 
-// bucketOf is where the documents of a collection are: key -> revision, value.
+// bucketOf returns the bucket of a collection: key -> revision, value.
 func bucketOf(c ledger.Collection) []byte { return []byte(c.String()) }
 
 const (
@@ -39,16 +39,17 @@ const (
 	sizeSequence    = 8
 )
 
-// documents are those of a [Ledger], in a file of their own: one that is damaged
-// or lost must not keep the log from being opened. The file is opened, or made,
-// by the first use, and again after a write whose outcome is not known.
+// documents has the documents of a [Ledger]. They are in a file of their own,
+// because a damaged or lost file must not keep the log from being opened. The first
+// use opens or creates the file. It is opened again after a write with an unknown
+// outcome.
 type documents struct {
 	dir  string
 	log  *slog.Logger
 	now  func() time.Time
-	most int64 // bytes of a collection
+	most int64 // limit of a collection, in bytes
 
-	// turn is held by the writer, and by whoever changes store.
+	// turn is held during a write and during a change of store.
 	turn   chan struct{}
 	closed bool // guarded by turn
 
@@ -74,7 +75,7 @@ func (l *Ledger) Documents(context.Context) (ledger.Documents, error) { return l
 
 func (d *documents) path() string { return filepath.Join(d.dir, fileDocuments) }
 
-// enter waits for the turn.
+// enter waits for turn.
 func (d *documents) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -89,7 +90,7 @@ func (d *documents) enter(ctx context.Context) error {
 
 func (d *documents) leave() { <-d.turn }
 
-// opened returns the open file. The caller has the turn.
+// opened returns the open file. The caller must hold turn.
 func (d *documents) opened() (*store, error) {
 	if d.closed {
 		return nil, errClosed
@@ -130,7 +131,7 @@ func (d *documents) open() (*store, error) {
 	return s, nil
 }
 
-// checkDocuments looks at a file that nobody has open, without changing it.
+// checkDocuments checks a file that is not open, without changing it.
 func checkDocuments(dir string) error {
 	path := filepath.Join(dir, fileDocuments)
 	if found, err := exists(path); err != nil || !found {
@@ -139,7 +140,8 @@ func checkDocuments(dir string) error {
 	return checkPages(path)
 }
 
-// create makes an empty file. It is complete before it is in its place.
+// create creates an empty file under a temporary name and renames it when it is
+// complete.
 func (d *documents) create() error {
 	path := d.path() + staged
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -173,8 +175,8 @@ func documentBuckets() [][]byte {
 	return all
 }
 
-// begin checks what was opened. The clock lifts the revisions above those that a
-// newer copy of the file, or one that was lost, may have given to documents.
+// begin checks a file that was opened. It raises the next revision to the clock, so
+// that it is greater than any that a newer or lost copy of the file has assigned.
 func (d *documents) begin(tx *bolt.Tx) error {
 	for _, name := range documentBuckets() {
 		if tx.Bucket(name) == nil {
@@ -188,8 +190,8 @@ func (d *documents) begin(tx *bolt.Tx) error {
 	return about.SetSequence(max(about.Sequence(), uint64(d.now().UnixMilli())))
 }
 
-// setAside makes room for a new file. The log needs none of the documents, so
-// losing them must not stop the gateway.
+// setAside renames an unreadable file, so that a new one can begin. Losing the
+// documents must not stop the gateway, because the log does not need them.
 func (d *documents) setAside(why error) error {
 	aside := d.path() + asideSuffix(d.now())
 	if err := errors.Join(os.Rename(d.path(), aside), syncDir(d.dir)); err != nil {
@@ -200,8 +202,8 @@ func (d *documents) setAside(why error) error {
 	return nil
 }
 
-// drop closes a file whose state is not known. The next use opens it again. The
-// caller has the turn.
+// drop closes a file in an unknown state. The next use opens it again. The caller
+// must hold turn.
 func (d *documents) drop() error {
 	d.handle.Lock()
 	defer d.handle.Unlock()
@@ -244,7 +246,7 @@ func (d *documents) view(ctx context.Context, fn func(*bolt.Tx) error) error {
 	}
 }
 
-// tryView reports false where no file is open.
+// tryView returns false if no file is open.
 func (d *documents) tryView(fn func(*bolt.Tx) error) (bool, error) {
 	d.handle.RLock()
 	defer d.handle.RUnlock()
@@ -254,7 +256,7 @@ func (d *documents) tryView(fn func(*bolt.Tx) error) (bool, error) {
 	return true, d.store.view(fn)
 }
 
-// broken sets a file aside that turned out to be damaged while it was read.
+// broken sets a file aside after damage was found in reading it.
 func (d *documents) broken(ctx context.Context, why error) error {
 	if err := d.enter(ctx); err != nil {
 		return err
@@ -263,11 +265,11 @@ func (d *documents) broken(ctx context.Context, why error) error {
 	return d.replace(why)
 }
 
-// replace does so with the turn. What was found is not an integrity failure of
-// the ledger, so the error does not say so.
+// replace does the same for a caller that holds turn. Its error does not wrap
+// [ledger.ErrIntegrity], because the log is not damaged.
 func (d *documents) replace(why error) error {
 	if d.store != nil && d.store.broken.Load() {
-		_ = d.drop() // its error is the one that led here
+		_ = d.drop() // its error repeats the one that led here
 		if err := d.setAside(why); err != nil {
 			why = err
 		}
@@ -275,8 +277,8 @@ func (d *documents) replace(why error) error {
 	return fmt.Errorf("%w: the file of the documents is damaged: %v", ledger.ErrUnavailable, why)
 }
 
-// update runs fn in a write transaction and makes it durable. An error of fn is
-// returned as it is.
+// update runs fn in a write transaction and makes it durable. It returns an error
+// of fn unchanged.
 func (d *documents) update(ctx context.Context, fn func(*bolt.Tx) error) error {
 	if err := d.enter(ctx); err != nil {
 		return err
@@ -360,7 +362,7 @@ func (d *documents) Store(ctx context.Context, c ledger.Collection, key ledger.K
 	return revision, nil
 }
 
-// conflict compares the revision of a document with the one that is expected.
+// conflict compares the revision of a document with the expected one.
 func conflict(v []byte, expected uint64) error {
 	var is uint64
 	if len(v) >= sizeSequence {
@@ -372,7 +374,7 @@ func conflict(v []byte, expected uint64) error {
 	return nil
 }
 
-// count notes by how many bytes a bucket grows, and returns how many are in it.
+// count adds to the stored size of a bucket, in bytes, and returns the new size.
 func count(tx *bolt.Tx, bucket []byte, grown int64) (used int64, err error) {
 	about := tx.Bucket(bucketAbout)
 	if v := about.Get(bucket); len(v) == 8 {
@@ -403,8 +405,8 @@ func (d *documents) Delete(ctx context.Context, c ledger.Collection, key ledger.
 	})
 }
 
-// listChunk is how many documents are read in one transaction: while one is
-// open, the file can't grow.
+// listChunk is the number of documents that one transaction reads. Transactions are
+// short because the file can't grow while one is open.
 const listChunk = 64
 
 // List calls yield for documents. See [ledger.Documents].

@@ -11,7 +11,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Problem is something wrong with a ledger.
+// Problem is a fault of a ledger.
 type Problem struct {
 	// Code is one of the Problem constants.
 	Code   string `json:"code"`
@@ -35,7 +35,7 @@ const (
 	ProblemDocuments   = "documents_damaged"
 )
 
-// mends by code.
+// mends has the mend of each code.
 var mends = map[string]string{
 	ProblemLocked:      "it is in use: ask the running gateway, or stop it first",
 	ProblemDirectory:   "create it, or let this user read it",
@@ -50,18 +50,18 @@ var mends = map[string]string{
 	ProblemOlder:       "bring back the ledger that this machine had, or run `caddy curfew adopt`: it signs everybody out and goes on with what is there",
 }
 
-// Report says how a ledger is.
+// Report is the state of a ledger.
 type Report struct {
 	Dir      string    `json:"dir"`
 	Problems []Problem `json:"problems"`
-	// Epoch and Sequence are the head: of the position file, and of the log
-	// where that is further.
+	// Epoch and Sequence are the head of the position file, or of the log if that
+	// is further.
 	Epoch    uint64 `json:"epoch"`
 	Sequence uint64 `json:"sequence"`
-	// Entries and Records were read and verified.
+	// Entries and Records are the numbers of verified ones.
 	Entries uint64 `json:"entries"`
 	Records uint64 `json:"records"`
-	// Bytes is the size of each file of the ledger, old ones included.
+	// Bytes has the size of each file of the ledger, including old ones.
 	Bytes map[string]int64 `json:"bytes"`
 }
 
@@ -79,9 +79,10 @@ func (r *Report) reached(p revocation.Position) {
 	}
 }
 
-// Inspect looks at the ledger in dir, reads all of it, and changes nothing.
-// An empty witness is none, and what this machine has seen of the ledger in
-// other directories, of which a trace beside the witness tells, counts too.
+// Inspect reads and verifies all of the ledger in dir, and changes nothing. It
+// checks the ledger against the witness, unless witness is empty. It also checks it
+// against the trace in the witness's directory, which has the newest head of the
+// same ledger in any directory.
 func Inspect(dir, witness string) Report {
 	lock, err := lockDir(dir)
 	if err == nil {
@@ -154,12 +155,12 @@ func (r *Report) log(path string, position, seen ledger.Head, witness string) {
 	r.trace(s, witness)
 }
 
-// trace checks the log against what this machine has seen of the same ledger,
-// wherever that lay.
+// trace checks the log against the newest head that this machine has seen of the
+// same ledger in any directory.
 func (r *Report) trace(s *store, witness string) {
 	id, err := s.identity()
 	if err != nil {
-		return // a replica that is empty
+		return // the replica is empty
 	}
 	seen, err := readWitness(tracePath(witness, id))
 	if err != nil {
@@ -189,7 +190,7 @@ func (r *Report) count(records []revocation.Record) {
 	r.Records += uint64(len(records))
 }
 
-// prefix counts what can be verified of a log that can't be opened.
+// prefix counts the entries that can be verified in a log that can't be opened.
 func (r *Report) prefix(path string) {
 	p := findPrefix(path)
 	if p.meta < 0 {
@@ -215,7 +216,7 @@ func sizes(dir string) map[string]int64 {
 	return bytes
 }
 
-// String is the report in a few lines for people.
+// String returns the report as a few lines for people.
 func (r Report) String() string {
 	s := fmt.Sprintf("%s: position %d.%d, %d entries with %d records verified\n", r.Dir, r.Epoch, r.Sequence, r.Entries, r.Records)
 	for _, p := range r.Problems {

@@ -12,17 +12,17 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// mostForgotten is how many items that are too old one append removes.
+// mostForgotten is the most expired items that one append removes.
 const mostForgotten = 16
 
-// listPrefix is what the keys of a list's items begin with.
+// listPrefix returns the prefix of the keys of a list's items.
 func listPrefix(key ledger.Key) []byte { return append([]byte(key), 0) }
 
 func itemKey(key ledger.Key, sequence uint64) []byte {
 	return binary.BigEndian.AppendUint64(listPrefix(key), sequence)
 }
 
-// sequenceOf reads the end of an item's key.
+// sequenceOf decodes the sequence at the end of an item's key.
 func sequenceOf(k []byte) uint64 { return binary.BigEndian.Uint64(k[len(k)-sizeSequence:]) }
 
 // Append adds an item to a list. See [ledger.Documents].
@@ -54,16 +54,17 @@ func (d *documents) Append(ctx context.Context, key ledger.Key, item []byte) err
 	})
 }
 
-// itemSize is what an item takes: its key is in two buckets.
+// itemSize returns the bytes of an item. Its key counts twice, because it is in two
+// buckets.
 func itemSize(k, v []byte) int64 { return int64(2*len(k) + len(v)) }
 
-// surplus are the keys of the oldest items of a list that has too many.
+// surplus returns the keys of the oldest items of a list that has too many.
 func surplus(tx *bolt.Tx, key ledger.Key) [][]byte {
 	keys := itemKeys(tx, key)
 	return keys[:max(0, len(keys)-ledger.MaxItems)]
 }
 
-// itemKeys are the keys of all items of a list, oldest first.
+// itemKeys returns the keys of all items of a list, oldest first.
 func itemKeys(tx *bolt.Tx, key ledger.Key) (keys [][]byte) {
 	prefix := listPrefix(key)
 	cursor := tx.Bucket(bucketActivity).Cursor()
@@ -73,8 +74,9 @@ func itemKeys(tx *bolt.Tx, key ledger.Key) (keys [][]byte) {
 	return keys
 }
 
-// oldest are the keys of items of all lists that are too old, some at a time,
-// or that must go so that all lists take some bytes less.
+// oldest returns the keys of items of all lists that must be removed. They have
+// expired, or all lists together must shrink by some bytes. One call returns a
+// limited number of expired ones.
 func (d *documents) oldest(tx *bolt.Tx, now time.Time, excess int64) (keys [][]byte) {
 	cursor := tx.Bucket(bucketOrder).Cursor()
 	for k, list := cursor.First(); k != nil; k, list = cursor.Next() {
@@ -93,7 +95,7 @@ func tooOld(v []byte, now time.Time) bool {
 	return len(v) < sizeSequence || now.Sub(time.UnixMilli(int64(binary.BigEndian.Uint64(v)))) > ledger.MaxItemAge
 }
 
-// remove takes items out of both buckets.
+// remove removes items from both buckets.
 func remove(tx *bolt.Tx, keys [][]byte) error {
 	for _, k := range keys {
 		if v := tx.Bucket(bucketActivity).Get(k); v != nil {
@@ -119,13 +121,13 @@ func (d *documents) Newest(ctx context.Context, key ledger.Key, before uint64, l
 	now, prefix := d.now(), listPrefix(key)
 	err = d.view(ctx, func(tx *bolt.Tx) error {
 		cursor := tx.Bucket(bucketActivity).Cursor()
-		k, v := cursor.Seek(itemKey(key, before-1)) // before is 0: behind all of them
+		k, v := cursor.Seek(itemKey(key, before-1)) // if before is 0: after all items
 		if k == nil {
 			k, v = cursor.Last()
 		}
 		for ; k != nil && bytes.Compare(k, prefix) >= 0 && len(items) < limit; k, v = cursor.Prev() {
 			if !bytes.HasPrefix(k, prefix) || before != 0 && sequenceOf(k) >= before {
-				continue // Seek may stop behind what it looks for
+				continue // Seek may stop after the wanted key
 			}
 			if tooOld(v, now) {
 				break

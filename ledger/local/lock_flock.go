@@ -12,8 +12,9 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// lockDir locks a directory against other processes, and against other ledgers
-// of this one. bbolt locks its file too, but a file can be swapped.
+// lockDir locks a directory against other processes and against other ledgers of
+// this process. bbolt's lock on its file is not enough, because a file can be
+// swapped.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -35,8 +36,8 @@ func lockDir(dir string) (*os.File, error) {
 	}
 }
 
-// abandon releases a file whose mapping can't be undone: the mapping holds the
-// file open, and with it the lock.
+// abandon unlocks a file whose mapping can't be undone. The mapping keeps the file
+// open, and would keep its lock.
 func abandon(f *os.File) error {
 	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// lockDir leaves the locking to bbolt, which locks its file.
+// lockDir does nothing. bbolt locks its own file.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// fileNewest is the name of the file, beside log and position, that keeps the
-// newest instants of verified tokens.
+// fileNewest is the name of the file with the newest instants of verified tokens.
+// It is in the directory of log and position.
 const fileNewest = "newest"
 
-// Newest keeps the newest iat or auth_time of each issuer that a node has
-// verified. By it a node that starts with a clock that is behind knows that it
-// is. A copy lies beside the witness, for the ledger that begins where a volume
-// was lost. What can't be read is unknown, and damages nothing.
+// Newest stores the newest iat or auth_time that a node has verified, by issuer. A
+// node that starts with a slow clock notices it by this file. A copy is in the
+// directory of the witness, for a ledger that begins after a volume was lost. An
+// unreadable file counts as empty and does no harm.
 type Newest struct{ paths []string }
 
-// NewestOf is the file of the ledger or replica in dir, and its copy beside the
-// witness, if there is one.
+// NewestOf returns the file of the ledger or replica in dir. If witness is not
+// empty, it includes the copy in the witness's directory.
 func NewestOf(dir, witness string) Newest {
 	paths := []string{filepath.Join(dir, fileNewest)}
 	if witness != "" {
@@ -32,7 +32,7 @@ func NewestOf(dir, witness string) Newest {
 	return Newest{paths}
 }
 
-// newestFile is what the file holds, behind a line with its hash.
+// newestFile is the content of the file. A line with its hash comes first.
 type newestFile struct {
 	Version int `json:"version"`
 	// Newest is in Unix seconds, by issuer.
@@ -43,8 +43,8 @@ const newestVersion = 1
 
 var errNewest = errors.New("it is damaged, or of a newer Curfew")
 
-// Load returns the newest that any of the files has of each issuer, beside the
-// error of one that can't be read. Files that are missing are no error.
+// Load returns the newest instant of each issuer in any of the files. It also
+// returns the errors of unreadable files. A missing file is no error.
 func (n Newest) Load() (map[string]int64, error) {
 	all := make(map[string]int64)
 	var errs []error
@@ -77,7 +77,8 @@ func readNewest(path string) (map[string]int64, error) {
 	return f.Newest, nil
 }
 
-// Save replaces the files, each durably: a crash leaves the one before.
+// Save replaces each file durably. After a crash a file has its old or its new
+// content.
 func (n Newest) Save(newest map[string]int64) error {
 	body, err := json.Marshal(newestFile{newestVersion, newest})
 	if err != nil {
@@ -107,9 +108,9 @@ func writeNewest(path string, b []byte) error {
 	return os.Rename(path+staged, path)
 }
 
-// latest is the newest of all issuers.
+// latest returns the newest instant of all issuers.
 func (n Newest) latest() (at time.Time) {
-	all, _ := n.Load() // what can't be read is unknown
+	all, _ := n.Load() // an unreadable file counts as empty
 	for _, seconds := range all {
 		if t := time.Unix(seconds, 0); t.After(at) {
 			at = t

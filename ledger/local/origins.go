@@ -12,17 +12,18 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// origins finds restated records by the ref they first had. It knows of those
-// only that are not in the log under it, or differ from what is: a record that
-// was restated ten times is one record.
+// origins finds restated records by their first ref. It has a record only if the
+// log has no record, or a different one, at that ref. A record that was restated
+// ten times is therefore found once.
 type origins struct{ tx *bolt.Tx }
 
-// restatement says where a record stands that was first written elsewhere.
+// restatement names the present ref of a record that was first written under
+// another ref.
 type restatement struct{ origin, at revocation.Ref }
 
 const sizeRestatement = 2 * sizeRef
 
-// of lists the restatements of a ref, or of all refs of a position, oldest first.
+// of returns the restatements of a ref, or of all refs of a position, oldest first.
 func (o origins) of(prefix []byte) (found []restatement) {
 	b := o.tx.Bucket(bucketOrigins)
 	if b == nil {
@@ -35,7 +36,7 @@ func (o origins) of(prefix []byte) (found []restatement) {
 	return found
 }
 
-// before is the newest position below p that has restatements.
+// before returns the newest position below p that has restatements.
 func (o origins) before(p revocation.Position) (revocation.Position, bool) {
 	b := o.tx.Bucket(bucketOrigins)
 	if b == nil {
@@ -48,8 +49,8 @@ func (o origins) before(p revocation.Position) (revocation.Position, bool) {
 	return positionOf(k), true
 }
 
-// restate notes that a record stands at a ref and was first written under its
-// Origin, unless that says nothing new.
+// restate stores that the record at a ref was first written under its Origin. It
+// stores nothing if the record can already be found there.
 func (t *transaction) restate(r revocation.Record, at revocation.Ref) error {
 	known, err := t.lookup.known(r.Origin)
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {

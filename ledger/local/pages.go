@@ -13,11 +13,11 @@ import (
 	"sync/atomic"
 )
 
-// bbolt trusts the pages of its file: a damaged one makes it panic, read beyond
-// the file, walk in circles, or hand out a page that is in use. So the pages
-// are looked at before bbolt sees them: each that the newest meta page reaches
-// exists, says that it is itself, is reached once and is not on the free list.
-// What they contain is verified by the chain.
+// bbolt trusts the pages of its file. A damaged page makes it panic, read beyond
+// the file, loop, or allocate a page that is in use. The pages are therefore
+// checked before bbolt opens the file. Each page that the newest meta page reaches
+// must exist, have its own id, be reached once and not be on the free list. The
+// chain verifies the contents of the pages.
 
 // The page layout of bbolt, format version 2, in the byte order of the machine.
 const (
@@ -38,7 +38,8 @@ const (
 	maxDepth    = 64
 )
 
-// checkPages verifies the structure of a bbolt file that nobody is writing.
+// checkPages verifies the structure of a bbolt file. The file must not be written
+// meanwhile.
 func checkPages(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -55,7 +56,7 @@ func checkPages(path string) error {
 	return nil
 }
 
-// errPages: the structure of the file is damaged.
+// errPages means that the structure of the file is damaged.
 var errPages = errors.New("damaged pages")
 
 type pageChecker struct {
@@ -65,14 +66,14 @@ type pageChecker struct {
 	high     uint64   // pages in use have smaller ids
 	seen     []uint64 // bitmap by id; several goroutines set its bits
 
-	// visit is called for the elements of the bucket named only, in order;
-	// nil looks at structure alone.
+	// visit is called in order for the elements of the named bucket only; nil checks
+	// the structure alone.
 	only  []byte
 	visit func(k, v []byte) error
 }
 
-// newPageChecker returns also the readable meta pages, newest first, at least
-// one.
+// newPageChecker also returns the readable meta pages, newest first. There is at
+// least one.
 func newPageChecker(f *os.File) (*pageChecker, []boltMeta, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -99,7 +100,7 @@ type boltPage struct {
 	overflow uint32
 }
 
-// check visits everything that a meta page reaches.
+// check visits every page that a meta page reaches.
 func (c *pageChecker) check(m boltMeta) error {
 	if err := c.trees(m); err != nil {
 		return err
@@ -119,8 +120,8 @@ func (c *pageChecker) trees(m boltMeta) error {
 	return c.tree(m.root, true, 0)
 }
 
-// metas finds the meta pages. The first one tells the page size; where it is
-// torn, the second is looked for at every size.
+// metas finds the meta pages. The first one has the page size. If the first one is
+// torn, metas searches for the second one at every page size.
 func (c *pageChecker) metas() []boltMeta {
 	if first, ok := c.meta(0); ok {
 		second, ok := c.meta(uint64(first.pageSize))
@@ -245,7 +246,7 @@ func (c *pageChecker) branch(p boltPage, body []byte, root bool, depth int) erro
 	return nil
 }
 
-// onAllCores calls fn with 0 to n-1, until one fails.
+// onAllCores calls fn with 0 to n-1 until one call fails.
 func onAllCores(n int, fn func(int) error) error {
 	var wg sync.WaitGroup
 	var next atomic.Int64
@@ -288,8 +289,8 @@ func elements(body []byte, count int, visit func(flags uint32, k, v []byte) erro
 
 func (c *pageChecker) element(_ uint32, k, v []byte) error { return c.visit(k, v) }
 
-// bucket visits the tree of a bucket. A small one has no pages of its own: its
-// page lies within the value.
+// bucket visits the tree of a bucket. A small bucket has no pages of its own: its
+// page is within the value.
 func (c *pageChecker) bucket(flags uint32, name, v []byte) error {
 	if flags&leafIsBucket == 0 || c.only != nil && !bytes.Equal(name, c.only) {
 		return nil
@@ -310,7 +311,7 @@ func (c *pageChecker) bucket(flags uint32, name, v []byte) error {
 	return elements(inline[pageHeader:], int(binary.NativeEndian.Uint16(inline[10:])), c.element)
 }
 
-// freelist checks that no page in use is offered for use.
+// freelist checks that the free list has no page in use.
 func (c *pageChecker) freelist(id uint64) error {
 	p, err := c.page(id)
 	if err != nil {

@@ -13,11 +13,11 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Replica is a node's copy of a ledger that several nodes share. Read, Get,
-// Search, Head and Err are those of a [Ledger]; what is in it comes from the
-// shared log, by [Replica.Commit].
+// Replica is a node's copy of a ledger that several nodes share. [Replica.Commit]
+// adds entries of the shared log. Read, Get, Search, Head and Err work as those of
+// a [Ledger].
 //
-// Commit has one caller at a time; the other methods may be called beside it.
+// Commit has one caller at a time. The other methods may be called concurrently.
 type Replica struct {
 	files
 	mark atomic.Pointer[[]byte]
@@ -26,23 +26,23 @@ type Replica struct {
 	closed bool
 }
 
-// Copy is an entry of the shared ledger as a replica keeps it.
+// Copy is an entry of the shared ledger for a replica.
 type Copy struct {
 	Position revocation.Position
 	Records  []revocation.Record
-	// Encoded is what [revocation.AppendRecords] makes of Records, where it is
-	// known that they can be read back from it; nil: it is not.
+	// Encoded is the result of [revocation.AppendRecords] for Records. It must be
+	// nil unless the caller knows that Records can be read back from it.
 	Encoded []byte
-	// Key is the idempotency key that it was appended with, if any, and if it
-	// counts: another entry that had it does no longer.
+	// Key is the idempotency key of the append, or zero. From now on the key refers
+	// to this entry, and no more to an earlier one.
 	Key ledger.Idempotency
 }
 
-// OpenReplica opens the replica in o.Dir, or begins an empty one, with a zero
-// Head and no genesis, where the directory is empty. OnEmpty and Witness are
-// not used. Errors wrap [ledger.ErrLocked] or [ledger.ErrIntegrity] where these
-// are the reason; after the latter, [SetAside] makes room for a new one. A full
-// disk doesn't prevent it.
+// OpenReplica opens the replica in o.Dir. In an empty directory it begins an empty
+// one, with a zero Head and no genesis. OnEmpty and Witness are not used. It fails
+// with [ledger.ErrLocked] while another process has the directory. It fails with
+// [ledger.ErrIntegrity] after damage; the caller can then use [SetAside] and begin
+// a new one. A full disk doesn't prevent opening.
 func OpenReplica(o Options) (*Replica, error) {
 	lock, err := lockDir(o.Dir)
 	if err != nil {
@@ -80,16 +80,18 @@ func openReplica(o Options, lock *os.File) (*Replica, error) {
 	return r, nil
 }
 
-// Commit makes copies and the mark durable, together. Positions follow the
-// head: each is the next sequence of its epoch or the first of a later one,
-// save that the very first may be any. No copies, and a mark alone, are fine.
+// Commit makes copies and the mark durable in one transaction. Each position must
+// be the next sequence of its epoch or the first one of a later epoch. The first
+// position of an empty replica may be any. A commit of a mark without copies is
+// allowed.
 //
-// After an error nothing is half done, and the same copies may be committed
-// again, with more behind them: those that turn out to be there are passed
-// over. The error wraps [ledger.ErrUnavailable] or [ledger.ErrOutcomeUnknown]
-// for a disk that fails, [revocation.ErrRecord] for what could not be read
-// back, and [ledger.ErrIntegrity] where copies don't follow, or are not what
-// stands at their positions already: that is another ledger.
+// After an error all or none of the copies are committed. The caller may commit
+// the same copies again, followed by more: Commit skips those that it has. The
+// error wraps
+//   - [ledger.ErrUnavailable] or [ledger.ErrOutcomeUnknown] if the disk fails;
+//   - [revocation.ErrRecord] if records could not be read back;
+//   - [ledger.ErrIntegrity] if copies don't follow the head, or differ from the
+//     entries at their positions, because they are then of another ledger.
 func (r *Replica) Commit(copies []Copy, mark []byte) error {
 	drafts := make([]draft, len(copies))
 	for i, c := range copies {
@@ -129,12 +131,12 @@ func (r *Replica) Commit(copies []Copy, mark []byte) error {
 	return err
 }
 
-// Mark is what the last commit was given; nil in a new replica.
+// Mark returns the mark of the last commit, or nil in a new replica.
 func (r *Replica) Mark() []byte { return append([]byte(nil), *r.mark.Load()...) }
 
-// Remembered says what an idempotency key was used for, and until when that
-// counts, or [ledger.ErrNotFound]. A key that has expired may still be there.
-// Any other error says nothing of the key.
+// Remembered returns the request, the position and the expiry of an idempotency
+// key, or [ledger.ErrNotFound]. An expired key may still be found. After any other
+// error the key may have been used.
 func (r *Replica) Remembered(key [32]byte) (request [32]byte, pos revocation.Position, expires time.Time, err error) {
 	var m memory
 	var ok bool
@@ -151,8 +153,8 @@ func (r *Replica) Remembered(key [32]byte) (request [32]byte, pos revocation.Pos
 	return m.request, m.position, time.Unix(m.expires, 0), nil
 }
 
-// Close waits for a commit under way and releases the files. Closing twice is
-// no error.
+// Close waits for a commit under way and releases the files. A second Close is no
+// error.
 func (r *Replica) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// datasync makes what was written to f durable. The position never changes its
-// size, so its times need not be journalled.
+// datasync makes the writes to f durable. The position never changes its size, so
+// its times need not be journalled.
 func datasync(f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

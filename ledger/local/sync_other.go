@@ -4,5 +4,5 @@ package local
 
 import "os"
 
-// datasync makes what was written to f durable.
+// datasync makes the writes to f durable.
 func datasync(f *os.File) error { return f.Sync() }

@@ -12,8 +12,9 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// identity tells a ledger from all others, wherever it lies: the chain at its
-// first entry, which its copies share and which adopting keeps. Zero is none.
+// identity tells a ledger from all others in any directory. It is the chain at the
+// ledger's first entry. Copies of a ledger share it, and adopting keeps it. Zero is
+// none.
 type identity [sizeChain]byte
 
 func (s *store) identity() (id identity, err error) {
@@ -26,17 +27,17 @@ func (s *store) identity() (id identity, err error) {
 	return id, err
 }
 
-// trace is what this machine remembers of a ledger by its identity: how far any
-// copy of it had come. It is locked while one is open, because two that go on
-// are two ledgers. The zero trace remembers nothing.
+// trace is the newest head that this machine has seen of any copy of a ledger,
+// stored by the ledger's identity. It is locked while one copy is open, because two
+// copies with new entries would be two ledgers. The zero trace stores nothing.
 type trace struct {
-	path string // of its witness
+	path string // of its file
 	lock *os.File
 	seen ledger.Head
-	err  error // why it may not know
+	err  error // why the head could not be read or locked
 }
 
-// tracePath is where a ledger has its trace: beside the witness of its path.
+// tracePath returns the path of a ledger's trace, in the directory of the witness.
 func tracePath(witness string, id identity) string {
 	if witness == "" || id == (identity{}) {
 		return ""
@@ -44,8 +45,9 @@ func tracePath(witness string, id identity) string {
 	return filepath.Join(filepath.Dir(witness), "ledger-"+hex.EncodeToString(id[:16]), filePosition)
 }
 
-// openTrace locks and reads the trace of a ledger. Only [ledger.ErrLocked] is
-// an error: as with a witness, failing to remember stops nothing.
+// openTrace locks and reads the trace of a ledger. It returns [ledger.ErrLocked]
+// only. Any other error is kept in the trace, because a trace that can't be read
+// must not stop the ledger.
 func openTrace(witness string, id identity) (t trace, err error) {
 	if t.path = tracePath(witness, id); t.path == "" {
 		return trace{}, nil
@@ -70,7 +72,7 @@ func lockTrace(dir string) (*os.File, error) {
 	return lockDir(dir)
 }
 
-// forget removes it, with the ledger that it is of.
+// forget removes the trace of a ledger that is removed.
 func (t trace) forget() error {
 	if t.path == "" {
 		return nil

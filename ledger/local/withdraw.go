@@ -9,22 +9,22 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// beginning is how an opening began the ledger that it found missing.
+// beginning describes a ledger that this opening began.
 type beginning struct {
 	head   ledger.Head // its genesis
-	before ledger.Head // what the witness had said
+	before ledger.Head // the head that the witness had
 }
 
-// inVain reports whether this opening began a ledger for nothing: nothing was
-// written to it, and who configured it wants it gone.
+// inVain reports whether Close must remove the ledger: this opening began it,
+// nothing was written to it, and [Options].Withdraw says so.
 func (l *Ledger) inVain() bool {
 	o := l.options
 	return l.begun != nil && o.Withdraw != nil && o.Withdraw() &&
 		l.Head() == l.begun.head && l.suspect == nil && l.Err() == nil && l.inPlace() == nil
 }
 
-// withdraw removes the ledger and then what is remembered of it: if only the
-// first came about, the next one signs everybody out.
+// withdraw removes the ledger, and then its witness and its trace. If it fails
+// between the two, the next ledger signs everybody out.
 func (l *Ledger) withdraw() error {
 	err := uninstall(l.options.Dir)
 	if err == nil {
@@ -36,8 +36,8 @@ func (l *Ledger) withdraw() error {
 	return nil
 }
 
-// uninstall goes back the way of an installation. A crash in between leaves
-// what [settle] understands: all of the ledger, or nothing.
+// uninstall takes the steps of an installation back in reverse order. After a crash
+// between them, [settle] leaves all of the ledger or nothing.
 func uninstall(dir string) error {
 	for _, step := range uninstallSteps(dir) {
 		if err := errors.Join(step(), syncDir(dir)); err != nil {
@@ -56,7 +56,7 @@ func uninstallSteps(dir string) []func() error {
 	}
 }
 
-// resetWitness makes a witness say what it said before.
+// resetWitness writes an earlier head to a witness.
 func resetWitness(path string, before ledger.Head) error {
 	if path == "" {
 		return nil

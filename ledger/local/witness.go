@@ -12,12 +12,11 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// witnessInterval is how often the witness is written at most. It tells an old
-// copy from a current one; it need not be the newest.
+// witnessInterval is the least time between two writes of the witness. The witness
+// tells an old copy from a current one, so it need not be the newest head.
 const witnessInterval = time.Second
 
-// readWitness returns the last head this machine has seen, zero where there is
-// none.
+// readWitness returns the last head that this machine has seen, or zero.
 func readWitness(path string) (ledger.Head, error) {
 	if path == "" {
 		return ledger.Head{}, nil
@@ -33,7 +32,7 @@ func readWitness(path string) (ledger.Head, error) {
 // keeps none.
 type witness struct {
 	paths []string
-	wake  chan ledger.Head // the newest head, one at most
+	wake  chan ledger.Head // holds at most the newest head
 	stop  chan struct{}
 	done  chan struct{}
 
@@ -41,7 +40,7 @@ type witness struct {
 	err error
 }
 
-// newWitness is one at some paths, of which those that are empty are none.
+// newWitness returns a witness with copies at paths. It skips empty paths.
 func newWitness(h ledger.Head, err error, paths ...string) *witness {
 	paths = slices.DeleteFunc(paths, func(path string) bool { return path == "" })
 	if len(paths) == 0 {
@@ -53,7 +52,7 @@ func newWitness(h ledger.Head, err error, paths ...string) *witness {
 	return w
 }
 
-// see notes a head. It has one caller at a time and never waits.
+// see queues a head to be written. It has one caller at a time and never waits.
 func (w *witness) see(h ledger.Head) {
 	if w == nil {
 		return
@@ -92,7 +91,7 @@ func (w *witness) write(h ledger.Head) {
 	w.err = errors.Join(errs...)
 }
 
-// Err is the outcome of the last write.
+// Err returns the result of the last write.
 func (w *witness) Err() error {
 	if w == nil {
 		return nil
@@ -102,7 +101,8 @@ func (w *witness) Err() error {
 	return w.err
 }
 
-// close writes what was seen last. Failing to is for Err: it loses nothing.
+// close writes the last head. Err returns the error, if any. A failure loses no
+// entries.
 func (w *witness) close() {
 	if w == nil {
 		return

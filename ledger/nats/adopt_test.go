@@ -31,7 +31,7 @@ func within(method string) bool {
 	}
 }
 
-// once calls do the first time that a ledger asks for the time within a method.
+// once calls do at a ledger's first use of its clock within a method.
 func once(o *nats.Options, method string, do func()) {
 	var first sync.Once
 	o.Now = func() time.Time {
@@ -42,15 +42,14 @@ func once(o *nats.Options, method string, do func()) {
 	}
 }
 
-// Two operators adopt at once. The epoch that one begins is the other's too, or
-// there is another: no node goes on with a beginning of its own.
+// Two operators adopt at once. All nodes must follow the same epoch.
 func TestTwoAdoptAtOnce(t *testing.T) {
 	c := natstest.Run(t, 3)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
 	a.write("one")
 	b.reaches(a.Head().Position)
 	b.leave()
-	// b has looked which epoch is the newest, and has not begun its own yet.
+	// b has read the newest epoch and has not begun its own yet.
 	once(&b.options, "genesis", func() {
 		a.leave()
 		mark(t, a, nats.MarkerAdopt)
@@ -80,8 +79,7 @@ func TestTwoAdoptAtOnce(t *testing.T) {
 	})
 }
 
-// A node that adopts a log that is sound misses nothing of what others wrote
-// meanwhile.
+// A node that adopts a sound log gets every entry that others wrote meanwhile.
 func TestAdoptingASoundLogSkipsNothing(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
@@ -89,7 +87,7 @@ func TestAdoptingASoundLogSkipsNothing(t *testing.T) {
 	b.reaches(a.Head().Position)
 	b.leave()
 	a.write("meanwhile")
-	a.leave() // nobody will say it again
+	a.leave() // no other node can write its records again
 	mark(t, b, nats.MarkerAdopt)
 	b = join(t, b.options)
 	b.reaches(revocation.Position{Epoch: 2, Sequence: 1})
@@ -97,7 +95,8 @@ func TestAdoptingASoundLogSkipsNothing(t *testing.T) {
 	until(t, "it does not go on without what was acknowledged", func() bool { return slices.Contains(b.reasons(), "meanwhile") })
 }
 
-// Who was killed before it wrote what a new epoch lacks does that when it is back.
+// A node is killed before it has written the records that a new epoch lacks. It
+// writes them after its restart.
 func TestContributionsOutliveACrash(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
@@ -116,7 +115,7 @@ func TestContributionsOutliveACrash(t *testing.T) {
 	b = join(t, b.options)
 	until(t, "b goes on", func() bool { _ = a.tick(); return b.Head().Position.Epoch == 2 })
 	go func(dies <-chan error) { <-dies; close(killed) }(b.ended)
-	b.leave() // before it has written anything
+	b.leave() // before it has written any record
 	fresh := join(t, fleetOptions(t, c, "fresh"))
 	fresh.reaches(a.Head().Position)
 	if slices.Contains(fresh.reasons(), "one") {
@@ -135,7 +134,7 @@ func TestContributionsOutliveACrash(t *testing.T) {
 	}
 }
 
-// Who was away while an epoch began and its beginning was trimmed comes back by
+// A node was away while an epoch began and its genesis was trimmed. It recovers by
 // itself.
 func TestAwayWhileAnotherEpochWasTrimmed(t *testing.T) {
 	c := natstest.Run(t, 1)
@@ -168,8 +167,8 @@ func TestAwayWhileAnotherEpochWasTrimmed(t *testing.T) {
 	}
 }
 
-// Two nodes trim at once. The trim that stands last in the stream says where it
-// begins, or nobody could join any more.
+// Two nodes trim at once. The last trim in the stream must say where the stream
+// begins, because no node could join otherwise.
 func TestTwoTrimAtOnce(t *testing.T) {
 	c := natstest.Run(t, 1)
 	o := fleetOptions(t, c, "a")
@@ -184,7 +183,7 @@ func TestTwoTrimAtOnce(t *testing.T) {
 	}
 	a.write("two")
 	more = func() {
-		for range 80 { // far enough on for another place to trim to
+		for range 80 { // enough messages for a later trim
 			if err := b.tick(); err != nil {
 				t.Error(err)
 			}
@@ -207,8 +206,8 @@ func TestTwoTrimAtOnce(t *testing.T) {
 	})
 }
 
-// A message that is gone from the middle of the stream is damage, also where the
-// node has what is before it.
+// A missing message in the middle of the stream is damage, even if the node has all
+// messages before it.
 func TestAGapInTheStream(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
@@ -227,7 +226,7 @@ func TestAGapInTheStream(t *testing.T) {
 	a.breaks("what is between is gone")
 }
 
-// A genesis that nobody can read is damage like any other, which a new epoch mends.
+// A genesis that no node can read is damage. A new epoch mends it.
 func TestAdoptingAfterAnUnreadableGenesis(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -244,8 +243,8 @@ func TestAdoptingAfterAnUnreadableGenesis(t *testing.T) {
 	until(t, "a newcomer has everything", func() bool { return slices.Contains(fresh.reasons(), "one") })
 }
 
-// loseMessage makes the stream anew without one of its messages, and returns how
-// it was set up.
+// loseMessage creates the stream again without one of its messages, and returns the
+// stream's settings.
 func loseMessage(t *testing.T, js jetstream.JetStream, gone uint64) jetstream.StreamConfig {
 	t.Helper()
 	s, err := js.Stream(t.Context(), "CURFEW")
@@ -280,8 +279,8 @@ func loseMessage(t *testing.T, js jetstream.JetStream, gone uint64) jetstream.St
 	return config
 }
 
-// A node whose replica was damaged, and whose log has caught up with it, writes
-// again.
+// A node whose replica was damaged writes again once its log has reached the old
+// replica's head.
 func TestWhoOwedNothingAnyMoreWrites(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))

@@ -15,8 +15,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// What one node writes all apply, in one order, at the same positions; who
-// joins later reads the same.
+// All nodes apply the entries of one node in one order, at the same positions. A
+// node that joins later reads the same entries.
 func TestFleet(t *testing.T) {
 	c := natstest.Run(t, 3)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
@@ -43,7 +43,8 @@ func TestFleet(t *testing.T) {
 	}
 }
 
-// An idempotency key is the fleet's: of all who use it at once, one writes.
+// An idempotency key counts in the whole fleet. If several nodes use it at once, one
+// of them writes.
 func TestIdempotencyOfTheFleet(t *testing.T) {
 	c := natstest.Run(t, 1)
 	edges := []*edge{join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b")), join(t, fleetOptions(t, c, "c"))}
@@ -79,7 +80,7 @@ func TestIdempotencyOfTheFleet(t *testing.T) {
 			t.Errorf("%s: another request with the key: %v", e.options.Node, err)
 		}
 	}
-	// Also on a node that has it from its replica.
+	// A node that has the key from its replica returns the same.
 	edges[0].leave()
 	again := join(t, edges[0].options)
 	following(t, again.Ledger)
@@ -88,7 +89,7 @@ func TestIdempotencyOfTheFleet(t *testing.T) {
 	}
 }
 
-// Ticks stand in the log: who hears one has all that was written before.
+// Ticks are in the log: a node that reads one has read every entry before it.
 func TestTicks(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
@@ -119,7 +120,7 @@ func TestFleetTalks(t *testing.T) {
 	a.listens()
 	b.listens()
 	ref := revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: 7}}
-	// Who does not listen yet misses what is said, and hears it the next time.
+	// A node that does not listen yet misses a message and gets the next one.
 	until(t, "both hear the heartbeat", func() bool {
 		if err := a.Say(ledger.Heartbeat{Node: "a/1", Nonce: 9}); err != nil {
 			t.Fatal(err)
@@ -148,7 +149,7 @@ func TestFleetTalks(t *testing.T) {
 	}
 }
 
-// A node goes on from its replica, and reads again what a crash lost of it.
+// A node continues from its replica, and reads again the entries that a crash lost.
 func TestRestart(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
@@ -164,7 +165,8 @@ func TestRestart(t *testing.T) {
 	until(t, "the follower was told", func() bool { return slices.Equal(b.reasons(), []string{"", "one", "two"}) })
 }
 
-// Servers come and go; a ledger says so, writes nothing meanwhile, and goes on.
+// Servers stop and start. A ledger reports it, writes nothing meanwhile, and
+// continues.
 func TestServersRestart(t *testing.T) {
 	c := natstest.Run(t, 3)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -196,8 +198,8 @@ func TestServersRestart(t *testing.T) {
 	}
 }
 
-// Who begins to follow learns first who may be serving, also from ticks that
-// came before, and before its restart.
+// A new follower first gets the nodes that may be serving. They include nodes whose
+// ticks came before it followed, and before its restart.
 func TestRosterIsKept(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -217,14 +219,14 @@ func TestRosterIsKept(t *testing.T) {
 		following(t, e.Ledger)
 		var got map[string]uint64
 		until(t, "a roster comes, or the last tick", func() bool { got = e.echoes(); return got["a/1"] == 3 })
-		delete(got, "quick/1") // who follows from the start hears of it as well
+		delete(got, "quick/1") // a follower from the start gets this node too
 		if !maps.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", e.options.Node, got, want)
 		}
 	}
 }
 
-// echoes are the newest nonces that a follower was told of.
+// echoes returns the newest nonces that a follower got.
 func (e *edge) echoes() map[string]uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()

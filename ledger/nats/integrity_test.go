@@ -17,7 +17,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// What can't be read is never skipped, and says who can read it (F-21, F-23).
+// A message that can't be read is never skipped. The error names the build that can
+// read it (F-21, F-23).
 func TestUnreadableMessages(t *testing.T) {
 	for name, tt := range map[string]struct {
 		subject, data, why string
@@ -40,7 +41,7 @@ func TestUnreadableMessages(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.breaks(tt.why)
-			// Opening it again doesn't help, and doesn't crash.
+			// Opening the ledger again fails too, and does not crash.
 			a.leave()
 			again := join(t, a.options)
 			again.breaks(tt.why)
@@ -52,8 +53,8 @@ func TestUnreadableMessages(t *testing.T) {
 	}
 }
 
-// A stream that was lost, or begun anew by somebody who had nothing, is not
-// taken for the ledger; adopting it brings everything into a new epoch.
+// A stream that was lost, or that an empty node began anew, is not taken for the
+// ledger. Adopting it writes every record into a new epoch.
 func TestLostStream(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -78,7 +79,7 @@ func TestLostStream(t *testing.T) {
 	a = join(t, a.options)
 	until(t, "a node's ticks tell it", func() bool { return a.tick() != nil && a.Err() != nil })
 	a.breaks("tail was lost")
-	fresh.breaks("tail was lost") // and everybody else
+	fresh.breaks("tail was lost") // as on the other nodes
 
 	a.leave()
 	b.leave()
@@ -122,7 +123,7 @@ func TestLostStream(t *testing.T) {
 	}
 }
 
-// Where the whole stream is lost, the nodes have what it had.
+// If the whole stream is lost, the nodes have its records.
 func TestAdoptWhatIsLeft(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -139,8 +140,8 @@ func TestAdoptWhatIsLeft(t *testing.T) {
 	fresh.gets(last)
 }
 
-// gets waits until a record can be had by its first name, which is a moment after
-// the follower was told of it.
+// gets waits until a record can be read by its first ref, which is a moment after
+// the follower got it.
 func (e *edge) gets(first revocation.Position) {
 	e.t.Helper()
 	until(e.t, fmt.Sprintf("%s has %s", e.options.Node, first), func() bool {
@@ -149,8 +150,8 @@ func (e *edge) gets(first revocation.Position) {
 	})
 }
 
-// A stream that lost its tail hands out the same sequences again. The one that
-// knew the tail notices when it writes, and everybody when it ticks.
+// A stream that lost its tail assigns the same sequences again. A node that had
+// read the tail notices when it writes. All nodes notice when it ticks.
 func TestLostTail(t *testing.T) {
 	for name, notice := range map[string]func(*testing.T, *edge, jetstream.JetStream){
 		"by its own write": func(t *testing.T, e *edge, _ jetstream.JetStream) {
@@ -188,8 +189,8 @@ func TestLostTail(t *testing.T) {
 	})
 }
 
-// loseTail rewinds the stream as damage does: what was after keep messages is
-// gone, and their sequences are handed out again.
+// loseTail removes all but keep messages from the stream. The stream assigns their
+// sequences again, as after damage.
 func loseTail(t *testing.T, c *natstest.Cluster, js jetstream.JetStream, keep uint64) {
 	t.Helper()
 	s, err := js.Stream(t.Context(), "CURFEW")
@@ -218,7 +219,7 @@ func loseTail(t *testing.T, c *natstest.Cluster, js jetstream.JetStream, keep ui
 	}
 }
 
-// Two nodes that read different things find out by their ticks.
+// Two nodes that read different messages notice it by their ticks.
 func TestDifferentChains(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -231,7 +232,7 @@ func TestDifferentChains(t *testing.T) {
 	a.breaks("read something else")
 }
 
-// A node that may begin nothing waits.
+// A node that must not begin a ledger waits.
 func TestRefuse(t *testing.T) {
 	c := natstest.Run(t, 1)
 	o := fleetOptions(t, c, "a")
@@ -246,7 +247,7 @@ func TestRefuse(t *testing.T) {
 	a.write("one")
 }
 
-// A replica that is damaged is read anew, and has to reach what the old one had.
+// A damaged replica is read anew and must reach the old one's head.
 func TestDamagedReplica(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -273,7 +274,7 @@ func damage(t *testing.T, dir string) {
 	}
 }
 
-// replicaOf lists what a closed replica has.
+// replicaOf returns the entries of a closed replica.
 func replicaOf(t *testing.T, dir string) (reasons []string) {
 	t.Helper()
 	r, err := local.OpenReplica(local.Options{Dir: dir})

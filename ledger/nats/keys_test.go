@@ -13,7 +13,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// counter is a node's fold with a replica behind it, and nobody to follow.
+// counter is a node's fold with a replica and without a stream.
 type counter struct {
 	fold
 	replica *replica
@@ -54,9 +54,9 @@ func withKey(expires time.Time) []byte {
 	return b.encode()
 }
 
-// What a key counts for must not depend on when a node happened to write its
-// replica, nor on how a leader's clock went: nodes that count differently come
-// to different positions, and each other's ticks stop them all.
+// The effect of a key must not depend on when a node wrote its replica, nor on a
+// leader's clock. Nodes that count keys differently get different positions, and
+// then each other's ticks stop them all.
 func TestKeysCountAlikeWheneverTheReplicaIsWritten(t *testing.T) {
 	begin := time.Unix(1_800_000_000, 0)
 	expires := begin.Add(time.Hour)
@@ -98,8 +98,7 @@ func TestKeysCountAlikeWheneverTheReplicaIsWritten(t *testing.T) {
 	}
 }
 
-// A replica that can't be read knows nothing of keys: what uses one can't be
-// counted then.
+// An unreadable replica can't find keys, so an entry with a key can't be folded.
 func TestAKeyIsNotNewBecauseTheReplicaCannotBeRead(t *testing.T) {
 	r := newCounter(t)
 	stamp := time.Unix(1_800_000_000, 0)
@@ -118,9 +117,9 @@ func TestAKeyIsNotNewBecauseTheReplicaCannotBeRead(t *testing.T) {
 	}
 }
 
-// A node that has not heard of a new epoch ticks by what it read in the old one.
-// Whether others read the same there does not matter any more: the epoch was
-// begun because they had not.
+// A node that has not read a new epoch's genesis ticks with its head of the old
+// epoch. That head may differ from other nodes', because the new epoch was begun
+// for that reason.
 func TestATickOfAnEarlierEpochAccusesNobody(t *testing.T) {
 	r := newCounter(t)
 	r.take(message{kind: kindGenesis, data: begins(1), sequence: 1})
@@ -137,8 +136,8 @@ func TestATickOfAnEarlierEpochAccusesNobody(t *testing.T) {
 	}
 }
 
-// A replica that a newer build wrote is not damaged, and an older one leaves it
-// where it is: it may hold what the stream has no more.
+// A replica that a newer build wrote is not damaged. An older build must leave it
+// alone, because it may have entries that the stream has no more.
 func TestAReplicaOfANewerBuildStaysWhereItIs(t *testing.T) {
 	o := Options{Dir: t.TempDir()}.withDefaults()
 	r, err := openReplica(o)

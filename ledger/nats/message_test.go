@@ -33,7 +33,7 @@ func TestMessagesComeBack(t *testing.T) {
 	}
 }
 
-// A message that is cut off anywhere is not taken for a shorter one.
+// A truncated message is not taken for a shorter one.
 func TestMessagesCutOff(t *testing.T) {
 	b := batch{Writer: "w", Number: 1, Entries: []entry{{Records: []byte("one")}, {Key: ledger.Idempotency{Key: [32]byte{1}, Expires: time.Unix(9, 0)}, Records: []byte("two")}}}
 	whole := b.encode()
@@ -71,7 +71,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// begun is a fold behind a genesis.
+// begun returns a fold after a genesis.
 func begun(t interface{ Fatal(...any) }) *fold {
 	f := &fold{remembered: func([32]byte) (memory, error) { return memory{}, ledger.ErrNotFound }}
 	g := genesis{Epoch: 1, Records: revocation.AppendRecords(nil, []revocation.Record{{Type: revocation.Genesis, Time: 1}})}
@@ -81,8 +81,8 @@ func begun(t interface{ Fatal(...any) }) *fold {
 	return f
 }
 
-// Whatever the batches, two nodes that fold the same messages come to the same,
-// also if one of them was restarted in between; no key counts twice.
+// Two nodes that fold the same messages get the same result for any batches, even
+// if one of them restarts between two messages. No key counts twice.
 func TestFoldIsAFunctionOfTheStream(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var messages []*message
@@ -130,7 +130,7 @@ func TestFoldIsAFunctionOfTheStream(t *testing.T) {
 	})
 }
 
-// What is in a stream must be read by later builds, and by the one before.
+// Later builds and the previous one must be able to read the messages of a stream.
 func TestFormatStays(t *testing.T) {
 	b := batch{Writer: "a/1", Number: 7, Entries: []entry{
 		{Records: []byte("R")},

@@ -23,13 +23,13 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// heard is a follower that keeps everything.
+// heard is a follower that records every call.
 type heard struct {
 	mu      sync.Mutex
 	entries []revocation.Entry
 	writers []string
 	ticks   []ledger.Tick
-	rosters []ledger.Tick // ticks by nobody
+	rosters []ledger.Tick // ticks without a writer
 	beats   []ledger.Heartbeat
 	acks    []ledger.Acknowledgement
 }
@@ -87,7 +87,7 @@ type edge struct {
 	ended   chan error
 }
 
-// fleetOptions are those of a node called name, with a replica of its own.
+// fleetOptions returns the options of a node called name with a replica of its own.
 func fleetOptions(t testing.TB, c *natstest.Cluster, name string) nats.Options {
 	return nats.Options{URLs: c.URLs(), Replicas: len(c.URLs()), Dir: t.TempDir(), Node: name + "/1", OnEmpty: local.Start}
 }
@@ -114,7 +114,7 @@ func (e *edge) leave() {
 	}
 }
 
-// listens waits until the follower is one.
+// listens waits until the follower was registered.
 func (e *edge) listens() {
 	e.t.Helper()
 	until(e.t, e.options.Node+" listens", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.rosters) > 0 })
@@ -135,11 +135,10 @@ func (e *edge) tick() error {
 	return e.Tick(ctx, []ledger.Echo{{Node: e.options.Node, Nonce: 1, MaxStaleness: time.Minute}}, nil)
 }
 
-// patience is how long a test waits for what must come about: more than a busy
-// machine takes for it.
+// patience is the time limit of a wait on a busy machine.
 const patience = time.Minute
 
-// until waits for something that a test waits for.
+// until waits until a condition holds.
 func until(t testing.TB, what string, reached func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !reached(); time.Sleep(2 * time.Millisecond) {
@@ -159,7 +158,7 @@ func (e *edge) reaches(p revocation.Position) {
 	until(e.t, fmt.Sprintf("%s reaches %s", e.options.Node, p), func() bool { return e.Head().Position.Compare(p) >= 0 })
 }
 
-// breaks waits until the ledger knows that it can't be trusted, and why.
+// breaks waits until the ledger fails for a given reason.
 func (e *edge) breaks(why string) {
 	e.t.Helper()
 	until(e.t, e.options.Node+" notices", func() bool { return e.Err() != nil })
@@ -191,7 +190,7 @@ func block(sub, reason string) revocation.Record {
 	return revocation.Record{Type: revocation.Block, Target: r.Target, Source: r.Source, Reason: reason, Time: r.Time}
 }
 
-// raw is a client that does to the stream what nobody should.
+// raw returns a client with which a test damages the stream.
 func raw(t testing.TB, c *natstest.Cluster) jetstream.JetStream {
 	t.Helper()
 	conn, err := client.Connect(strings.Join(c.URLs(), ","), client.Timeout(patience))
@@ -213,7 +212,7 @@ func mark(t testing.TB, e *edge, name string) {
 	}
 }
 
-// options of a node whose replica lies in dir, of the ledger that belongs to it.
+// options returns the options of a node with a replica in dir.
 func options(c *natstest.Cluster, dir string) nats.Options {
 	sum := sha256.Sum256([]byte(dir))
 	return nats.Options{
@@ -222,7 +221,7 @@ func options(c *natstest.Cluster, dir string) nats.Options {
 	}
 }
 
-// following waits until a ledger has begun and is followed.
+// following waits until a ledger has begun and its node follows it.
 func following(t testing.TB, l *nats.Ledger) {
 	t.Helper()
 	until(t, "the ledger is followed", func() bool {

@@ -20,7 +20,7 @@ import (
 // roles are the users of deploy/nats/accounts.conf: each one's file with a seed.
 type roles struct{ owner, node, edge, system string }
 
-// guarded runs a server with the accounts that operators are given.
+// guarded runs a server with the accounts of deploy/nats.
 func guarded(t *testing.T, n int, settings ...func(int, *server.Options)) (*natstest.Cluster, roles) {
 	t.Helper()
 	return guardedBy(t, "../../deploy/nats/accounts.conf", n, settings...)
@@ -55,8 +55,8 @@ func joinAs(t *testing.T, c *natstest.Cluster, name, credentials string) *edge {
 	return join(t, o)
 }
 
-// An edge that may only follow still enforces: everything comes to it, and it
-// tells the others. What it may not do, the server refuses, and it says so.
+// A node that may only follow still enforces: it reads every entry and reports to
+// the other nodes. The server refuses its other requests, and the node says so.
 func TestEdgeMayOnlyFollow(t *testing.T) {
 	c, is := guarded(t, 1)
 	owner := joinAs(t, c, "owner", is.owner)
@@ -71,7 +71,7 @@ func TestEdgeMayOnlyFollow(t *testing.T) {
 	if !errors.Is(err, ledger.ErrReadOnly) || !errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("an edge that appends is told %v", err)
 	}
-	if took := time.Since(began); took > 4*time.Second { // where it waits for an answer, 5 s
+	if took := time.Since(began); took > 4*time.Second { // waiting for an answer takes 5 s
 		t.Errorf("it was told after %s", took)
 	}
 	if !follower.Connection().ReadOnly {
@@ -113,7 +113,7 @@ func TestEdgeMayOnlyFollow(t *testing.T) {
 	}
 }
 
-// asRole is a client with a role's key, and what the server complains of.
+// asRole returns a client with a role's key, and the server's errors.
 func asRole(t *testing.T, c *natstest.Cluster, seed string) (jetstream.JetStream, <-chan error) {
 	t.Helper()
 	identity, err := client.NkeyOptionFromSeed(seed)
@@ -135,7 +135,7 @@ func asRole(t *testing.T, c *natstest.Cluster, seed string) (jetstream.JetStream
 	return js, complaints
 }
 
-// What each role may not do is refused by the server, whatever runs there.
+// The server refuses each role's forbidden requests, whatever client sends them.
 func TestRolesAreRefused(t *testing.T) {
 	c, is := guarded(t, 1)
 	owner := joinAs(t, c, "owner", is.owner)
@@ -143,7 +143,8 @@ func TestRolesAreRefused(t *testing.T) {
 	owner.write("kept")
 
 	reading := []string{"CURFEW.log.>", "CURFEW.log.entry", "CURFEW.>", "$JS.API.>", "$JS.EVENT.>", ">", "$KV.>", "$KV.CURFEW_ACCOUNTS.>", "CURFEW_ACTIVITY.>"}
-	// What nobody may do, what only the owner may, and what a node may besides.
+	// The requests that no role may make, that only the owner may make, and that a
+	// node may make too.
 	nobody := []string{
 		"CURFEW.log.other", "CURFEW.other", "_INBOX.somebody", "anything",
 		"$JS.API.STREAM.UPDATE.CURFEW", "$JS.API.STREAM.DELETE.CURFEW", "$JS.API.STREAM.MSG.DELETE.CURFEW",
@@ -157,7 +158,7 @@ func TestRolesAreRefused(t *testing.T) {
 		"CURFEW.log.entry", "CURFEW.log.tick", "$KV.CURFEW_ACCOUNTS.x", "$KV.CURFEW_SESSIONS.x", "CURFEW_ACTIVITY.x",
 		"$JS.API.STREAM.MSG.GET.CURFEW_ACTIVITY",
 	}
-	// What stores documents sends them nowhere but to a leader's answers.
+	// Stored documents can be sent nowhere but in a leader's answers.
 	nobody = append(nobody, "$KV.OTHER.x", "$JS.API.STREAM.INFO.KV_OTHER")
 	for _, stream := range []string{"KV_CURFEW_ACCOUNTS", "KV_CURFEW_SESSIONS", "CURFEW_ACTIVITY"} {
 		owners = append(owners, "$JS.API.STREAM.CREATE."+stream)
@@ -213,7 +214,7 @@ func TestRolesAreRefused(t *testing.T) {
 	}
 }
 
-// Who has no credentials is nobody.
+// A client without credentials has no rights.
 func TestNobodyElse(t *testing.T) {
 	c, is := guarded(t, 1)
 	owner := joinAs(t, c, "owner", is.owner)
@@ -235,7 +236,7 @@ func TestNobodyElse(t *testing.T) {
 	}
 }
 
-// Only the owner begins a ledger: the others wait for it, and say so.
+// Only the owner begins a ledger. The other nodes wait for it, and say so.
 func TestFirstStartNeedsTheOwner(t *testing.T) {
 	c, is := guarded(t, 1)
 	waiting := []*edge{joinAs(t, c, "node", is.node), joinAs(t, c, "edge", is.edge)}
@@ -253,8 +254,8 @@ func TestFirstStartNeedsTheOwner(t *testing.T) {
 	waiting[0].write("goes on")
 }
 
-// Who may not trim writes nothing on the way to finding that out, and who may
-// not adopt says so.
+// A node without the right to trim writes nothing before it notices that. A node
+// without the right to adopt says so.
 func TestNodeMayNotTrimOrAdopt(t *testing.T) {
 	c, is := guarded(t, 1)
 	owner := joinAs(t, c, "owner", is.owner)

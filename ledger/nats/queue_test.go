@@ -10,7 +10,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// An entry that fills a message goes alone: who waits beside it is written too.
+// An entry that fills a message is sent alone. Requests that wait with it are
+// written too.
 func TestLargeEntriesDoNotFlyTogether(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))

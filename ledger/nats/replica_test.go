@@ -12,14 +12,14 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// Where the disk takes nothing, no more is read than memory holds.
+// While the disk fails, a node reads only as many records as may wait in memory.
 func TestWhatWaitsForTheDiskIsBounded(t *testing.T) {
 	r := newCounter(t).replica
 	records := make([]revocation.Record, mostWaiting/8)
 	for i := range records {
 		records[i] = revocation.Record{Type: revocation.Lift, Lifts: revocation.Ref{Position: revocation.Position{Epoch: 1, Sequence: 1}}}
 	}
-	if err := r.Close(); err != nil { // a disk that is gone
+	if err := r.Close(); err != nil { // acts as a lost disk
 		t.Fatal(err)
 	}
 	for i := range 8 {
@@ -34,8 +34,8 @@ func TestWhatWaitsForTheDiskIsBounded(t *testing.T) {
 	}
 }
 
-// A mark that changes while another is being written is not taken for written:
-// after a flush it is there, or a crash would forget what it says.
+// A mark that changes during the write of another one does not count as written.
+// The next flush must write it, or a crash would lose it.
 func TestMarkNotedDuringAFlush(t *testing.T) {
 	r := newCounter(t).replica
 	for i := range uint64(50) {

@@ -34,7 +34,7 @@ func streamOfOperators(t *testing.T) jetstream.StreamConfig {
 	return c
 }
 
-// sound is the same on one server.
+// sound is that stream on one server.
 func sound(t *testing.T) jetstream.StreamConfig {
 	c := streamOfOperators(t)
 	c.Replicas = 1
@@ -55,7 +55,7 @@ func updateStream(t *testing.T, js jetstream.JetStream, c jetstream.StreamConfig
 	}
 }
 
-// What operators create is what the first node would.
+// The stream that operators create equals the one that the first node would create.
 func TestStreamOfOperators(t *testing.T) {
 	c := natstest.Run(t, 3)
 	js := raw(t, c)
@@ -67,7 +67,7 @@ func TestStreamOfOperators(t *testing.T) {
 			t.Fatal(err)
 		}
 		is := s.CachedInfo().Config
-		is.Metadata = nil // of the server's version
+		is.Metadata = nil // it has the server's version
 		return is
 	}
 	want := created()
@@ -79,14 +79,14 @@ func TestStreamOfOperators(t *testing.T) {
 	if got := created(); !reflect.DeepEqual(got, want) {
 		t.Errorf("deploy/nats/stream.json makes\n%+v\na node makes\n%+v", got, want)
 	}
-	// And a node begins in it.
+	// A node can begin a ledger in it.
 	begins := join(t, fleetOptions(t, c, "b"))
 	following(t, begins.Ledger)
 	begins.write("good")
 }
 
-// Every setting that endangers the promises is refused with its mend, by
-// whatever server takes it; and mending it is enough.
+// Every setting that breaks a promise is refused with its mend, if a server accepts
+// it. Mending it is enough.
 func TestUnsafeSettings(t *testing.T) {
 	for name, tt := range map[string]struct {
 		unsafe func(*jetstream.StreamConfig)
@@ -155,7 +155,7 @@ func TestUnsafeSettings(t *testing.T) {
 	}
 }
 
-// What endangers nothing is an operator's own business.
+// Operators may choose settings that break no promise.
 func TestHarmlessSettings(t *testing.T) {
 	for name, set := range map[string]func(*jetstream.StreamConfig){
 		"bounded, new refused": func(s *jetstream.StreamConfig) { s.MaxBytes = 1 << 30 },
@@ -179,7 +179,7 @@ func TestHarmlessSettings(t *testing.T) {
 	}
 }
 
-// A stream that too few servers hold is refused until it has the replicas.
+// A stream on too few servers is refused until enough servers hold it.
 func TestTooFewReplicas(t *testing.T) {
 	c := natstest.Run(t, 3)
 	js := raw(t, c)
@@ -192,7 +192,7 @@ func TestTooFewReplicas(t *testing.T) {
 		return p != nil && strings.Contains(p.Error(), "num_replicas is 1 and must be at least 3")
 	})
 	o = fleetOptions(t, c, "b")
-	o.Replicas = 1 // who is content with one is served by it
+	o.Replicas = 1 // a node that needs only one server accepts the stream
 	b := join(t, o)
 	following(t, b.Ledger)
 	b.write("on one server")
@@ -202,8 +202,8 @@ func TestTooFewReplicas(t *testing.T) {
 	a.write("on three")
 }
 
-// The servers' own settings are seen with credentials of the system account
-// only, and every server that holds the stream must be seen.
+// Only the system account can see the servers' settings. Every server that holds
+// the stream must answer.
 func TestDurabilityIsVerified(t *testing.T) {
 	always := func(int, *server.Options) {}
 	never := func(_ int, o *server.Options) { o.SyncAlways = false }
@@ -251,7 +251,7 @@ func TestDurabilityIsVerified(t *testing.T) {
 	}
 }
 
-// A server that was away when it was asked is asked again.
+// A server that was down at a request is asked again.
 func TestDurabilityIsVerifiedLater(t *testing.T) {
 	c, is := guarded(t, 3)
 	o := fleetOptions(t, c, "first")
@@ -270,7 +270,7 @@ func TestDurabilityIsVerifiedLater(t *testing.T) {
 	until(t, "all three were seen", func() bool { return a.Verify() == nil && a.Connection().Verified })
 }
 
-// lines are what was logged.
+// lines records the log lines.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -282,7 +282,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-// take empties it.
+// take returns the lines and removes them.
 func (l *lines) take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// A trim forgets what has expired and what was lifted, and nothing else: who
-// joins later, or comes back, knows all that lives, by its first name.
+// A trim removes only expired and lifted records. A node that joins later or comes
+// back has every live record under its first ref.
 func TestTrim(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a, away := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "away"))
@@ -85,7 +85,7 @@ func TestTrim(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Who was away finds a gap, and a trim that explains it.
+	// A node that was away finds a gap, and a trim that explains it.
 	away = join(t, away.options)
 	away.breaks("trimmed")
 	away.leave()

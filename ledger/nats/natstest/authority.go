@@ -17,7 +17,7 @@ import (
 
 // Authority signs certificates for a test.
 type Authority struct {
-	// File is the path of its own certificate.
+	// File is the path of the authority's certificate.
 	File string
 
 	t    testing.TB
@@ -25,7 +25,7 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// NewAuthority makes one that nobody else trusts.
+// NewAuthority creates an authority that only this test trusts.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, key: newKey(t), cert: &x509.Certificate{
@@ -37,8 +37,8 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// Leaf makes a certificate for a name or an address, good for servers and for
-// clients, and returns the paths of it and its key.
+// Leaf creates a certificate of a server or client for a name or an address. It
+// returns the paths of the certificate and its key.
 func (a *Authority) Leaf(host string) (cert, key string) {
 	a.t.Helper()
 	c := &x509.Certificate{

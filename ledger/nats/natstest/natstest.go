@@ -1,6 +1,10 @@
 // Package natstest runs real NATS servers with JetStream for tests, within the
-// process and on loopback only. It must never be imported by anything that is
-// shipped.
+// process and on loopback only. Shipped code must never import it.
+//
+// # Reading order
+//
+//  1. natstest.go: the servers.
+//  2. user.go and authority.go: their users and certificates.
 package natstest
 
 import (
@@ -16,21 +20,21 @@ import (
 	"curfew.dev/curfew/internal/porttest"
 )
 
-// Cluster is some servers that form one.
+// Cluster is a cluster of NATS servers.
 type Cluster struct {
 	t       testing.TB
 	options []*server.Options
 	servers []*server.Server
 }
 
-// Run starts n servers, which sync before they acknowledge, and stops them with
-// the test. Each setting may change what a server, counted from 0, is started
-// with: its accounts, say.
+// Run starts n servers and stops them at the end of the test. The servers sync
+// before they acknowledge. Each setting may change the options of a server, such
+// as its accounts. Servers are counted from 0.
 func Run(t testing.TB, n int, settings ...func(i int, o *server.Options)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, servers: make([]*server.Server, n)}
 	dir := t.TempDir()
-	ports := keepPorts(t, 2*n) // servers are started again where they were
+	ports := keepPorts(t, 2*n) // a server that is started again has the same ports
 	routes, clients := ports[:n], ports[n:]
 	var peers []*url.URL
 	for _, port := range routes {
@@ -61,7 +65,7 @@ func Run(t testing.TB, n int, settings ...func(i int, o *server.Options)) *Clust
 	return c
 }
 
-// Start starts a server that doesn't run.
+// Start starts a stopped server.
 func (c *Cluster) Start(i int) {
 	c.t.Helper()
 	o := *c.options[i]
@@ -82,13 +86,13 @@ func (c *Cluster) Stop(i int) {
 	}
 }
 
-// Dir is where a server keeps its files.
+// Dir returns the directory of a server's files.
 func (c *Cluster) Dir(i int) string { return c.options[i].StoreDir }
 
-// Server is one of them, nil while it doesn't run.
+// Server returns a server, or nil while it is stopped.
 func (c *Cluster) Server(i int) *server.Server { return c.servers[i] }
 
-// URLs of the servers, for clients.
+// URLs returns the servers' URLs for clients.
 func (c *Cluster) URLs() []string {
 	var urls []string
 	for _, o := range c.options {
@@ -97,10 +101,10 @@ func (c *Cluster) URLs() []string {
 	return urls
 }
 
-// patience is more than elections take on a busy machine.
+// patience is the time limit of an election on a busy machine.
 const patience = 2 * time.Minute
 
-// Await waits until the cluster can keep streams.
+// Await waits until the cluster can store streams.
 func (c *Cluster) Await() {
 	c.t.Helper()
 	deadline := time.Now().Add(patience)

@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// User makes a pair of NKEYs: the public one, which servers are told, and the
-// path of a file with the seed, which a node is given.
+// User creates a pair of NKEYs. It returns the public key for the servers, and the
+// path of a file with the seed for a node.
 func User(t testing.TB) (public, seedFile string) {
 	t.Helper()
 	pair, err := nkeys.CreateUser()
