@@ -62,7 +62,7 @@ func TestInit(t *testing.T) {
 func TestAdopt(t *testing.T) {
 	for name, c := range map[string]struct {
 		damage func(t *testing.T, dir, older string)
-		kept   int // entries that must still be there, of 1 + 20
+		kept   int // number of entries, out of 1 + 20, that must still be there
 	}{
 		"nothing wrong": {func(*testing.T, string, string) {}, 21},
 		"older log":     {func(t *testing.T, dir, older string) { write(t, logOf(dir), contents(t, logOf(older))) }, 11},
@@ -158,7 +158,7 @@ func contentsIfAny(path string) []byte {
 	return b
 }
 
-// aside is the path of the log that was set aside.
+// aside returns the path of the log that was set aside.
 func aside(t *testing.T, dir string) string {
 	t.Helper()
 	paths, err := filepath.Glob(logOf(dir) + ".damaged-*")

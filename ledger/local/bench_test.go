@@ -39,8 +39,8 @@ func benchOpen(b *testing.B, dir string) *local.Ledger {
 	return l
 }
 
-// benchAppend appends from callers that each wait for their answer, and
-// reports the 99th percentile of the waiting.
+// benchAppend appends from several callers. Each waits for its answer. It reports
+// the 99th percentile of the waits.
 func benchAppend(b *testing.B, callers int, keyed bool) {
 	l := benchOpen(b, b.TempDir())
 	defer l.Close()
@@ -83,7 +83,7 @@ func BenchmarkAppendLone(b *testing.B)     { benchAppend(b, 1, false) }
 func BenchmarkAppend256(b *testing.B)      { benchAppend(b, 256, false) }
 func BenchmarkAppend256Keyed(b *testing.B) { benchAppend(b, 256, true) }
 
-// BenchmarkOpenRead1M is a restart with a million entries of one record: open,
+// BenchmarkOpenRead1M measures a restart with a million entries of one record: open,
 // verify, decode.
 func BenchmarkOpenRead1M(b *testing.B) {
 	if testing.Short() {

@@ -23,7 +23,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// These make the test binary a writer on a directory instead of a test.
+// These variables make the test binary a writer on a directory instead of a test.
 const (
 	childDir   = "CURFEW_LOCAL_CHILD"
 	replicaDir = "CURFEW_LOCAL_REPLICA"
@@ -50,7 +50,7 @@ func long(short, long int) int {
 	return short
 }
 
-// callers are how many goroutines of a child append.
+// callers is the number of goroutines of a child that append.
 const callers = 8
 
 // child appends from some goroutines until it is killed, and prints each
@@ -95,7 +95,7 @@ func childAppend(l *local.Ledger, reason string) {
 		class = "unavailable"
 	}
 	fmt.Println("err", class, time.Since(start).Milliseconds(), err)
-	time.Sleep(5 * time.Millisecond) // a caller would not come back at once
+	time.Sleep(5 * time.Millisecond) // a real caller waits before it tries again
 }
 
 func record(reason string) revocation.Record {
@@ -115,13 +115,13 @@ type writer struct {
 	done chan struct{}
 
 	mu     sync.Mutex
-	pid    int // of the child itself, under whatever wraps it
+	pid    int // of the child itself, not of the wrapping command
 	acked  map[revocation.Position]string
 	errors map[string]int
 	lines  []string
 }
 
-// startWriter runs a child on dir, under the command wrap where there is one.
+// startWriter runs a child on dir, under the command wrap if it is not empty.
 func startWriter(t *testing.T, dir string, wrap ...string) *writer {
 	t.Helper()
 	return startChild(t, childDir, dir, wrap...)
@@ -174,7 +174,7 @@ func (w *writer) line(s string) {
 	}
 }
 
-// count is how many acknowledgements came so far.
+// count returns the number of acknowledgements so far.
 func (w *writer) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -187,8 +187,7 @@ func (w *writer) snapshot() map[revocation.Position]string {
 	return maps.Clone(w.acked)
 }
 
-// patience is how long a test waits for what must come about: more than a busy
-// machine takes for it.
+// patience is the time limit of a wait on a busy machine.
 const patience = time.Minute
 
 // await waits until there are n acknowledgements.
@@ -201,7 +200,7 @@ func (w *writer) await(t *testing.T, n int) {
 	}
 }
 
-// kill ends the child as kill -9 does, and reads what it had still said.
+// kill ends the child with SIGKILL and reads the rest of its output.
 func (w *writer) kill() {
 	w.mu.Lock()
 	pid := w.pid

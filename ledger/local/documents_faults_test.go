@@ -27,8 +27,8 @@ func beginDocuments(t *testing.T) (*Ledger, *documents, ledger.Key) {
 	return l, l.documents, key
 }
 
-// After a write whose outcome is not known, the file is opened again, and what it
-// says then counts.
+// After a write with an unknown outcome the file is reopened, and its contents
+// count.
 func TestDocumentsAreOpenedAgainAfterAWriteThatFailed(t *testing.T) {
 	_, d, key := beginDocuments(t)
 	found, err := d.Load(t.Context(), ledger.Accounts, key)
@@ -50,7 +50,7 @@ func TestDocumentsAreOpenedAgainAfterAWriteThatFailed(t *testing.T) {
 	}
 }
 
-// A file that is damaged while it is open is set aside, and the log goes on.
+// A file that is damaged while it is open is set aside. The log is not affected.
 func TestDocumentsThatAreDamagedWhileTheyAreOpenAreSetAside(t *testing.T) {
 	for name, use := range map[string]func(*documents, ledger.Key) error{
 		"by a reader": func(d *documents, key ledger.Key) error {

@@ -57,8 +57,8 @@ func storeDocument(t *testing.T, d ledger.Documents, key ledger.Key, value strin
 	return revision
 }
 
-// begunWithDocuments makes a ledger that has a record and a document, and returns
-// its head and the path of the documents.
+// begunWithDocuments creates a ledger with a record and a document. It returns its
+// head and the path of the documents.
 func begunWithDocuments(t *testing.T, dir string) (ledger.Head, string) {
 	t.Helper()
 	l, d := openDocuments(t, local.Options{Dir: dir})
@@ -85,7 +85,7 @@ func TestDocumentsAreForTheirOwnerOnly(t *testing.T) {
 	}
 }
 
-// spoiled are ways in which a file of documents can't be read.
+// spoiled has ways to make a file of documents unreadable.
 var spoiled = map[string]func(t *testing.T, path string){
 	"emptied":   func(t *testing.T, path string) { write(t, path, nil) },
 	"cut":       func(t *testing.T, path string) { write(t, path, contents(t, path)[:5000]) },
@@ -214,8 +214,8 @@ func TestDocumentsOutliveALogThatIsLost(t *testing.T) {
 	}
 }
 
-// A revision that a lost file gave must not be one of the new file: a caller that
-// still has it would overwrite a document that it has not read.
+// The new file must not assign a revision of the lost file again. A caller with the
+// old revision would overwrite a document that it has not read.
 func TestARevisionOfALostFileIsNoRevisionOfTheNew(t *testing.T) {
 	dir := t.TempDir()
 	at := time.UnixMilli(1_760_000_000_000)
@@ -314,7 +314,7 @@ func TestItemsGoByAge(t *testing.T) {
 	if got := items(alice); !slices.Equal(got, []string{"younger"}) {
 		t.Errorf("after %s there are %q", ledger.MaxItemAge, got)
 	}
-	add(ledger.KeyOf("bob"), "another's") // which removes what is too old
+	add(ledger.KeyOf("bob"), "another's") // an append removes expired items
 	now = now.Add(-24 * time.Hour)
 	if got := items(alice); !slices.Equal(got, []string{"younger"}) {
 		t.Errorf("what was removed is there again: %q", got)

@@ -21,7 +21,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// These need root, loop devices, tmpfs and strace:
+// These tests need root, loop devices, tmpfs and strace:
 //
 //	sudo go test -tags e2e -run 'TestF' ./ledger/local
 
@@ -51,8 +51,8 @@ func mount(t *testing.T, args ...string) string {
 	return dir
 }
 
-// A power cut: the image of the file system as the disk has it at that moment,
-// without what is only in the page cache of the mounted file system.
+// A power cut leaves the file system as the disk has it at that moment. The page
+// cache of the mounted file system is lost.
 func TestF2PowerCut(t *testing.T) {
 	needRoot(t)
 	total, random := 0, seedtest.New(t)
@@ -71,8 +71,8 @@ func TestF2PowerCut(t *testing.T) {
 			w := startWriter(t, dir)
 			w.await(t, 1)
 			time.Sleep(time.Duration(random.Int64N(int64(300 * time.Millisecond))))
-			// The writer holds still while the image is copied, so that the copy
-			// is of one moment; everything it said it said before that.
+			// The writer is stopped while the image is copied, so that the copy is
+			// of one moment. All its acknowledgements came before that.
 			if err := w.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +91,8 @@ func TestF2PowerCut(t *testing.T) {
 	t.Logf("%d acknowledged, 0 lost", total)
 }
 
-// A full disk is told at once, stops no reader, and ends by itself.
+// A full disk is reported at once and stops no reader. Appends succeed again once
+// there is space.
 func TestF7DiskFull(t *testing.T) {
 	needRoot(t)
 	for name, disk := range map[string]func(t *testing.T) string{
@@ -124,7 +125,7 @@ func diskFull(t *testing.T, disk string) {
 		told = min(told, fillUntilRefused(t, l, acked))
 		verify(t, l, acked)
 
-		// A restart while it is full can be read, too.
+		// After a restart on the full disk the ledger can be read too.
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -145,13 +146,13 @@ func diskFull(t *testing.T, disk string) {
 		acked[p] = reason
 		verify(t, l, acked)
 	}
-	if told > 2*time.Second { // a machine that is busy now and then is so for one of them
+	if told > 2*time.Second { // a busy machine may delay one of them
 		t.Errorf("a full disk was told after %s at best", told)
 	}
 	t.Logf("%d acknowledged, 0 lost", len(acked))
 }
 
-// eatSpace leaves some hundred kilobytes.
+// eatSpace fills the disk up to some hundred kilobytes.
 func eatSpace(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.Create(path)
@@ -171,7 +172,8 @@ func eatSpace(t *testing.T, path string) {
 	f.Sync()
 }
 
-// fillUntilRefused returns how long the refusal took.
+// fillUntilRefused appends until the disk is full. It returns how long the refusal
+// took.
 func fillUntilRefused(t *testing.T, l *local.Ledger, acked map[revocation.Position]string) time.Duration {
 	t.Helper()
 	for n := 0; ; n++ {
@@ -190,8 +192,8 @@ func fillUntilRefused(t *testing.T, l *local.Ledger, acked map[revocation.Positi
 	}
 }
 
-// A sync that fails: nothing is acknowledged that isn't there, and the ledger
-// goes on once syncs succeed.
+// After a failed sync no missing entry was acknowledged. The ledger continues once
+// syncs succeed.
 func TestF8SyncFails(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("needs strace")
@@ -203,7 +205,7 @@ func TestF8SyncFails(t *testing.T) {
 		}
 	}
 	for n := range long(9, 60) {
-		// The first ones are the installation and the seal; then three for a commit.
+		// The first syncs are of the installation and the seal. Each commit has three.
 		when := 20 + n
 		t.Run(fmt.Sprintf("at %d of each thread", when), func(t *testing.T) {
 			dir := t.TempDir()
@@ -216,8 +218,8 @@ func TestF8SyncFails(t *testing.T) {
 	}
 }
 
-// While every sync fails nothing is acknowledged; when they succeed again, the
-// ledger goes on by itself.
+// While every sync fails nothing is acknowledged. Once they succeed again, the
+// ledger continues by itself.
 func TestF8SyncsFailForAWhile(t *testing.T) {
 	needRoot(t)
 	if _, err := exec.LookPath("strace"); err != nil {
@@ -239,7 +241,7 @@ func TestF8SyncsFailForAWhile(t *testing.T) {
 	w.awaitErrors(t, 20, "unavailable") // by now every thread is traced
 	acked := w.count()
 	time.Sleep(300 * time.Millisecond)
-	if more := w.count() - acked; more > callers { // each may have had an answer, and not said so yet
+	if more := w.count() - acked; more > callers { // each may have got an answer that it has not printed yet
 		t.Errorf("%d more were acknowledged while every sync fails", more)
 	}
 	strace.Process.Signal(os.Interrupt)
@@ -268,7 +270,7 @@ func (w *writer) refusals(classes []string) (n int) {
 	return n
 }
 
-// A write that finds no space in the middle of a commit.
+// A write in the middle of a commit finds no space.
 func TestF7WriteFails(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("needs strace")

@@ -16,8 +16,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// The names are those of the fault table: F-1 is a kill, F-3 a torn file, and
-// so on. Those that need root are in e2e_test.go.
+// The tests are named after the fault table: F-1 is a kill, F-3 a torn file. Tests
+// that need root are in e2e_test.go.
 
 func mustOpen(t *testing.T, dir string) *local.Ledger {
 	t.Helper()
@@ -98,8 +98,8 @@ func refused(t *testing.T, o local.Options) {
 	}
 }
 
-// neverLess opens a ledger whose files were tampered with. Either it is
-// refused, or all that was acknowledged is there, still after one more append.
+// neverLess opens a ledger whose files were tampered with. The ledger must be
+// refused or have every acknowledged entry, also after one more append.
 func neverLess(dir string, acked map[revocation.Position]string) (refused bool, err error) {
 	refusal := func(err error) (bool, error) {
 		if errors.Is(err, ledger.ErrIntegrity) {
@@ -220,15 +220,15 @@ func TestF4Flipped(t *testing.T) {
 	}
 }
 
-// The newest meta page of bbolt: with one bit flipped bbolt falls back to the
-// other without an error, and the last entry is gone.
+// After a flipped bit in its newest meta page, bbolt uses the other one without an
+// error, and the last entry is gone.
 func TestF4NewestMetaPage(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, dir)
 	if _, _, err := l.Append(t.Context(), []revocation.Record{record("last")}, ledger.Idempotency{}); err != nil {
 		t.Fatal(err)
 	}
-	// As a kill leaves it: closing commits nothing, so this is the same.
+	// The files are as after a kill, because closing commits nothing.
 	l.Close()
 	log := contents(t, logOf(dir))
 	newest := newestMeta(log)
@@ -242,7 +242,7 @@ func TestF4NewestMetaPage(t *testing.T) {
 	mustOpen(t, dir)
 }
 
-// newestMeta is the offset of the meta page that bbolt uses.
+// newestMeta returns the offset of the meta page that bbolt uses.
 func newestMeta(log []byte) int {
 	page := int(binary.NativeEndian.Uint32(log[16+8:]))
 	txid := func(at int) uint64 { return binary.NativeEndian.Uint64(log[at+16+48:]) }
@@ -290,7 +290,7 @@ func TestF5LostOrSwapped(t *testing.T) {
 	t.Run("the position is an older copy", func(t *testing.T) {
 		work := copyDir(t, dir)
 		write(t, positionOf(work), contents(t, positionOf(older)))
-		l := mustOpen(t, work) // the log is further, as after a crash: nothing is missing
+		l := mustOpen(t, work) // the log is ahead of the position, as after a crash: no entry is missing
 		verify(t, l, acked)
 	})
 }
@@ -401,7 +401,7 @@ func TestF6TwoProcesses(t *testing.T) {
 	if _, err := local.Open(local.Options{Dir: dir}); !errors.Is(err, ledger.ErrLocked) {
 		t.Errorf("a second process: %v, want ErrLocked", err)
 	}
-	if d := time.Since(start); d > 10*time.Second { // it gives the other 0.7 s to end
+	if d := time.Since(start); d > 10*time.Second { // it waits 0.7 s for the other one to end
 		t.Errorf("it took %s to say so", d)
 	}
 	if r := local.Inspect(dir, ""); len(r.Problems) != 1 || r.Problems[0].Code != local.ProblemLocked {
@@ -420,7 +420,7 @@ func TestF6TwiceInProcess(t *testing.T) {
 	}
 }
 
-// The same request a thousand times is one entry.
+// A thousand appends of the same request write one entry.
 func TestF22Duplicates(t *testing.T) {
 	dir := t.TempDir()
 	key := ledger.Idempotency{Key: [32]byte{1}, Request: [32]byte{2}, Expires: time.Now().Add(time.Hour)}

@@ -14,9 +14,9 @@ import (
 	"curfew.dev/curfew/revocation/revocationtest"
 )
 
-// Whatever happens to the files of a ledger without damage, an index that is read
-// from them is the one of the history that was written, horizons included: after
-// a restart, after adopting, and in a replica.
+// An index that is read from undamaged files equals the index of the written
+// history, horizons included. This holds after a restart, after adopting, and in a
+// replica.
 func TestTheIndexOfTheFilesIsThatOfTheHistory(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")
@@ -33,7 +33,7 @@ func TestTheIndexOfTheFilesIsThatOfTheHistory(t *testing.T) {
 			must(rt, err)
 		}
 		var copies []local.Copy
-		var was revocation.Index // it lets cuts expire meanwhile
+		var was revocation.Index // cuts expire in it meanwhile
 		must(rt, l.Read(context.Background(), revocation.Position{}, func(e revocation.Entry) error {
 			if was.Apply(e); rapid.Bool().Draw(rt, "expire") {
 				was.Expire(revocationtest.Start + rapid.Int64Range(0, revocationtest.Span).Draw(rt, "then"))

@@ -14,8 +14,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// A crash after any step of a first start, or within building, is settled by
-// the next start.
+// The next start completes or undoes a first start that crashed after any step.
 func TestInterruptedBegin(t *testing.T) {
 	steps := len(installation{}.steps())
 	for done := range steps + 1 {
@@ -39,8 +38,8 @@ func TestInterruptedBegin(t *testing.T) {
 	}
 }
 
-// A crash within adopting leaves either the old ledger, still refused, or the
-// adopted one; and adopting again works.
+// After a crash during adopting, the directory has the old ledger, still refused, or
+// the adopted one. Adopting again succeeds.
 func TestInterruptedAdopt(t *testing.T) {
 	steps := len(installation{}.steps())
 	for done := range steps + 1 {
@@ -80,8 +79,8 @@ func TestInterruptedAdopt(t *testing.T) {
 	}
 }
 
-// A ledger that was begun for a lost one is accepted although the witness could
-// not be written since.
+// A ledger that replaces a lost one is accepted even if the witness could not be
+// written since.
 func TestWitnessOfReplaced(t *testing.T) {
 	o := Options{Dir: t.TempDir(), Witness: filepath.Join(t.TempDir(), "witness")}
 	l := mustOpen(t, o)
@@ -152,8 +151,8 @@ func mustAppend(t *testing.T, l *Ledger, n int) (last revocation.Position) {
 	return last
 }
 
-// A staged log that can't be looked at now may be the one that counts: it must
-// not be cleared away.
+// A staged log that can't be read now may be the one that counts, so it must not be
+// removed.
 func TestSettleClearsNothingItCouldNotRead(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	l := mustOpen(t, o)

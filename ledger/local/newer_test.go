@@ -9,8 +9,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// newerRecords are cuts of alice with something that a later build may add to
-// the encoding.
+// newerRecords returns cuts of alice with an extension of the encoding by a later
+// build.
 func newerRecords() map[string][]byte {
 	const version, count = 1, 1
 	encoded := revocation.AppendRecords(nil, cut("alice"))
@@ -27,9 +27,9 @@ func newerRecords() map[string][]byte {
 	}
 }
 
-// A node that is older than its ledger serves nothing, says what helps, and
-// doctor says it too. Adopting would lose what only the newer build reads, so it
-// is refused; the newer build then finds everything as it was.
+// A node that is older than its ledger serves nothing and names the mend, as doctor
+// does. Adopting is refused, because it would lose records that only the newer build
+// can read. The newer build then finds the files unchanged.
 func TestALedgerOfANewerBuildSaysToUpgradeThisNode(t *testing.T) {
 	for name, payload := range newerRecords() {
 		t.Run(name, func(t *testing.T) {

@@ -50,8 +50,8 @@ func TestWhatIsKeptOfVerifiedTokens(t *testing.T) {
 	}
 }
 
-// A ledger that begins where one was lost, or was adopted, signs out everything
-// that was verified here before, though the clock is behind.
+// A ledger that replaces a lost one, or was adopted, signs out every token that was
+// verified here before, even if the clock is behind.
 func TestAGenesisSignsOutWhatWasVerified(t *testing.T) {
 	verified := time.Unix(1_760_000_000, 0)
 	behind := func() time.Time { return verified.Add(-10 * time.Minute) }
@@ -120,7 +120,7 @@ func TestAGenesisSignsOutWhatWasVerified(t *testing.T) {
 	}
 }
 
-// The doctor says that the file is damaged. The ledger opens all the same.
+// Doctor reports that the file is damaged. The ledger still opens.
 func TestADamagedFileOfVerifiedTokensStopsNothing(t *testing.T) {
 	o := local.Options{Dir: t.TempDir(), OnEmpty: local.SignOutAll}
 	if err := os.WriteFile(filepath.Join(o.Dir, "newest"), []byte("?"), 0o600); err != nil {

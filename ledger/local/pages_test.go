@@ -10,7 +10,7 @@ import (
 	"curfew.dev/curfew/ledger"
 )
 
-// sound is the log of a ledger with every kind of page: branches, leaves,
+// sound returns the log of a ledger with every kind of page: branches, leaves,
 // overflow and a free list.
 func sound(t testing.TB, entries int) []byte {
 	t.Helper()
@@ -47,8 +47,7 @@ func checkBytes(t testing.TB, path string, b []byte) error {
 	return checkPages(path)
 }
 
-// The pages that are in use count as sound, and none of them may be replaced by
-// another.
+// The pages in use are sound. A check fails if one of them is replaced by another.
 func TestCheckPages(t *testing.T) {
 	b := sound(t, 100)
 	path := filepath.Join(t.TempDir(), "log")
@@ -82,8 +81,7 @@ func TestCheckPages(t *testing.T) {
 	}
 }
 
-// Whatever the file: no panic, no endless walk, neither in checking nor in
-// looking for what can be saved.
+// Checking any file, and searching it for entries to save, ends without a panic.
 func FuzzPages(f *testing.F) {
 	whole := sound(f, 12)
 	f.Add(whole)

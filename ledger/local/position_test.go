@@ -16,8 +16,8 @@ func headAt(sequence uint64) ledger.Head {
 	return ledger.Head{Position: revocation.Position{Epoch: 7, Sequence: sequence}, Chain: [32]byte{byte(sequence), 1}}
 }
 
-// A torn write of one slot leaves what the other one says, which is never
-// older than the last write that was completed.
+// After a torn write of one slot the other slot counts. It is never older than the
+// last completed write.
 func TestPositionTorn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "position")
 	if err := createPosition(path, headAt(1)); err != nil {
@@ -76,8 +76,7 @@ func TestPositionSeal(t *testing.T) {
 	}
 }
 
-// Whatever is in the file: no panic, and what is read is what one slot says in
-// full.
+// Reading any file does not panic, and returns the whole head of one slot.
 func FuzzPosition(f *testing.F) {
 	whole := make([]byte, sizeSlots)
 	slot{3, headAt(8)}.append(whole[:0])
@@ -100,7 +99,7 @@ func FuzzPosition(f *testing.F) {
 	})
 }
 
-// A ledger that a newer Curfew wrote is not ready, and says what helps.
+// A ledger that a newer Curfew wrote is not ready and names the mend.
 func TestNewerPosition(t *testing.T) {
 	newer := slot{9, headAt(5)}.append(nil)
 	newer[16] = formatVersion + 1

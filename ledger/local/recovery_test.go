@@ -25,8 +25,8 @@ func breakFile(t *testing.T, f *os.File) {
 	}
 }
 
-// After a failed sync nothing is acknowledged before the files were opened and
-// verified anew; then it goes on by itself.
+// After a failed sync nothing is acknowledged before the files were reopened and
+// verified. The ledger then continues by itself.
 func TestFailedSync(t *testing.T) {
 	for name, c := range map[string]struct {
 		broken func(*Ledger) *os.File
@@ -47,7 +47,7 @@ func TestFailedSync(t *testing.T) {
 			if p := l.Head().Position; p != before {
 				t.Errorf("the head is %s after a failure, was %s", p, before)
 			}
-			// The retry with the same key finds the first, or writes it.
+			// A retry with the same key finds the first append, or writes it.
 			p, _, err := l.Append(t.Context(), cut("failed"), key)
 			if err != nil || p.Sequence != before.Sequence+1 {
 				t.Fatalf("again: %s, %v", p, err)
@@ -62,8 +62,7 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// A log that was cut behind our back while a sync failed is not adopted
-// silently.
+// A log that was cut during a failed sync is not accepted silently.
 func TestFailedSyncAndLoss(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	l := mustOpen(t, o)
@@ -148,8 +147,7 @@ func TestTampered(t *testing.T) {
 	}
 }
 
-// newerRecord appends an entry of an encoding that this build doesn't know, in
-// a log that is otherwise in order.
+// newerRecord appends an entry with a later encoding to a sound log.
 func newerRecord(log, heads *bolt.Bucket) error {
 	head, err := headOf(heads.Get(keyHead))
 	if err != nil {
@@ -163,7 +161,7 @@ func newerRecord(log, heads *bolt.Bucket) error {
 		heads.Put(keyHead, appendHead(nil, head)))
 }
 
-// The keys that expired are removed by later appends.
+// Later appends remove expired keys.
 func TestKeysAreForgotten(t *testing.T) {
 	now := time.Unix(1_760_000_000, 0)
 	l := mustOpen(t, Options{Dir: t.TempDir(), Now: func() time.Time { return now }})
@@ -190,7 +188,7 @@ func TestKeysAreForgotten(t *testing.T) {
 	}
 }
 
-// A key that was used anew after its time isn't forgotten with its first use.
+// A key that was used again after its expiry isn't forgotten with its first use.
 func TestKeyUsedAnew(t *testing.T) {
 	now := time.Unix(1_760_000_000, 0)
 	l := mustOpen(t, Options{Dir: t.TempDir(), Now: func() time.Time { return now }})
@@ -245,7 +243,7 @@ func TestExpirySeconds(t *testing.T) {
 	}
 }
 
-// What was written is found again, in order, whatever the mixture of entries.
+// Every written record is found again, in order, for any mixture of entries.
 func TestSearchAgainstModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")
@@ -298,7 +296,7 @@ func TestSearchAgainstModel(t *testing.T) {
 	})
 }
 
-// Reading runs ahead of yield; whoever stops early leaves nothing running, and
+// Reading runs ahead of yield. A reader that stops early leaves no goroutine, and
 // the ledger can be closed at once.
 func TestReadStopsEarly(t *testing.T) {
 	o := Options{Dir: t.TempDir()}

@@ -10,8 +10,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// After a commit that failed, the same copies with more behind them are
-// committed, whether the first ones had arrived or not.
+// After a failed commit, the same copies and more can be committed, whether the
+// first ones were written or not.
 func TestReplicaOnAFailingDisk(t *testing.T) {
 	for name, tt := range map[string]struct {
 		broken func(*Replica) *os.File

@@ -40,7 +40,7 @@ func copied(p revocation.Position, records ...revocation.Record) local.Copy {
 	return local.Copy{Position: p, Records: records}
 }
 
-// from is a record that was first written elsewhere.
+// from returns a record that was first written under another ref.
 func from(origin revocation.Ref, r revocation.Record) revocation.Record {
 	r.Origin = origin
 	return r
@@ -53,7 +53,7 @@ func mustCommit(t testing.TB, r *local.Replica, copies ...local.Copy) {
 	}
 }
 
-// everything reads a replica from its beginning.
+// everything returns all entries of a replica.
 func everything(t testing.TB, r *local.Replica) (entries []revocation.Entry) {
 	t.Helper()
 	err := r.Read(t.Context(), revocation.Position{}, func(e revocation.Entry) error {
@@ -146,8 +146,8 @@ func TestReplicaFollows(t *testing.T) {
 	}
 }
 
-// What is committed again is passed over; anything else at its position is
-// another ledger.
+// A copy that is committed again is skipped. A different entry at its position is
+// of another ledger.
 func TestReplicaCommitsAgain(t *testing.T) {
 	r := mustOpenReplica(t, t.TempDir())
 	one, two, three := copied(at(1, 1), record("one")), copied(at(1, 2), record("two")), copied(at(1, 3), record("three"))
@@ -232,7 +232,7 @@ func TestReplicaRemembers(t *testing.T) {
 	}
 	first, until := keyed(5), now.Add(time.Minute)
 	remembers(5, first, until)
-	first = keyed(6) // as in another epoch: whoever follows the log says what counts
+	first = keyed(6) // as in another epoch: the replica's owner decides which entry counts
 	remembers(6, first, until)
 	now = until.Add(time.Second) // expired, and still there
 	remembers(6, first, until)
@@ -267,7 +267,7 @@ func TestReplicaFindsRestatedRecords(t *testing.T) {
 			t.Errorf("%s is %v, %v", l.Ref, got, err)
 		}
 	}
-	// Copies are known by their origin alone.
+	// Restated records are found by their origin only.
 	for _, ref := range []revocation.Ref{refAt(at(3, 18), 0), refAt(at(3, 18), 1), refAt(at(4, 1), 0), refAt(at(1, 5), 0)} {
 		if got, err := r.Get(t.Context(), ref); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("%s is %v, %v", ref, got, err)
@@ -281,7 +281,8 @@ func TestReplicaFindsRestatedRecords(t *testing.T) {
 	searches(t, r, account, want[2:3])
 }
 
-// A ledger lost its tail and used its refs again; the repair restates both.
+// A ledger lost its tail and used its refs again. The repair restates the records
+// of both.
 func TestReplicaFindsBothRecordsOfOneRef(t *testing.T) {
 	r := mustOpenReplica(t, t.TempDir())
 	a, b, c := record("a"), record("b"), record("c")
@@ -308,7 +309,8 @@ func searches(t *testing.T, r *local.Replica, page ledger.Page, want []ledger.Lo
 	}
 }
 
-// What a replica is given is what it has, whatever it is given, over restarts.
+// A replica has exactly the entries that were committed, for any entries, after
+// restarts too.
 func TestReplicaAgainstModel(t *testing.T) {
 	parent := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -370,7 +372,7 @@ func drawRecords(t *rapid.T, p revocation.Position) (records []revocation.Record
 	return records
 }
 
-// replicaModel remembers entries, and what is known by each ref.
+// replicaModel has the entries, and the records of each ref.
 type replicaModel struct {
 	entries []revocation.Entry
 	known   []ledger.Located
@@ -388,8 +390,8 @@ func (m *replicaModel) add(copies []local.Copy) {
 	}
 }
 
-// reasons lists what is known newest first, and in one order where two records
-// have the same ref. Which copy of a record is found makes no difference.
+// reasons lists the reasons of the records, newest first. Records with the same ref
+// are in a fixed order. It makes no difference which copy of a record is found.
 func reasons(known []ledger.Located) (list []string) {
 	known = slices.Clone(known)
 	slices.SortFunc(known, func(a, b ledger.Located) int {
@@ -433,7 +435,7 @@ func (m *replicaModel) check(t *rapid.T, r *local.Replica) {
 	}
 }
 
-// The two kinds don't take each other's directory.
+// A ledger can't open a replica's directory, nor a replica a ledger's.
 func TestReplicaAndLedgerApart(t *testing.T) {
 	of, copyOf := t.TempDir(), t.TempDir()
 	mustOpen(t, of).Close()
@@ -521,8 +523,8 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
-// The fault table holds for replicas too: a file that was tampered with is
-// refused, or nothing is missing.
+// The fault table applies to replicas too. A file that was tampered with is
+// refused, or no entry is missing.
 func TestReplicaFaults(t *testing.T) {
 	dir := t.TempDir()
 	r := mustOpenReplica(t, dir)
@@ -552,8 +554,8 @@ func TestReplicaFaults(t *testing.T) {
 	}
 }
 
-// readsLess reports whether a replica was refused; where not, nothing of it may
-// be missing.
+// readsLess reports whether a replica was refused. If it was not, no entry may be
+// missing.
 func readsLess(t *testing.T, dir string, want []revocation.Entry) bool {
 	t.Helper()
 	r, err := local.OpenReplica(local.Options{Dir: dir})
@@ -576,8 +578,7 @@ func readsLess(t *testing.T, dir string, want []revocation.Entry) bool {
 	return false
 }
 
-// replicaChild commits until it is killed, and says after each commit how far
-// it is.
+// replicaChild commits until it is killed. After each commit it prints its head.
 func replicaChild(dir string) int {
 	r, err := local.OpenReplica(local.Options{Dir: dir})
 	if err != nil {
@@ -600,8 +601,8 @@ func replicaChild(dir string) int {
 	}
 }
 
-// A replica that was killed has whole commits, with their marks, and at least
-// those that were answered.
+// After a kill a replica has whole commits with their marks, and at least the
+// commits that were answered.
 func TestReplicaKilled(t *testing.T) {
 	dir := t.TempDir()
 	acked, random := revocation.Position{}, seedtest.New(t)

@@ -11,7 +11,7 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// What this machine has seen of a ledger counts wherever the ledger lies.
+// The newest head that this machine has seen of a ledger counts in any directory.
 func TestF5CopyElsewhere(t *testing.T) {
 	seen := t.TempDir()
 	in := func(dir string) local.Options {
@@ -36,7 +36,7 @@ func TestF5CopyElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	fillIn(t, in(dir), 5)
 	older, branched := copyDir(t, dir), copyDir(t, dir)
-	for range 2 { // on a machine that knows nothing of the first
+	for range 2 { // the second one on a machine that has not seen the first
 		fillIn(t, local.Options{Dir: branched}, 4)
 	}
 	fillIn(t, in(dir), 5)
@@ -46,12 +46,12 @@ func TestF5CopyElsewhere(t *testing.T) {
 	tells(older, local.ProblemOlder)
 	tells(branched, local.ProblemOlder)
 
-	fillIn(t, in(t.TempDir()), 1) // another one is no concern of it
+	fillIn(t, in(t.TempDir()), 1) // another ledger does not affect it
 	moved := copyDir(t, dir)
 	tells(moved)
 	opens(moved)
 	fillIn(t, in(moved), 1)
-	refused(t, in(dir)) // which is the older one now
+	refused(t, in(dir)) // it is the older copy now
 
 	if report, err := local.Adopt(in(older)); err != nil || len(report.Problems) > 0 || report.Epoch != 2 {
 		t.Fatalf("adopting: %v, %v", report, err)
@@ -60,11 +60,11 @@ func TestF5CopyElsewhere(t *testing.T) {
 	tells(older)
 	refused(t, in(moved))
 	tells(moved, local.ProblemOlder)
-	opens(copyDir(t, older)) // its identity is the one it had
+	opens(copyDir(t, older)) // it keeps its identity
 }
 
-// Two copies that go on are two ledgers, and what one of them acknowledged a
-// moment ago no witness knows yet.
+// Two copies with new entries are two ledgers. The witness may not have the last
+// acknowledged entries of either.
 func TestCopyInUse(t *testing.T) {
 	seen, dir := t.TempDir(), t.TempDir()
 	o := local.Options{Dir: dir, Witness: filepath.Join(seen, "a")}
@@ -91,7 +91,7 @@ func TestCopyInUse(t *testing.T) {
 	refused(t, other)
 }
 
-// What can't be read is written anew, as it is with the witness of a path.
+// An unreadable trace is written anew, like an unreadable witness.
 func TestDamagedTrace(t *testing.T) {
 	seen := t.TempDir()
 	o := local.Options{Dir: t.TempDir(), Witness: filepath.Join(seen, "witness")}
@@ -111,7 +111,7 @@ func TestDamagedTrace(t *testing.T) {
 	if err := os.RemoveAll(seen); err != nil {
 		t.Fatal(err)
 	}
-	l, err := local.Open(o) // without a place to remember
+	l, err := local.Open(o) // it can't write a trace
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ func filesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// Only a ledger that this opening began, and that has nothing but its genesis,
-// is removed by Close; and only if it is told to.
+// Close removes a ledger only if this opening began it, it has only its genesis,
+// and Withdraw says so.
 func TestWithdraw(t *testing.T) {
 	always := func() bool { return true }
 	for name, c := range map[string]struct {
@@ -72,7 +72,7 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
-// The next one signs out who signed in meanwhile.
+// The next ledger signs out everybody who signed in meanwhile.
 func TestWithdrawnBeginsAnew(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	o := Options{Dir: t.TempDir(), Witness: filepath.Join(t.TempDir(), "witness"), Now: func() time.Time { return now }}
@@ -88,7 +88,7 @@ func TestWithdrawnBeginsAnew(t *testing.T) {
 	}
 }
 
-// What was known of a lost ledger stays known when its successor is withdrawn.
+// The witness of a lost ledger stays when its successor is withdrawn.
 func TestWithdrawnSuccessor(t *testing.T) {
 	o := Options{Dir: t.TempDir(), Witness: filepath.Join(t.TempDir(), "witness"), OnEmpty: Start}
 	l := mustOpen(t, o)
@@ -113,8 +113,8 @@ func TestWithdrawnSuccessor(t *testing.T) {
 	}
 }
 
-// A crash while a ledger is withdrawn leaves all of it, or makes room for one
-// that signs everybody out.
+// After a crash during a withdrawal, all of the ledger is there, or the next one
+// signs everybody out.
 func TestInterruptedWithdraw(t *testing.T) {
 	for done := range len(uninstallSteps("")) + 1 {
 		t.Run(fmt.Sprint("after step ", done), func(t *testing.T) {
