@@ -33,11 +33,11 @@
 // its first ref. A damaged replica is set aside, never deleted, and built again
 // from the shared ledger.
 //
-// # What is verified when
+// # When each check runs
 //
 // [Open] checks the pages of the file (every page reached once, none of them
-// free), that head, last entry, position and witness agree, and refuses
-// anything shorter than what was acknowledged. [Ledger.Read] checks every hash,
+// free). It checks that head, last entry, position and witness agree, and refuses a
+// log that lacks an acknowledged entry. [Ledger.Read] checks every hash,
 // sequence and record as it reads them, so that a start reads the log once.
 // [Ledger.Get] and [Ledger.Search] check the entries they return. After damage
 // was found, every call fails with [ledger.ErrIntegrity].

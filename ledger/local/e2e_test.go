@@ -39,7 +39,7 @@ func needRoot(t *testing.T) {
 	}
 }
 
-// mount mounts what args say on a new directory until the test ends.
+// mount runs mount with args on a new directory, and unmounts it after the test.
 func mount(t *testing.T, args ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "mnt")

@@ -297,7 +297,7 @@ func (w *logWriter) add(p revocation.Position, payload []byte, records []revocat
 	return nil
 }
 
-// flush commits what was added.
+// flush commits the added entries.
 func (w *logWriter) flush() error {
 	if w.tx == nil {
 		return nil

@@ -13,24 +13,24 @@ import (
 	"curfew.dev/curfew/revocation/revocationtest"
 )
 
-// fleet is a log of a cluster through trims and repairs, and the nodes that
-// follow it. Each op is done when every node that is there has followed.
+// fleet is a log of a cluster, with trims and repairs, and the nodes that follow
+// it. Each operation ends when every present node has followed.
 type fleet struct {
 	now    int64
 	head   revocation.Position
-	log    []revocation.Entry  // what is in the stream of this epoch
-	cut    revocation.Position // the last trim's, zero in an epoch without one
+	log    []revocation.Entry  // the entries of this epoch in the stream
+	cut    revocation.Position // of the last trim, zero in an epoch without one
 	nodes  []*member
 	probes []*revocation.Credential
 }
 
-// member is a node: what its replica has, and what it made of it.
+// member is a node: its replica and its index.
 type member struct {
 	name    string
 	replica []revocation.Entry
 	index   *revocation.Index
 	away    bool
-	owes    bool // a new epoch began, and its replica was not written into it
+	owes    bool // its replica was not yet written into a new epoch
 }
 
 func (f *fleet) append(records ...revocation.Record) {
@@ -64,8 +64,8 @@ func (f *fleet) join() *member {
 	return m
 }
 
-// carries prepares to write again what a node has, by the clock of a node: none
-// is ahead of the stream's stamps.
+// carries prepares to write a node's records again by a node's clock. No clock is
+// ahead of the stream's stamps.
 func (f *fleet) carries(t *rapid.T, m *member) *carrying {
 	return &carrying{
 		log: func(yield func(revocation.Entry) error) error {
@@ -101,8 +101,8 @@ func (f *fleet) write(t *rapid.T) {
 	f.append(records...)
 }
 
-// everybody cuts all of an issuer, as few drawn records do: for ever or not, with
-// exempt clients or without.
+// everybody draws a cut of a whole issuer, because few drawn records are one. It may
+// expire and may have exempt clients.
 func (f *fleet) everybody(t *rapid.T) {
 	through := f.now - rapid.Int64Range(0, 3).Draw(t, "ago")
 	f.append(revocation.Record{
@@ -124,8 +124,8 @@ func (f *fleet) trim(t *rapid.T) {
 	f.log, f.cut = f.log[last+1:], through
 }
 
-// repair begins a new epoch. A node that joins begins to read at its genesis,
-// whatever is left in the stream before.
+// repair begins a new epoch. A node that joins reads from its genesis and ignores
+// older messages in the stream.
 func (f *fleet) repair(t *rapid.T) {
 	f.head = revocation.Position{Epoch: f.head.Epoch + 1}
 	f.cut = revocation.Position{}
@@ -153,8 +153,8 @@ func (f *fleet) contribute(t *rapid.T, m *member) {
 	m.owes = false
 }
 
-// comeBack follows on, or begins with a new replica where what comes next was
-// trimmed.
+// comeBack continues to follow. If the next message was trimmed, it begins with a
+// new replica.
 func (f *fleet) comeBack(t *rapid.T, m *member) {
 	var had revocation.Position
 	if len(m.replica) > 0 {
@@ -173,8 +173,8 @@ func (f *fleet) comeBack(t *rapid.T, m *member) {
 	f.contribute(t, m)
 }
 
-// alike holds every node, and one that joins now, to the first: whoever one
-// refuses all refuse, by the same records and horizons.
+// alike compares every node, and one that joins now, with the first. All must refuse
+// the same credentials, by the same records and horizons.
 func (f *fleet) alike(t *rapid.T) {
 	fresh := f.join()
 	at := f.now + rapid.Int64Range(-2*revocationtest.Span, revocationtest.Span).Draw(t, "tick") // ticks are compared by any clock
@@ -207,8 +207,8 @@ func find(x *revocation.Index, c *revocation.Credential) (f revocation.Finding) 
 	return f
 }
 
-// everyCredential is one of each kind: with every combination of facts that a
-// record can ask for, and of instants at the edges of what is drawn.
+// everyCredential returns credentials of each kind. They have every combination of
+// facts that a record can match, and of instants at the edges of the drawn ones.
 func everyCredential() (all []*revocation.Credential) {
 	for _, c := range []revocation.Credential{
 		{Issuer: "i", Subject: "a"},
@@ -227,9 +227,9 @@ func everyCredential() (all []*revocation.Credential) {
 	return all
 }
 
-// For every history of a cluster, whatever was trimmed and repaired by whomever:
-// a node that joins now, one that comes back and one that restarts refuse what
-// those refuse that were there all the time. Horizons are a part of that.
+// A node that joins now, one that comes back and one that restarts refuse the same
+// credentials as the nodes that never left. This holds for every history of trims
+// and repairs, horizons included.
 func TestANewcomersIndexIsThatOfWhoWasThere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := &fleet{now: revocationtest.Start, head: revocation.Position{Epoch: 1}, probes: everyCredential()}

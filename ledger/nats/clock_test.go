@@ -9,13 +9,13 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// A node that reads what it has missed gets its own ticks late. Its clock is
-// right all the same, and it may write.
+// A node that catches up reads its own ticks late. Its clock still counts as right,
+// and it may write.
 func TestLateTicksSayNothingOfTheClock(t *testing.T) {
 	e := join(t, fleetOptions(t, natstest.Run(t, 1), "a"))
 	following(t, e.Ledger)
 	const late = 1200 * time.Millisecond
-	e.heard.mu.Lock() // it is busy with what came before
+	e.heard.mu.Lock() // its follower is busy with earlier entries
 	for i := range 2 {
 		if i > 0 {
 			time.Sleep(late)
@@ -36,18 +36,18 @@ func TestLateTicksSayNothingOfTheClock(t *testing.T) {
 	}
 }
 
-// slowest is how long a tick may take by which the clock is measured: the stamp
-// of one that takes so long is half of that from its middle, at most.
+// slowest is how long a tick may take to measure the clock. Its stamp is then at most
+// half of that from the middle.
 const slowest = time.Second
 
-// measures has a node tick until its clock is known: a tick that takes longer
-// says nothing of it.
+// measures makes a node tick until its clock is measured. A tick that takes longer
+// than slowest does not count.
 func (e *edge) measures() {
 	e.t.Helper()
 	until(e.t, e.options.Node+"'s clock is compared", func() bool { return e.Connection().Measured || e.tick() == nil && e.Connection().Measured })
 }
 
-// A node that begins the ledger signs out what was verified, though its clock is
+// A node that begins the ledger signs out every verified token, even if its clock is
 // behind.
 func TestAGenesisIsNoEarlierThanWhatWasVerified(t *testing.T) {
 	verified := time.Now().Add(10 * time.Minute).Truncate(time.Second)

@@ -9,8 +9,8 @@ import (
 	"curfew.dev/curfew/ledger/nats/natstest"
 )
 
-// hangUp has the server end every connection, as a restart of it, or a firewall,
-// does. The nodes are back before anything else is noticed.
+// hangUp makes the server end every connection, like a restart or a firewall. The
+// nodes reconnect before they notice anything else.
 func hangUp(t *testing.T, c *natstest.Cluster) {
 	t.Helper()
 	all, err := c.Server(0).Connz(&server.ConnzOptions{})
@@ -24,8 +24,8 @@ func hangUp(t *testing.T, c *natstest.Cluster) {
 	}
 }
 
-// A connection that is lost and back at once leaves nothing behind: the node
-// follows, appends and ticks again.
+// After a connection is lost and back at once, the node follows, appends and ticks
+// again.
 func TestShortInterruption(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
@@ -43,14 +43,14 @@ func TestShortInterruption(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// A machine that is busy now and then is so for one of them.
+	// A busy machine may delay one of them.
 	if quickest > 2*time.Second {
 		t.Errorf("they follow again after %s at best", quickest)
 	}
 }
 
-// A node that asks for another way into the cluster gets one, by another server,
-// and goes on as if nothing had been; but not again at once.
+// A node that asks for another server gets one and continues. It does not get the
+// next one at once.
 func TestElsewhere(t *testing.T) {
 	c := natstest.Run(t, 3)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))

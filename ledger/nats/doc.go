@@ -1,7 +1,7 @@
 // Package nats keeps the ledger of a cluster in a JetStream stream, and a
 // replica of it on each node.
 //
-// # What is in the stream
+// # The stream
 //
 // Messages are genesis, entries, ticks and trims. A message of entries is a batch:
 // the entries that several callers of one node wrote at the same moment. Positions
@@ -15,7 +15,7 @@
 // of lists. The first use of documents opens or creates them. The log does not
 // depend on them, and damage to the log does not affect them.
 //
-// # What is trusted
+// # Trust
 //
 // This package trusts acknowledgements of appends, and messages that come in order
 // without a gap. It trusts nothing else that a server says of the stream, because

@@ -15,7 +15,7 @@ import (
 	"curfew.dev/curfew/ledger/nats/natstest"
 )
 
-// with are the lines that have all of some words.
+// with returns the lines that have all of some words.
 func (l *lines) with(words ...string) (found []string) {
 	for line := range strings.Lines(l.String()) {
 		all := true
@@ -29,7 +29,7 @@ func (l *lines) with(words ...string) (found []string) {
 	return found
 }
 
-// joinLogging is a node with a role, and what it logs.
+// joinLogging returns a node with a role, and its log lines.
 func joinLogging(t *testing.T, c *natstest.Cluster, name, credentials string) (*edge, *lines) {
 	t.Helper()
 	var log lines
@@ -40,7 +40,7 @@ func joinLogging(t *testing.T, c *natstest.Cluster, name, credentials string) (*
 	return e, &log
 }
 
-// documents are those of a node, which must be there.
+// documents returns the documents of a node. They must be usable.
 func (e *edge) documents() ledger.Documents {
 	e.t.Helper()
 	var d ledger.Documents
@@ -90,7 +90,7 @@ func TestANodeWritesDocumentsAndAnEdgeReadsThem(t *testing.T) {
 				t.Errorf("%s at an edge: %v", what, err)
 			}
 		}
-		if took := time.Since(began); took > 4*time.Second { // where it waits for an answer, 5 s each
+		if took := time.Since(began); took > 4*time.Second { // waiting for an answer takes 5 s each
 			t.Errorf("it was told after %s", took)
 		}
 	}
@@ -113,7 +113,7 @@ func TestANodeWritesDocumentsAndAnEdgeReadsThem(t *testing.T) {
 	}
 }
 
-// A node waits for the owner, and notices when the streams are there.
+// A node waits for the owner to create the streams, and notices when they exist.
 func TestOnlyTheOwnerCreatesTheStreamsOfDocuments(t *testing.T) {
 	c, is := guarded(t, 1)
 	owner, _ := joinLogging(t, c, "owner", is.owner)
@@ -127,7 +127,7 @@ func TestOnlyTheOwnerCreatesTheStreamsOfDocuments(t *testing.T) {
 	until(t, "that they are there is logged", func() bool { return len(log.with("keeps documents")) == 1 })
 }
 
-// With the accounts.conf of before there were documents, all goes on as it did.
+// With an accounts.conf from before documents existed, the log works as before.
 func TestAClusterWithTheAccountsOfBeforeKeepsNoDocumentsAndRuns(t *testing.T) {
 	c, is := guardedBy(t, "testdata/accounts-without-documents.conf", 1)
 	for _, role := range [][2]string{{"owner", is.owner}, {"node", is.node}, {"edge", is.edge}} {
@@ -160,7 +160,7 @@ func TestAClusterWithTheAccountsOfBeforeKeepsNoDocumentsAndRuns(t *testing.T) {
 	}
 }
 
-// An owner whose account may have one stream only says so.
+// An owner says so if its account may have only one stream.
 func TestTooFewStreamsOfTheAccountAreNamed(t *testing.T) {
 	c, is := guarded(t, 1)
 	account, err := c.Server(0).LookupAccount("CURFEW")
@@ -182,8 +182,8 @@ func TestTooFewStreamsOfTheAccountAreNamed(t *testing.T) {
 	}
 }
 
-// Every setting that would lose documents, fill the disk or answer from the past
-// is refused with its mend, and mending it is enough.
+// Every setting that would lose documents, fill the disk or return old documents is
+// refused with its mend. Mending it is enough.
 func TestUnsafeSettingsOfDocumentsAreNamed(t *testing.T) {
 	c := natstest.Run(t, 1)
 	js := raw(t, c)

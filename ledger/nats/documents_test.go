@@ -28,8 +28,8 @@ func TestDocumentsOfThreeServers(t *testing.T) {
 	})
 }
 
-// Without most of the servers nothing can be written, and the caller is told
-// before it gives up; with them again, what was acknowledged is there.
+// Without most of the servers nothing can be written, and the caller gets an error
+// before it gives up. Once they are back, every acknowledged document is there.
 func TestDocumentsWithoutMostServers(t *testing.T) {
 	c := natstest.Run(t, 3)
 	e := join(t, fleetOptions(t, c, "a"))
@@ -58,7 +58,7 @@ func TestDocumentsWithoutMostServers(t *testing.T) {
 	})
 }
 
-// A trim, a new epoch and the loss of the ledger's stream are of the log alone.
+// A trim, a new epoch and the loss of the ledger's stream do not affect documents.
 func TestWhatHappensToTheLogLeavesDocumentsAlone(t *testing.T) {
 	c := natstest.Run(t, 1)
 	js := raw(t, c)
@@ -105,8 +105,8 @@ func TestWhatHappensToTheLogLeavesDocumentsAlone(t *testing.T) {
 	kept("an adoption", e)
 }
 
-// Strangers can't fill the disk, and what is there can still be changed and
-// deleted once it is nearly full.
+// Strangers can't fill the disk. In a nearly full stream, existing documents can
+// still be changed and deleted.
 func TestAFullBucketTakesNoNewDocuments(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -152,7 +152,8 @@ func TestAFullBucketTakesNoNewDocuments(t *testing.T) {
 	}
 }
 
-// Two nodes count on one another's revisions.
+// A node reads the documents and list items that another node has just written. It
+// refuses a write over a revision that the other has replaced.
 func TestDocumentsOfTwoNodes(t *testing.T) {
 	c := natstest.Run(t, 3)
 	a, b := join(t, fleetOptions(t, c, "a")), join(t, fleetOptions(t, c, "b"))
@@ -185,7 +186,7 @@ func TestDocumentsOfTwoNodes(t *testing.T) {
 	}
 }
 
-// Nobody waits longer than it wants for a cluster that can't be reached.
+// No caller waits longer than its deadline for a cluster that can't be reached.
 func TestDocumentsOfAClusterThatCannotBeReached(t *testing.T) {
 	o := nats.Options{URLs: []string{"nats://127.0.0.1:1"}, Dir: t.TempDir(), Node: "a/1"}
 	l, err := nats.Open(o)

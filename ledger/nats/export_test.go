@@ -2,11 +2,10 @@ package nats
 
 import "time"
 
-// Trim lets tests trim what is young and little.
+// Trim lets tests trim few and young messages.
 func (l *Ledger) Trim(age time.Duration, atLeast uint64) (uint64, error) { return l.trim(age, atLeast) }
 
-// Restates is the epoch that lacks something which this node has yet to write; 0:
-// none does.
+// Restates returns the epoch into which this node must still write records, or 0.
 func (l *Ledger) Restates() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -22,15 +21,15 @@ func (l *Ledger) Verify() error {
 	return err
 }
 
-// Settled has the connection be there for long.
+// Settled makes the connection count as old.
 func (l *Ledger) Settled() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.since = time.Time{}
 }
 
-// Server is the one that the node is connected to.
+// Server returns the server to which the node is connected.
 func (l *Ledger) Server() string { return l.conn.ConnectedServerName() }
 
-// LookAtDocuments lets tests ask for the streams of documents at once.
+// LookAtDocuments lets tests check the streams of documents at once.
 func (l *Ledger) LookAtDocuments() bool { return l.documents.look() }

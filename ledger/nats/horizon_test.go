@@ -13,8 +13,8 @@ import (
 
 const hour = 3600
 
-// longAgo are cuts that have expired, one of each kind that leaves something
-// behind, and those of keys, which never expire. Each is of an issuer of its own.
+// longAgo returns expired cuts, one of each kind that leaves a horizon, and cuts of
+// keys, which never expire. Each has an issuer of its own.
 func longAgo() []revocation.Record {
 	at := time.Now().Add(-100*24*time.Hour).Unix() * 1000
 	cut := func(m revocation.Mode, target revocation.Target) revocation.Record {
@@ -42,8 +42,8 @@ func longAgo() []revocation.Record {
 	}
 }
 
-// presented are credentials that the cuts of longAgo, or what these leave
-// behind, refuse to the second, and some that they admit.
+// presented returns credentials at the edge, to the second, of the cuts of longAgo
+// and their horizons: some refused and some admitted.
 func presented(records []revocation.Record) (all []*revocation.Credential) {
 	for _, r := range records {
 		for _, issuer := range []string{r.Target.Issuer, "https://other.example.com"} {
@@ -64,7 +64,7 @@ func presented(records []revocation.Record) (all []*revocation.Credential) {
 	return all
 }
 
-// index is what a node makes of the log.
+// index returns a node's index of the log.
 func (e *edge) index(now time.Time) *revocation.Index {
 	e.t.Helper()
 	var x revocation.Index
@@ -75,7 +75,8 @@ func (e *edge) index(now time.Time) *revocation.Index {
 	return &x
 }
 
-// refusesAlike compares what a newcomer's index refuses with what another's does.
+// refusesAlike checks that a new node's index refuses the same credentials as
+// another node's.
 func refusesAlike(t *testing.T, old, newcomer *revocation.Index, credentials []*revocation.Credential) {
 	t.Helper()
 	refused := 0
@@ -95,8 +96,8 @@ func refusesAlike(t *testing.T, old, newcomer *revocation.Index, credentials []*
 	}
 }
 
-// A trim works whatever cuts have expired, and a node that joins later refuses
-// what the others do.
+// A trim succeeds for any expired cuts. A node that joins later refuses the same
+// credentials as the others.
 func TestANodeThatJoinsAfterATrimKnowsTheHorizons(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -137,12 +138,12 @@ func TestANodeThatJoinsAfterATrimKnowsTheHorizons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 7; horizons != want { // as many as there are issuers
+	if want := 7; horizons != want { // one for each issuer
 		t.Errorf("%d horizons are written again by each trim, want %d", horizons, want)
 	}
 }
 
-// A repair leaves the horizons of what has expired, also of the epochs before.
+// A repair keeps the horizons of expired records, also of older epochs.
 func TestANodeThatJoinsAfterARepairKnowsTheHorizons(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))
@@ -195,8 +196,8 @@ func TestATrimKeepsACutThatALiftNames(t *testing.T) {
 	}
 }
 
-// Ticks bring what nodes say of their horizons, and where they stand: a node that
-// entered behind a trim knows that until another epoch begins, over restarts too.
+// Ticks carry the nodes' horizons and their own places in the log. A node that
+// entered after a trim knows that until another epoch begins, after restarts too.
 func TestTicksSayHowMuchOfTheLogWasRead(t *testing.T) {
 	c := natstest.Run(t, 1)
 	a := join(t, fleetOptions(t, c, "a"))

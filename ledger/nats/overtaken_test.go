@@ -7,8 +7,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Servers have two ways to say that another message came first: one where the
-// stream has replicas and the other message is still on its way to them.
+// Servers have two errors for a message that came second. They return one of them
+// while the first message is still being copied to the stream's replicas.
 func TestOvertaken(t *testing.T) {
 	for code, want := range map[jetstream.ErrorCode]bool{10071: true, 10164: true, 10077: false} {
 		if got := overtaken(fmt.Errorf("publishing: %w", &jetstream.APIError{ErrorCode: code})); got != want {

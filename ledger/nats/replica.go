@@ -52,7 +52,7 @@ type replica struct {
 	mark    mark
 	dirty   bool // the mark has changed since the last commit
 	written time.Time
-	rest    time.Duration // of what comes, since then
+	rest    time.Duration // from written until waiting entries are written
 }
 
 // openReplica opens the replica in o.Dir. A damaged replica is set aside and read

@@ -17,8 +17,8 @@ import (
 	"curfew.dev/curfew/ledger/nats/natstest"
 )
 
-// encrypted has a server show a certificate and, where clients is not nil,
-// demand one that it has signed.
+// encrypted makes a server show a certificate. If clients is not nil, the server
+// also demands a certificate that clients has signed.
 func encrypted(t *testing.T, by *natstest.Authority, host string, clients *natstest.Authority) func(int, *server.Options) {
 	t.Helper()
 	options := server.TLSConfigOpts{}
@@ -45,7 +45,7 @@ func TestTLS(t *testing.T) {
 		server func(int, *server.Options)
 		url    func(string) string
 		client nats.Options
-		why    string // empty: it is followed
+		why    string // empty if the ledger is followed
 	}{
 		"our roots":                      {encrypted(t, ours, "127.0.0.1", nil), tlsURL, nats.Options{TLSCA: ours.File}, ""},
 		"our roots, by nats://":          {encrypted(t, ours, "127.0.0.1", nil), plain, nats.Options{TLSCA: ours.File}, ""},
@@ -78,8 +78,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A server that is not on this machine is never spoken to in plaintext: before
-// anything is sent, it must show a certificate.
+// A node never sends plaintext to a server on another machine. The server must show
+// a certificate first.
 func TestPlaintextStaysOnThisMachine(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -93,9 +93,9 @@ func TestPlaintextStaysOnThisMachine(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go func() { // the client may let go of a connection long after it has given it up
+			go func() { // the client may close a connection long after it stops using it
 				_, _ = conn.Write([]byte(`INFO {"server_id":"x","version":"2.15.2","max_payload":1048576}` + "\r\n"))
-				got, _ := io.ReadAll(conn) // until the node hangs up
+				got, _ := io.ReadAll(conn) // until the node closes the connection
 				_ = conn.Close()
 				sent <- string(got)
 			}()
@@ -105,7 +105,7 @@ func TestPlaintextStaysOnThisMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// An address that leads to this machine and is not one of loopback.
+	// An address of this machine that is not a loopback address.
 	a := join(t, nats.Options{URLs: []string{"nats://0.0.0.0:" + port}, Dir: t.TempDir(), Node: "a/1"})
 	until(t, "it says why", func() bool {
 		p := a.Connection().Problem
@@ -116,7 +116,7 @@ func TestPlaintextStaysOnThisMachine(t *testing.T) {
 	}
 }
 
-// One file of credentials or another: a .creds file holds a JWT and its seed.
+// Both kinds of credentials files work. A .creds file has a JWT and its seed.
 func TestCredentialsFiles(t *testing.T) {
 	operator, signer := pair(t, nkeys.CreateOperator)
 	account, accountSigner := pair(t, nkeys.CreateAccount)
@@ -184,11 +184,11 @@ func encode(t *testing.T, c jwt.Claims, by nkeys.KeyPair) string {
 	return text
 }
 
-// Credentials that can't work are refused when the ledger is opened, or said;
-// and never repeated.
+// Credentials that can't work are refused at opening or reported later. The error
+// never has the secret.
 func TestBadCredentials(t *testing.T) {
 	c := natstest.Run(t, 1)
-	const secret = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY" // of no user
+	const secret = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY" // no server knows this user
 	for name, tt := range map[string]struct{ content, why string }{
 		"empty":          {"", "is empty"},
 		"only space":     {" \n", "is empty"},
