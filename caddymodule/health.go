@@ -23,7 +23,7 @@ func init() { caddy.RegisterModule(new(Health)) }
 // keys, or shutting down. `/readyz?exclude=fence` leaves the fence out. Both
 // are without authentication and without detail.
 type Health struct {
-	// Where the Caddyfile says this. Messages name it.
+	// The place in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
 
 	app *App

@@ -86,7 +86,7 @@ type Issuer struct {
 	// to. Placeholders work. Default: those of the system.
 	TLSCA string `json:"tls_ca,omitempty"`
 
-	// Where the Caddyfile names a file. Messages name it.
+	// The place of a file in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
 	at    place // what Place was
 }

@@ -20,9 +20,9 @@ func followsPath(name string) bool {
 	return strings.HasPrefix(name, "http.request.uri.path.")
 }
 
-// ofRequest reports whether a placeholder has nothing to do with the path: it
-// shows another part of the request, the connection, or the machine. A handler
-// may have changed some of them, which a [flow] knows.
+// ofRequest reports whether a placeholder does not depend on the path. It shows
+// another part of the request, the connection or the machine. A handler may
+// have changed some of these values, which a [flow] knows.
 func ofRequest(name string) bool {
 	if slices.Contains(independent, name) {
 		return true
@@ -32,7 +32,8 @@ func ofRequest(name string) bool {
 	})
 }
 
-// independent are names, and with a dot at the end groups, of placeholders.
+// independent lists names of placeholders, and groups of names, which end with
+// a dot.
 var independent = []string{
 	"env.", "system.", "time.", "file.",
 	"http.request.method", "http.request.scheme", "http.request.proto", "http.request.proto_name",
@@ -42,8 +43,8 @@ var independent = []string{
 	"http.request.uri.query", "http.request.uri.query.", "http.request.uri.query_escaped", "http.request.uri.prefixed_query",
 	"http.request.orig_method", "http.request.orig_uri.query", "http.request.orig_uri.prefixed_query",
 	"http.request.uuid", "http.request.duration", "http.request.duration_ms", "http.shutting_down", "http.time_until_shutdown",
-	// Caddy's own variables of the connection, and those that are empty unless
-	// the configuration sets them.
+	// Caddy's own variables of the connection, and variables that are empty
+	// unless the configuration sets them.
 	"http.vars.client_ip", "http.vars.trusted_proxy", "http.vars.root", "http.vars.fs",
 }
 
@@ -55,10 +56,10 @@ const (
 
 var (
 	placeholder = regexp.MustCompile(`\{([^{}]+)\}`)
-	// In an expression, braces are maps as well, and quantifiers of patterns.
+	// In an expression, braces also enclose maps and quantifiers of patterns.
 	placeholderInCEL = regexp.MustCompile(`\{([^{}'":,]+)\}`)
 	quantifier       = regexp.MustCompile(`^[\d\s]*$`)
-	// Names in an expression that look at more than their arguments show.
+	// These functions of an expression read more than their arguments.
 	callInCEL = regexp.MustCompile(`\b(ph|vars|vars_regexp|file|header|header_regexp|query|url_pattern|method|host|protocol)\s*\(`)
 )
 
@@ -72,9 +73,9 @@ func placeholdersIn(texts ...string) []string {
 	return names
 }
 
-// reads lists what the matchers look at apart from the path in the request's
-// URL, as names of placeholders. What modules of others look at is not known:
-// they are given a request that is changed everywhere a matcher looks.
+// reads lists the placeholders that the matchers read, apart from the path in
+// the request's URL. It knows nothing about matchers of other modules. These
+// get a request that is changed in every place that a matcher may read.
 func reads(sets caddyhttp.MatcherSets) []string {
 	var names []string
 	for _, set := range sets {
@@ -135,7 +136,7 @@ func readsOf(m any) []string {
 	return names
 }
 
-// variable is the name of the placeholder that a key of `vars` stands for.
+// variable returns the name of the placeholder for a key of `vars`.
 func variable(key string) string {
 	if name, ok := strings.CutPrefix(key, "{"); ok && strings.HasSuffix(name, "}") && !strings.Contains(name, "{") {
 		return strings.Trim(name, "}")
@@ -143,8 +144,8 @@ func variable(key string) string {
 	return varNames + key
 }
 
-// readsOfExpression goes by the text, in which a name may also stand in quotes:
-// at worst the expression is said to read more than it does.
+// readsOfExpression searches the text of an expression. A name in quotes counts
+// too, so it may report more names than the expression reads.
 func readsOfExpression(text string) []string {
 	var names []string
 	for _, m := range placeholderInCEL.FindAllStringSubmatch(text, -1) {
@@ -169,7 +170,7 @@ func readsOfExpression(text string) []string {
 	return names
 }
 
-// looksAtPath reports whether matchers choose by the path, or may.
+// looksAtPath reports whether matchers choose by the path, or may do so.
 func (f *flow) looksAtPath(sets caddyhttp.MatcherSets) bool {
 	for _, set := range sets {
 		for _, m := range set {
@@ -188,7 +189,7 @@ func (f *flow) looksAtPath(sets caddyhttp.MatcherSets) bool {
 					return true
 				}
 			default:
-				return true // path, path_regexp, file, url_pattern, and what nobody here knows
+				return true // path, path_regexp, file, url_pattern, and unknown matchers
 			}
 		}
 	}
@@ -197,14 +198,14 @@ func (f *flow) looksAtPath(sets caddyhttp.MatcherSets) bool {
 
 var celPath = regexp.MustCompile(`\b(path|path_regexp|file|url_pattern)\s*\(`)
 
-// dependsOnPath reports whether anything named shows the path or was, or may
-// have been, computed from it.
+// dependsOnPath reports whether a placeholder shows the path, or may have been
+// computed from it.
 func (f *flow) dependsOnPath(names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return followsPath(name) || f.computed(name) != "" })
 }
 
-// computed says why a placeholder may hold what was made of the path before;
-// empty if it can't.
+// computed returns the reason why a placeholder may have been computed from an
+// earlier path. It returns "" if it can't have been.
 func (f *flow) computed(name string) string {
 	why, known := f.made(name)
 	switch {

@@ -20,7 +20,7 @@ type SealingKey struct {
 	// The path of a file with 32 bytes in base64. Placeholders work.
 	File string `json:"file"`
 
-	// Where the Caddyfile says this. Messages name it.
+	// The place in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
 }
 

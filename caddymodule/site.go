@@ -19,11 +19,12 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
-// survey looks at every route of the servers of a configuration, once: at what
-// a guard's matcher reads, at upstreams that are guarded here and open there,
-// and at guards that never run. The first guard that is provisioned calls it.
-// By then some routes are provisioned, so that their JSON is gone, and others
-// are JSON only; [modulesOf] and [setsOf] take both.
+// survey reads every route of the servers of a configuration, once. It checks
+// three things: the placeholders that a guard's matcher reads, the upstreams
+// that some routes reach with a guard and others without, and the guards that
+// never run. The first guard to be provisioned calls it. At that time some
+// routes are provisioned and have no JSON any more, and other routes have JSON
+// only. [modulesOf] and [setsOf] accept both.
 func (a *App) survey(ctx caddy.Context) error {
 	if a.looked {
 		return nil
@@ -44,7 +45,7 @@ func (a *App) survey(ctx caddy.Context) error {
 	return s.report(a)
 }
 
-// surveyed reports whether a guard stands where survey finds it: in routes, and
+// surveyed reports whether survey finds a guard at this position: in routes, or
 // in the routes of modules that it knows.
 func surveyed(ctx caddy.Context) bool {
 	for i, m := range ctx.Modules() {
@@ -61,17 +62,17 @@ func surveyed(ctx caddy.Context) bool {
 	return true
 }
 
-// survey is what was found.
+// survey holds the findings.
 type survey struct {
 	unreadable []error
-	guarded    map[string]*Guard // by upstream: a guard in front of it
+	guarded    map[string]*Guard // by upstream: a guard of one of its routes
 	ways       []way
 	holes      []hole
 
 	name   string
-	server *caddyhttp.Server // that is being looked at
-	guards int               // it has
-	named  []string          // routes that are being looked at
+	server *caddyhttp.Server // the current server
+	guards int               // of the current server
+	named  []string          // the named routes that are being read
 }
 
 // way is a route that leads to an upstream.
@@ -81,13 +82,13 @@ type way struct {
 	guarded bool
 }
 
-// spot is a place in a server.
+// spot is a position in a server.
 type spot struct {
-	hosts    []string // or the addresses that are listened on
-	matchers []string // of the routes around and of its own, from outside
+	hosts    []string // or the listen addresses of the server
+	matchers []string // of this route and the routes around it, the outermost first
 }
 
-// hole is what an operator should know of.
+// hole is a finding that the operator must be told.
 type hole struct {
 	spot
 	message  string
@@ -95,15 +96,17 @@ type hole struct {
 	guard    place
 }
 
-// flow is what is true of requests where they are in the handlers of a server.
+// flow holds the facts that are true of every request at one position in the
+// handlers of a server.
 type flow struct {
 	spot
-	guards []*Guard // met on every way here
-	some   *Guard   // met on one
-	bound  bool     // the way was chosen by the path
-	ended  string   // the handler that has answered all of them
-	// What handlers have set, by placeholder: why it depends on the path, empty
-	// where it doesn't. Copied before it is changed.
+	guards []*Guard // every request has passed these
+	some   *Guard   // some requests have passed this one
+	bound  bool     // a matcher has chosen the route by the path
+	ended  string   // the handler that has answered all requests
+	// The values that handlers have set, by placeholder. A text is the reason
+	// why the value depends on the path. Empty: it does not depend on the path.
+	// The map is copied before a change.
 	values map[string]string
 }
 
@@ -112,7 +115,7 @@ func (s *survey) look(name string, server *caddyhttp.Server) {
 	first := len(s.ways)
 	s.routes(server.Routes, flow{spot: spot{hosts: server.Listen}})
 	if server.Errors != nil {
-		// Handlers may fail before a guard has run.
+		// A handler may fail before a guard has run.
 		s.routes(server.Errors.Routes, flow{spot: spot{hosts: server.Listen, matchers: []string{"handle_errors"}}})
 	}
 	if s.guards == 0 {
@@ -146,14 +149,15 @@ func (s *survey) routes(list caddyhttp.RouteList, f flow) flow {
 	return f
 }
 
-// group is what is known of the routes of a group, of which each request takes
-// the first that matches.
+// group describes the routes of a group. Each request takes the first route of
+// the group that matches.
 type group struct {
-	byPath bool // one of them is chosen by the path
-	goesOn bool // requests come through one of them
+	byPath bool // a route is chosen by the path
+	goesOn bool // requests leave a route
 }
 
-// or is what is true of requests that came by either of two ways from one place.
+// or returns the facts that are true of requests from either of two flows,
+// which began at the same position.
 func (f *flow) or(other flow) flow {
 	switch {
 	case other.ended != "":
@@ -176,7 +180,7 @@ func (f *flow) or(other flow) flow {
 	return both
 }
 
-// in is the flow into a route with these matchers.
+// in returns the flow into a route with these matchers.
 func (f *flow) in(sets caddyhttp.MatcherSets) flow {
 	inner := *f
 	var named []string
@@ -227,7 +231,7 @@ func (s *survey) handler(h any, f flow) flow {
 	case *caddyhttp.Subroute:
 		f = s.routes(h.Routes, f)
 		if h.Errors != nil {
-			f = f.or(s.routes(h.Errors.Routes, before)) // what comes out of them goes on
+			f = f.or(s.routes(h.Errors.Routes, before)) // requests that leave these routes go on
 		}
 	case *caddyhttp.Invoke:
 		route := s.server.NamedRoutes[h.Name]
@@ -265,7 +269,7 @@ func (f *flow) end(by string) {
 	}
 }
 
-// proxy notes that requests reach the upstreams of h.
+// proxy records that requests reach the upstreams of h.
 func (s *survey) proxy(h *reverseproxy.Handler, f flow) flow {
 	if f.ended != "" {
 		return f
@@ -274,7 +278,7 @@ func (s *survey) proxy(h *reverseproxy.Handler, f flow) flow {
 	ended.end("`reverse_proxy`")
 	for _, response := range h.HandleResponse {
 		if len(response.Routes) > 0 {
-			ended = ended.or(s.routes(response.Routes, f)) // what comes out of them goes on
+			ended = ended.or(s.routes(response.Routes, f)) // requests that leave these routes go on
 		}
 	}
 	if ended.ended == "" && asksAbout(h) {
@@ -289,9 +293,9 @@ func (s *survey) proxy(h *reverseproxy.Handler, f flow) flow {
 	return ended
 }
 
-// asksAbout reports whether a proxy that lets requests go on, such as
-// forward_auth, asks its upstream about them at a path of the configuration: the
-// upstream gets no request that a client has chosen.
+// asksAbout reports whether a proxy only asks its upstream about a request and
+// lets the request go on, such as forward_auth. Its upstream gets a path of the
+// configuration, and no path that a client has chosen.
 func asksAbout(h *reverseproxy.Handler) bool {
 	if h.Rewrite == nil || h.Rewrite.Method == "" {
 		return false
@@ -300,7 +304,7 @@ func asksAbout(h *reverseproxy.Handler) bool {
 	return path != "" && len(placeholdersIn(path)) == 0
 }
 
-// upstreamsOf are the upstreams of a proxy.
+// upstreamsOf returns the upstreams of a proxy.
 func upstreamsOf(h *reverseproxy.Handler) []upstream {
 	var all []upstream
 	for _, u := range h.Upstreams {
@@ -325,13 +329,13 @@ func upstreamsOf(h *reverseproxy.Handler) []upstream {
 	return all
 }
 
-// upstream is what a proxy sends requests to.
+// upstream is a server to which a proxy sends requests.
 type upstream struct {
-	shown string // as the configuration has it
-	id    string // the same for each spelling, and for all sources that can't be compared
+	shown string // as written in the configuration
+	id    string // equal for all spellings of an address, and for all sources that can't be compared
 }
 
-// dialled is an address in one of its spellings.
+// dialled returns one spelling for all spellings of an address.
 func dialled(address string) string {
 	address = strings.ToLower(caddy.NewReplacer().ReplaceKnown(address, ""))
 	host, port, err := net.SplitHostPort(address)
@@ -344,7 +348,7 @@ func dialled(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// set notes what a handler sets that a matcher could read later.
+// set records the values that a handler sets and a matcher could read later.
 func (f *flow) set(h any) {
 	switch h := h.(type) {
 	case *caddyhttp.VarsMiddleware:
@@ -417,8 +421,8 @@ func (f *flow) setByRewrite(h *rewrite.Rewrite) {
 	}
 }
 
-// put notes one value, and whether it depends on the path: by what it is made
-// of, or because it is set on some paths only.
+// put records one value. The value depends on the path if it is made from the
+// path, or if it is set on some paths only.
 func (f *flow) put(name, by string, values ...string) {
 	why := ""
 	if f.bound || f.dependsOnPath(placeholdersIn(append(values, name)...)) {
@@ -427,8 +431,9 @@ func (f *flow) put(name, by string, values ...string) {
 	f.values = union(f.values, map[string]string{general(name): why})
 }
 
-// general is the name under which values are kept: fields of headers in their
-// canonical form, and names that can't be told as all of their kind.
+// general returns the name under which a value is recorded. The name of a
+// header field gets its canonical form. If the name is not known in advance,
+// the value counts for all names of its kind.
 func general(name string) string {
 	for _, kind := range []string{headerNames, queryNames, varNames} {
 		field, ok := strings.CutPrefix(name, kind)
@@ -443,7 +448,9 @@ func general(name string) string {
 	return name
 }
 
-// made says what is known of a placeholder from the handlers before.
+// made returns the reason why an earlier handler made the value of a
+// placeholder depend on the path. Known reports whether an earlier handler has
+// set it.
 func (f *flow) made(name string) (why string, known bool) {
 	name = general(name)
 	for other, because := range f.values {
@@ -455,8 +462,8 @@ func (f *flow) made(name string) (why string, known bool) {
 	return why, known
 }
 
-// overlap reports whether what is read under one name may be what was set under
-// another.
+// overlap reports whether a read of one name may return a value that was set
+// under another name.
 func overlap(read, set string) bool {
 	switch {
 	case strings.HasPrefix(set, headerNames):
@@ -494,7 +501,7 @@ func union(a, b map[string]string) map[string]string {
 	return all
 }
 
-// report warns of holes, or refuses them.
+// report logs the holes, or returns them as an error.
 func (s *survey) report(a *App) error {
 	for _, w := range s.ways {
 		if g := s.guarded[w.id]; g != nil && !w.guarded {
