@@ -20,7 +20,8 @@ func usual(i int) *revocation.Credential {
 	return c
 }
 
-// full remembers as many as it may, and has forgotten as many.
+// full returns Sightings at the limit, which have forgotten as many sessions as
+// they hold.
 func full(limit int) *Sightings {
 	s := &Sightings{Limit: limit}
 	for i := range 2 * limit {
@@ -29,7 +30,7 @@ func full(limit int) *Sightings {
 	return s
 }
 
-// docs/performance.md says what sightings take.
+// docs/performance.md gives the memory of sightings.
 func TestMemoryIsBounded(t *testing.T) {
 	const limit = DefaultSightings / 10
 	alive := func() uint64 {

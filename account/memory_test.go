@@ -10,8 +10,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// What is remembered of a token must not keep the token: a hundred thousand of
-// them, signatures included, would outlive the cache that bounds them.
+// A sighting must not keep its token in memory: a hundred thousand tokens,
+// signatures included, would outlive the cache that bounds them.
 func TestASightingKeepsNoToken(t *testing.T) {
 	type token struct {
 		credential revocation.Credential

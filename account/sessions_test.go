@@ -83,14 +83,15 @@ func TestTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-// modelled is a session as a list that is sorted anew each time remembers it.
+// modelled is a session in a slow model: a list that is sorted again after each
+// note.
 type modelled struct {
 	newest      revocation.Credential
 	first, last int64
 }
 
-// Whatever is noted: what is found, page by page, is what was seen of the
-// account, but for those beyond the limit that were not seen for the longest.
+// For any notes, the pages of an answer hold the sessions that were seen of the
+// account, except the oldest beyond the limit.
 func TestSessionsAreThoseOfAModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var (

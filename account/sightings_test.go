@@ -44,7 +44,7 @@ func TestReach(t *testing.T) {
 	}
 }
 
-// What is forgotten for want of room is said.
+// An answer says if sightings were forgotten to stay within the limit.
 func TestRoom(t *testing.T) {
 	s := Sightings{Limit: 10}
 	for i := range 11 {

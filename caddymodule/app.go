@@ -31,9 +31,9 @@ import (
 
 func init() { caddy.RegisterModule(new(App)) }
 
-// App is Curfew: who may issue tokens, which policies routes can name, and
-// where revocations are kept. Guards, the admin API and the health endpoint
-// belong to it.
+// App is Curfew. It configures the providers that may issue tokens, the
+// policies that routes can name, and the ledger that keeps revocations. Guards,
+// the admin API and the health endpoint belong to it.
 type App struct {
 	// The OpenID providers whose tokens are admitted. At least one.
 	Issuers []*Issuer `json:"issuers,omitempty"`
@@ -41,56 +41,58 @@ type App struct {
 	// Named sets of requirements that guards refer to.
 	Policies map[string]*Requirements `json:"policies,omitempty"`
 
-	// Where revocations are kept. Default: a local ledger in Caddy's data
-	// directory.
+	// The ledger that keeps revocations. Default: a local ledger in Caddy's
+	// data directory.
 	Ledger *Ledger `json:"ledger,omitempty"`
 
-	// What an empty ledger means. `sign_out_all` (the default) signs out every
-	// session from before now, so that a lost disk un-revokes nothing; `start`
-	// trusts what exists; `refuse` waits for `caddy curfew init`.
+	// The meaning of an empty ledger. `sign_out_all` (the default) signs out
+	// every session from before now, so that a lost disk un-revokes nothing.
+	// `start` trusts the sessions that exist. `refuse` waits for
+	// `caddy curfew init`.
 	OnEmpty string `json:"on_empty,omitempty"`
 
 	// The name of this node in receipts. Default: the host's name.
 	NodeName string `json:"node_name,omitempty"`
 
-	// How many nodes there should be: receipts say `partial` while fewer are
-	// heard. Default: not checked.
+	// The number of nodes that should exist. Receipts say `partial` while fewer
+	// are heard. Default: not checked.
 	ExpectNodes int `json:"expect_nodes,omitempty"`
 
-	// How long a node may go without proof that it is fresh before it fences
-	// itself: it refuses requests and ends open ones. At least 1s. A local ledger
-	// is fresh by construction. Default: 30s.
+	// How long a node may go without proof that it is fresh. After that it
+	// fences itself: it refuses requests and ends open ones. At least 1s. A
+	// local ledger is fresh by construction. Default: 30s.
 	MaxStaleness caddy.Duration `json:"max_staleness,omitempty"`
 
-	// What a stale node does: `deny` (the default), or `allow` to serve by what it
-	// knows, which takes the bound from every receipt.
+	// The behaviour of a stale node: `deny` (the default), or `allow` to decide
+	// by the revocations that it knows, which removes the bound from every
+	// receipt.
 	OnStale string `json:"on_stale,omitempty"`
 
-	// The memory for verified tokens, in bytes. Default: 64 MiB.
+	// The memory of the token cache, in bytes. Default: 64 MiB.
 	TokenCache int64 `json:"token_cache,omitempty"`
 
 	// How the subject appears as `{http.auth.user.id}`, which access logs
 	// record: `sub` (the default), `hash` or `off`.
 	LogUser string `json:"log_user,omitempty"`
 
-	// Refuse a configuration that shows holes in a guarded site, which are
-	// otherwise warnings: a route that reaches a guarded upstream without a guard,
-	// and a guard that never runs.
+	// Refuse a configuration that shows holes in a guarded site. Otherwise they
+	// are warnings. A hole is a route that reaches a guarded upstream without a
+	// guard, or a guard that never runs.
 	StrictSites bool `json:"strict_sites,omitempty"`
 
-	// The keys that seal what callers carry for this gateway, such as previews.
-	// The first seals, all open. Default: a key beside a local ledger, which is
-	// made; in a cluster, one of each process, so that previews hold on the node
-	// that made them.
+	// The keys that seal data which callers carry for this gateway, such as
+	// previews. The first key seals, and all keys open. Default: a local ledger
+	// has a key in its directory, which is made. In a cluster each process
+	// makes a key, so a preview holds only on the node that made it.
 	SealingKeys []SealingKey `json:"sealing_keys,omitempty"`
 
-	// Where the Caddyfile says this. Messages name it.
+	// The place in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
 
 	namesUsers  bool // log_user is not off
 	hashesUsers bool // log_user is hash
 
-	looked    bool // survey was done
+	looked    bool // survey was called
 	sealing   atomic.Pointer[seal.Files]
 	stopping  <-chan struct{} // closed when this configuration is about to stop
 	log       *slog.Logger
@@ -101,10 +103,10 @@ type App struct {
 	verifier  *token.Verifier
 	digest    string
 	dialects  map[string]string // by issuer
-	carried   identity.Headers  // what all guards together set
+	carried   identity.Headers  // the headers that all guards together set
 	admins    []*Admin          // of this configuration
 	entrances map[*caddyhttp.Server]*entrance
-	extra     []*pooledKeys // of the admin API's providers; their owner releases them
+	extra     []*pooledKeys // of the admin API's providers, which release them
 
 	local        sync.Once
 	localHandler http.Handler
@@ -150,10 +152,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}.read(d, func() error { return decodeApp(caddyconfig.JSON(a, nil)).setDefaults() }, "issuer", "policy", "sealing_key")
 }
 
-// decodeApp is an app as it will be loaded, to be checked and not to be used.
+// decodeApp decodes an app that is only checked, never used.
 func decodeApp(config json.RawMessage) *App {
 	a := new(App)
-	_ = json.Unmarshal(config, a) // the adapter has just written it
+	_ = json.Unmarshal(config, a) // the adapter has just encoded it
 	return a
 }
 
@@ -162,7 +164,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "curfew", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision checks the configuration and takes its share of what lives as long
+// Provision checks the configuration and acquires the state that lives as long
 // as the process. It touches neither network nor ledger.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger()
@@ -176,7 +178,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, i := range a.Issuers { // nodes that differ in this alone are configured alike
+	for _, i := range a.Issuers { // nodes that differ in this alone have the same digest
 		i.at, i.Place = i.Place, ""
 	}
 	if a.gateway, err = acquireGateway(store, a.NodeName); err != nil {
@@ -203,8 +205,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// leastStaleness is what a node can keep to while proofs come a few times as
-// often over a network.
+// leastStaleness is the shortest bound that a node can keep, because proofs
+// must arrive several times within it over a network.
 const leastStaleness = time.Second
 
 func (a *App) setDefaults() error {
@@ -248,8 +250,7 @@ func (a *App) setDefaults() error {
 	return nil
 }
 
-// choose sets an option that was left out to the first of its values and
-// refuses others.
+// choose sets an empty option to its first value, and refuses unknown values.
 func choose(option string, value *string, of []string) error {
 	if *value == "" {
 		*value = of[0]
@@ -260,14 +261,14 @@ func choose(option string, value *string, of []string) error {
 	return nil
 }
 
-// ofTheMachine are members of ledgers and issuers that say where this machine
-// has something: nodes may differ in them and decide alike.
+// ofTheMachine lists members of ledgers and issuers that name places on this
+// machine. Nodes may differ in them and still decide alike.
 var ofTheMachine = []string{
 	"place", "dir", "urls",
 	"credentials", "system_credentials", "tls_ca", "tls_client_cert", "tls_client_key",
 }
 
-// digestOf is the same for nodes that are configured alike.
+// digestOf returns the same digest for nodes that decide alike.
 func digestOf(a *App) string {
 	b, err := json.Marshal(a)
 	var members map[string]any
@@ -281,7 +282,7 @@ func digestOf(a *App) string {
 	withoutMachine(members["issuers"])
 	delete(members, "sealing_keys")
 	members["sealing_key_ids"] = a.keyIDs()
-	b, _ = json.Marshal(members) // it was JSON a moment ago
+	b, _ = json.Marshal(members) // it was decoded from JSON above
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:6])
 }
@@ -328,8 +329,8 @@ func (a *App) provisionVerifier() error {
 	return err
 }
 
-// provide adds what a guard needs to what this configuration does. Guards are
-// provisioned one after the other, before any request.
+// provide adds the needs of a guard to this configuration. Caddy provisions
+// guards one after the other, before any request.
 func (a *App) provide(n needs) error {
 	a.carried.Include(n.headers)
 	for _, m := range n.headers {
@@ -346,7 +347,8 @@ func (a *App) provide(n needs) error {
 	return nil
 }
 
-// alsoFetch has Start begin to fetch keys that are not those of guarded tokens.
+// alsoFetch makes Start fetch further keys, which are not those of guarded
+// tokens.
 func (a *App) alsoFetch(keys []*pooledKeys) { a.extra = append(a.extra, keys...) }
 
 // Start opens the ledger, unless an earlier configuration did, and fetches keys.
@@ -363,11 +365,12 @@ func (a *App) Start() error {
 	return a.startSealing()
 }
 
-// Stop leaves everything running: the next configuration may go on with it,
-// and Cleanup lets go of what it does not.
+// Stop does nothing, because the next configuration may use the same state.
+// Cleanup releases the state.
 func (a *App) Stop() error { return nil }
 
-// Cleanup gives back what Provision took, also when Provision failed halfway.
+// Cleanup releases everything that Provision acquired, even if Provision failed
+// halfway.
 func (a *App) Cleanup() error {
 	var errs []error
 	for _, keys := range a.keySets {
@@ -380,7 +383,7 @@ func (a *App) Cleanup() error {
 	return errors.Join(errs...)
 }
 
-// issuer finds what is configured of an issuer.
+// issuer returns the configuration of an issuer, or nil.
 func (a *App) issuer(url string) *Issuer {
 	for _, i := range a.Issuers {
 		if i.URL == url {
@@ -390,7 +393,7 @@ func (a *App) issuer(url string) *Issuer {
 	return nil
 }
 
-// beginning is how this configuration would begin a ledger.
+// beginning returns the way in which this configuration begins a ledger.
 func (a *App) beginning() beginning {
 	b := beginning{node: a.gateway.node.ID()}
 	switch a.OnEmpty {
@@ -405,7 +408,7 @@ func (a *App) beginning() beginning {
 	return b
 }
 
-// settings are what this configuration says of its node.
+// settings returns the settings of the node.
 func (a *App) settings() node.Settings {
 	version, _ := buildVersion()
 	skews := make(map[string]time.Duration, len(a.Issuers))
@@ -418,7 +421,7 @@ func (a *App) settings() node.Settings {
 	}
 }
 
-// appOf finds the app of the configuration that a module belongs to.
+// appOf returns the app of the configuration that a module belongs to.
 func appOf(ctx caddy.Context, directive string, at place) (*App, error) {
 	app, err := ctx.AppIfConfigured("curfew")
 	switch {
@@ -427,11 +430,11 @@ func appOf(ctx caddy.Context, directive string, at place) (*App, error) {
 	case errors.Is(err, caddy.ErrNotConfigured):
 		return nil, at.name(fmt.Errorf("%s needs the global curfew options: add `{ curfew { issuer <url> { audience <audience> } } }` at the top: %w", directive, err))
 	}
-	return nil, err // the options are there, and say what is wrong with them
+	return nil, err // the options exist, and the error says what is wrong
 }
 
-// activeApp finds the app of the configuration that serves now. Caddy's admin
-// routers outlive a failed reload, so they must ask each time.
+// activeApp returns the app of the configuration that serves now. Caddy's admin
+// routers outlive a failed reload, so they must call it each time.
 func activeApp() (*App, error) {
 	app, err := caddy.ActiveContext().AppIfConfigured("curfew")
 	if err != nil {

@@ -249,15 +249,15 @@ func (g *Guard) provision(ctx caddy.Context) error {
 	return nil
 }
 
-// needs is what a guard asks of the app: what it needs of every verified token,
-// and of requests that other guards admit.
+// needs is what a guard needs from the app, for every verified token and for
+// requests that other guards admit.
 type needs struct {
-	headers []identity.Mapping // no client may send them; their claims are kept
+	headers []identity.Mapping // no client may send these headers; the cache keeps their claims
 }
 
 func (g *Guard) needs() needs { return needs{headers: g.identity.Mapped()} }
 
-// cover has every request to the guard's server pass its entrance.
+// cover makes every request to the guard's server pass its entrance.
 func (g *Guard) cover(ctx caddy.Context) error {
 	var err error
 	if g.entrance, err = g.app.entranceOf(ctx); err != nil {
@@ -270,8 +270,8 @@ func (g *Guard) cover(ctx caddy.Context) error {
 	return nil
 }
 
-// loadMatchers has the guard's matcher asked about every reading, whether or
-// not the configuration says so.
+// loadMatchers lets the guard ask its matcher about every reading, even if the
+// configuration does not say so.
 func (g *Guard) loadMatchers(ctx caddy.Context) error {
 	if len(g.MatcherSetsRaw) == 0 {
 		return nil
@@ -283,7 +283,7 @@ func (g *Guard) loadMatchers(ctx caddy.Context) error {
 	return new(flow).readable(g.covers.sets)
 }
 
-// resolve turns the guard's own options into what a request is judged by.
+// resolve checks the guard's own options and compiles them.
 func (g *Guard) resolve() error {
 	if len(g.TokenFrom) == 0 {
 		g.TokenFrom = []TokenSource{{In: "header"}}
@@ -325,7 +325,7 @@ func (g *Guard) resolve() error {
 	return err
 }
 
-// resolveWith looks up what the guard names of the global options.
+// resolveWith resolves the names that the guard uses from the global options.
 func (g *Guard) resolveWith(app *App) error {
 	if err := g.require(app); err != nil {
 		return err
@@ -333,7 +333,7 @@ func (g *Guard) resolveWith(app *App) error {
 	return g.narrow(app)
 }
 
-// require adds the named policies and the guard's own requirements up.
+// require combines the named policies and the guard's own requirements.
 func (g *Guard) require(app *App) error {
 	var named policy.Requirements
 	for _, name := range g.Policies {
@@ -351,9 +351,9 @@ func (g *Guard) require(app *App) error {
 	return nil
 }
 
-// narrow finds which audiences of which issuers the guard takes. A token is
-// for an audience only if its own issuer may speak for that one: otherwise any
-// issuer could name the audience of another's services.
+// narrow computes the audiences that the guard takes from each issuer. A token
+// counts for an audience only if its own issuer is configured with it.
+// Otherwise any issuer could name the audience of another issuer's services.
 func (g *Guard) narrow(app *App) error {
 	for _, url := range g.Issuers {
 		if app.issuer(url) == nil {
@@ -402,7 +402,7 @@ func (s TokenSource) source() (token.Source, error) {
 	return token.Source{}, fmt.Errorf("token_from %s %s: want `header` or `cookie <name>`", s.In, s.Name)
 }
 
-// canonical is the form in which net/http keeps a header's name.
+// canonical returns the form in which net/http keeps a header's name.
 func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
 
 // Interface guards

@@ -24,8 +24,8 @@ import (
 	"curfew.dev/curfew/token/tokentest"
 )
 
-// upstream counts what reaches it, remembers the last request and keeps the
-// text of all.
+// upstream counts the requests that reach it. It keeps the last request, and
+// the text of all requests.
 type upstream struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -56,7 +56,7 @@ func (u *upstream) count() int {
 	return u.hits
 }
 
-// dump is the text of every request that came, without its body.
+// dump returns the text of every request so far, without its body.
 func (u *upstream) dump() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -78,15 +78,16 @@ type gateway struct {
 
 	app, admin, health, endpoint string // base URLs
 	port, dir                    string
-	loaded                       time.Time // when a configuration was last
+	loaded                       time.Time // when a configuration was last loaded
 	logTo                        string    // a file for all logs, at DEBUG; empty: errors, to stderr
 }
 
 const (
-	// patience is how long a test waits for what must come about. A machine that
-	// is busy with other tests may take long, and nothing follows from that.
+	// patience is the time limit for an expected event. A machine that is busy
+	// with other tests may take long, and that is no failure.
 	patience = time.Minute
-	// tooLong is what nothing takes that neither hangs nor waits for somebody.
+	// tooLong is a time that only an operation which hangs or waits for another
+	// exceeds.
 	tooLong = 20 * time.Second
 )
 
@@ -95,7 +96,8 @@ const (
 	breakGlass = "break-glass-secret-of-the-tests"
 )
 
-// global is the configuration of most tests; ISSUER and the like are replaced.
+// global is the configuration of most tests. ISSUER and similar names are
+// replaced.
 const global = `
 	curfew {
 		issuer ISSUER {
@@ -120,7 +122,7 @@ const global = `
 	}
 `
 
-// sites is the configuration of most tests behind the global options.
+// sites are the sites of most tests, after the global options.
 const sites = `
 http://127.0.0.1:APPPORT {
 	@guarded not path /public /public/*
@@ -169,7 +171,7 @@ func prepare(t *testing.T) *gateway {
 	return g
 }
 
-// replacing puts what differs between tests into a Caddyfile.
+// replacing fills the values that differ between tests into a Caddyfile.
 func (g *gateway) replacing(ports []string) *strings.Replacer {
 	return strings.NewReplacer("ISSUER", g.issuer.URL, "UPSTREAM", g.upstream.URL, "DIR", g.dir,
 		"APPPORT", ports[0], "ADMINPORT", ports[1], "HEALTHPORT", ports[2], "ENDPOINTPORT", ports[3])
@@ -212,9 +214,9 @@ func (g *gateway) tryLoad(global, sites string) error {
 	return err
 }
 
-// awaitOneServer waits until the servers of another configuration no longer
-// listen beside those of this one: Caddy does not wait for that. Sites without
-// `bind` listen on all addresses of a port.
+// awaitOneServer waits until the servers of an earlier configuration no longer
+// listen, because Caddy does not wait for that. Sites without `bind` listen on
+// all addresses of a port.
 func (g *gateway) awaitOneServer() {
 	g.t.Helper()
 	for _, base := range []string{g.app, g.admin, g.health} {
@@ -239,7 +241,7 @@ func (g *gateway) awaitReady() {
 	g.t.Fatal("the gateway did not become ready")
 }
 
-// claims of a token of a user who signed in 100 s ago.
+// claims returns the claims of a token of a user who signed in 100 s ago.
 func (g *gateway) claims(sub string) tokentest.Claims {
 	now := time.Now().Unix()
 	return tokentest.Claims{
@@ -249,7 +251,8 @@ func (g *gateway) claims(sub string) tokentest.Claims {
 	}
 }
 
-// token signs claims; changes replace them, nil removes.
+// token signs claims. A change replaces a claim, or removes it if its value is
+// nil.
 func (g *gateway) token(sub string, changes ...tokentest.Claims) string {
 	g.t.Helper()
 	return g.issuer.Sign(g.claims(sub), changes...)
@@ -288,8 +291,8 @@ func (g *gateway) do(req *http.Request) answer {
 	return answer{resp, string(b)}
 }
 
-// waitedInVain reports whether a connection stood at a listener that was just
-// closed by a reload, and the request has not been looked at, or may come twice.
+// waitedInVain reports whether a reload closed the listener of a waiting
+// connection. The request was then not read, or may be sent twice.
 func (g *gateway) waitedInVain(req *http.Request, err error) bool {
 	if time.Since(g.loaded) > patience {
 		return false

@@ -9,8 +9,8 @@ import (
 	"curfew.dev/curfew/token/tokentest"
 )
 
-// readiness checks that the probe, the metric and the API tell the same of a
-// gateway and of each of its issuers.
+// readiness checks that the probe, the metric and the API agree about a gateway
+// and each of its issuers.
 func (g *gateway) readiness(want bool, issuers map[string]bool) {
 	g.t.Helper()
 	probe, value, state := 503, "0", "keyless"
@@ -63,7 +63,7 @@ func TestAGatewayWhoseProviderIsUnreachableIsNotReadyWhereverOneLooks(t *testing
 	eventually(t, "it says that the provider answers 500", func() bool {
 		return strings.Contains(g.nodes()["edge-1"].Why, "no keys of "+g.issuer.URL) && strings.Contains(g.nodes()["edge-1"].Why, "500")
 	})
-	// A node without keys enforces like any other.
+	// A node without keys enforces records like any other node.
 	g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "bob"})
 	g.load(global, strings.Replace(sites, "/public/*", "/public/* /other", 1))
 	g.readiness(false, map[string]bool{g.issuer.URL: false})

@@ -5,11 +5,11 @@ import (
 	"curfew.dev/curfew/token"
 )
 
-// shownFacts are the facts of a credential as they are passed on. They are made
-// once for each token, not for each request.
+// shownFacts holds the facts of a credential in the form in which they are
+// passed on. It is made once for each token, not for each request.
 type shownFacts struct {
 	headers      identity.Values
-	user, hashed any // the subject, as log_user has it
+	user, hashed any // the subject, as log_user says
 }
 
 // factsOf returns the facts of a token.

@@ -39,8 +39,8 @@ func writeKeys(t *testing.T, path string, keys ...tokentest.Key) {
 	}
 }
 
-// A reload reads keys from where it says, and no request is refused meanwhile. Of
-// what was trusted from elsewhere, nothing stays.
+// A reload reads keys from the new place, and no request is refused meanwhile.
+// No key from the old place stays trusted.
 func TestAReloadMovesTheKeys(t *testing.T) {
 	g := start(t, global, sites)
 	first, file := g.token("alice"), filepath.Join(t.TempDir(), "keys.json")
@@ -81,7 +81,7 @@ func TestAReloadMovesTheKeys(t *testing.T) {
 	}
 }
 
-// A provider that is too slow or down keeps its keys when fetch_timeout changes.
+// A provider that is slow or down keeps its keys when fetch_timeout changes.
 func TestAnotherFetchTimeoutKeepsTheKeys(t *testing.T) {
 	g := start(t, global, sites)
 	token := g.token("alice")
@@ -113,7 +113,7 @@ func TestAProviderWithAPrivateCA(t *testing.T) {
 	}
 }
 
-// A file that is no use is refused at load, with its line.
+// An unusable file is refused at load, with its line.
 func TestKeyFilesAreCheckedAtLoad(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	dir := t.TempDir()

@@ -53,8 +53,8 @@ func clusterConfig(ledger string) string {
 
 const secretInURL = "hunter2-in-a-url"
 
-// What a cluster can't be meant to be is refused at load: with the line, with
-// the mend, and without the password that stands in a URL.
+// An impossible cluster is refused at load: with the line, with the mend, and
+// without the password of a URL.
 func TestClusterLedgerRefusedAtLoad(t *testing.T) {
 	home, dir := t.TempDir(), t.TempDir()
 	t.Setenv("XDG_DATA_HOME", home)
@@ -131,7 +131,7 @@ func TestClusterLedgerRefusedAtLoad(t *testing.T) {
 	}
 }
 
-// What only JSON can say.
+// These mistakes are possible in JSON only.
 func TestLedgerInJSONRefusedAtLoad(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	cert, key := keyPair(t, t.TempDir(), "a")
@@ -150,8 +150,8 @@ func TestLedgerInJSONRefusedAtLoad(t *testing.T) {
 	}
 }
 
-// A cluster's configuration is checked without its servers, and its secrets stay
-// out of what Caddy shows.
+// A cluster's configuration is checked without its servers, and Caddy never
+// shows its secrets.
 func TestClusterLedgerIsValid(t *testing.T) {
 	home, dir := t.TempDir(), t.TempDir()
 	t.Setenv("XDG_DATA_HOME", home)

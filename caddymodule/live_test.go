@@ -18,8 +18,8 @@ import (
 	"curfew.dev/curfew/token/tokentest"
 )
 
-// Whatever a user has open ends when the user is signed out, on both sides, and
-// nobody else's does.
+// All open requests of a user end at the sign-out, on both sides. The requests
+// of other users go on.
 func TestWhatIsOpenEnds(t *testing.T) {
 	g := startStreaming(t, "")
 	for _, p := range protocols {
@@ -39,7 +39,7 @@ func TestWhatIsOpenEnds(t *testing.T) {
 			if n := cutBy(receipt); n != 1 {
 				t.Errorf("the receipt counts %d live requests", n)
 			}
-			g.awaitLive(alice, 0) // though she reads nothing
+			g.awaitLive(alice, 0) // although she reads nothing
 			if !p.local {
 				g.streams.awaitEnd(t, alice)
 			}
@@ -62,7 +62,8 @@ func TestWhatIsOpenEnds(t *testing.T) {
 	g.expectMetric(fmt.Sprintf(`curfew_live_requests_cut_total{reason="signed-out"} %d`, len(protocols)))
 }
 
-// Connections that were opened before a reload end by what is written after.
+// Records that are written after a reload also end connections that were opened
+// before it.
 func TestReloadKeepsHold(t *testing.T) {
 	g := startStreaming(t, "")
 	sse, ws := openSSE(1)(t, g, "alice"), openWebSocket(t, g, "alice")
@@ -84,7 +85,7 @@ func TestReloadKeepsHold(t *testing.T) {
 	g.awaitNoneLive()
 }
 
-// Blocks and step-ups end what they refuse, exactly.
+// Blocks and step-ups end exactly the requests that they refuse.
 func TestWhatElseCuts(t *testing.T) {
 	g := startStreaming(t, "")
 	for _, c := range []struct {
@@ -124,7 +125,7 @@ func TestWhatElseCuts(t *testing.T) {
 			}
 		})
 	}
-	// An exempt client is passed by.
+	// An exempt client's requests go on.
 	s := openSSE(1)(t, g, "console", tokentest.Claims{"client_id": "xbox-console"})
 	if n := cutBy(g.revoke(map[string]string{"iss": g.issuer.URL, "sub": "console"})); n != 0 {
 		t.Errorf("%d of an exempt client were cut", n)
@@ -135,7 +136,8 @@ func TestWhatElseCuts(t *testing.T) {
 	s.close()
 }
 
-// Whoever meets two guards is registered once, and held to both.
+// A request that passes two guards is registered once, and both guards judge
+// it.
 func TestStackedGuardsRegisterOnce(t *testing.T) {
 	g := startStreaming(t, "@sensitive path /sse\n\tcurfew @sensitive {\n\t\tsensitive\n\t}")
 	s := openSSE(1)(t, g, "alice")
@@ -154,8 +156,8 @@ func TestStackedGuardsRegisterOnce(t *testing.T) {
 	g.awaitNoneLive()
 }
 
-// The requirements of every guard that was met go on counting, those in the
-// middle too.
+// The requirements of every guard on the route keep counting, also those in the
+// middle.
 func TestTheGuardInTheMiddleCounts(t *testing.T) {
 	g := startStreaming(t, "@sensitive path /sse\n\tcurfew @sensitive {\n\t\tsensitive\n\t}\n"+
 		"\t@last path /sse\n\tcurfew @last")
@@ -172,7 +174,7 @@ func TestTheGuardInTheMiddleCounts(t *testing.T) {
 	g.awaitNoneLive()
 }
 
-// A trial in the middle ends nothing.
+// A dry run in the middle ends no request.
 func TestADryRunInTheMiddleDoesNotCount(t *testing.T) {
 	g := startStreaming(t, "@sensitive path /sse\n\tcurfew @sensitive {\n\t\tsensitive\n\t\tdry_run\n\t}\n"+
 		"\t@last path /sse\n\tcurfew @last")
@@ -188,11 +190,11 @@ func TestADryRunInTheMiddleDoesNotCount(t *testing.T) {
 	}
 }
 
-// A connection ends with its token, or when it has lasted long enough.
+// A connection ends with its token, or at its largest age.
 func TestConnectionsEndInTime(t *testing.T) {
 	for _, c := range []struct {
 		option, reason string
-		expiresIn      time.Duration // enough to open it meanwhile
+		expiresIn      time.Duration // long enough to open the connection
 		least          time.Duration
 	}{
 		{"connection_expiry enforce", "expired", 4 * time.Second, 3 * time.Second},
@@ -213,7 +215,7 @@ func TestConnectionsEndInTime(t *testing.T) {
 	}
 }
 
-// Whatever was cut says so in the access log, and why.
+// The access log names a request that was cut, and the reason.
 func TestCutsAreLogged(t *testing.T) {
 	logs := filepath.Join(t.TempDir(), "log.json")
 	g := startStreaming(t, "log {\n\t\toutput file "+logs+" {\n\t\t\troll_disabled\n\t\t}\n\t}")
@@ -238,7 +240,7 @@ func TestCutsAreLogged(t *testing.T) {
 	}
 }
 
-// A configured close code says that the session has ended, and nothing else.
+// A configured close code means that the session has ended, and nothing else.
 func TestCloseCode(t *testing.T) {
 	open := []func(*testing.T, *streaming, string, ...tokentest.Claims) *session{openWebSocket, openWebSocketOverHTTP2, openWebSocketOverHTTP3}
 	t.Run("signed out", func(t *testing.T) {
@@ -277,7 +279,7 @@ func (g *streaming) preview(sub string) int {
 	return p.LiveRequests
 }
 
-// awaitLive waits until a user has so many live requests.
+// awaitLive waits until a user has this many live requests.
 func (g *streaming) awaitLive(sub string, want int) {
 	g.t.Helper()
 	n := -1
@@ -295,8 +297,8 @@ func cutBy(receipt map[string]any) int {
 	return int(n)
 }
 
-// An error route that is guarded as well registers the request a second time,
-// while others may still look at what it was the first time.
+// A guarded error route registers the request a second time, while other
+// goroutines may still read the first registration.
 func TestErrorRoutesAreLiveAnew(t *testing.T) {
 	g := startStreaming(t, `
 	handle /broken/* {
@@ -323,7 +325,7 @@ func TestErrorRoutesAreLiveAnew(t *testing.T) {
 	g.awaitNoneLive()
 }
 
-// again asks once more with a session's token.
+// again sends another request with a session's token.
 func (g *streaming) again(s *session) int { return g.get("/hello", s.token).StatusCode }
 
 func (g *streaming) metrics() string { return g.do(mustGet(g.health + "/metrics")).body }

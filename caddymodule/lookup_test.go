@@ -15,7 +15,7 @@ import (
 	"curfew.dev/curfew/token"
 )
 
-// signedIn is the token of somebody who signed in at second 10.
+// signedIn returns the token of a user who signed in at second 10.
 func signedIn() *token.Token {
 	t := &token.Token{Credential: revocation.Credential{
 		Issuer: "i", Subject: "a", Client: "web", Session: "s", Device: "d", Tenant: "t", TokenID: "n", KeyID: "k",
@@ -25,9 +25,9 @@ func signedIn() *token.Token {
 	return t
 }
 
-// The memo of a token holds for the index that was searched, and not for one
-// that a write has changed meanwhile. Reading the generation after the search
-// would let a token in that was revoked between the two.
+// The memo of a token holds for the index that was searched. It does not hold
+// for an index that a write has changed meanwhile. If the generation were read
+// after the search, a token that was revoked between the two would be admitted.
 func TestARevocationDuringASearchIsFoundByTheNext(t *testing.T) {
 	n := node.New(node.Config{})
 	apply := func(r revocation.Record) {
@@ -66,7 +66,7 @@ func TestARevocationDuringASearchIsFoundByTheNext(t *testing.T) {
 	t.Logf("%d of 2000 searches were under way or over when the token was revoked", during)
 }
 
-// The memo is for tokens that nothing in the index can refuse, on any route.
+// The memo covers tokens that no record of the index can refuse, on any route.
 func TestNoMemoIsKeptOfAFindingThatMayRefuse(t *testing.T) {
 	for name, f := range map[string]revocation.Finding{
 		"a block":                            {Blocked: true},
@@ -96,8 +96,8 @@ func TestNoMemoIsKeptOfAFindingThatMayRefuse(t *testing.T) {
 	}
 }
 
-// A gateway that can't vouch for a token ends what the token has open, though
-// nothing in its index refuses it.
+// A gateway that can't vouch for a token ends the token's open requests,
+// although no record of its index refuses it.
 func TestWhatIsOpenEndsWhileTheNodeIsNotReady(t *testing.T) {
 	n := node.New(node.Config{})
 	a := &admission{
@@ -111,8 +111,8 @@ func TestWhatIsOpenEndsWhileTheNodeIsNotReady(t *testing.T) {
 	}
 }
 
-// Without a credential a request passes an optional guard while the node is not
-// ready. A token in the query is one.
+// While the node is not ready, a request without a credential passes an
+// optional guard. A token in the query counts as a credential.
 func TestATokenInTheQueryIsNotAnonymousWhileTheNodeIsNotReady(t *testing.T) {
 	g := &Guard{
 		Optional: true, QueryToken: "refuse",

@@ -10,8 +10,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// What the memo of a token skips must make no difference: a decision with a
-// harmless finding is the one without any.
+// The memo of a token must not change a decision: a decision with a harmless
+// finding equals the decision with an empty one.
 func TestHarmlessFindingsChangeNothing(t *testing.T) {
 	instants := rapid.Int64Range(0, 6)
 	harmful := 0
@@ -23,7 +23,7 @@ func TestHarmlessFindingsChangeNothing(t *testing.T) {
 			SignIn: through("sign_in"), Refresh: through("refresh"), Session: through("session"), Device: through("device"),
 			Blocked: rapid.Bool().Draw(t, "blocked"), Finally: rapid.Bool().Draw(t, "final"),
 		}
-		// The index sees to this: sign_in includes the narrower ones.
+		// The index ensures this: sign_in includes the narrower cuts.
 		f.SignIn.Through = max(f.SignIn.Through, f.Session.Through, f.Device.Through)
 		if rapid.Bool().Draw(t, "step-up") {
 			f.StepUps = []*revocation.Demand{{Through: instants.Draw(t, "stepped"), Sensitive: rapid.Bool().Draw(t, "sensitive")}}

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Where memory runs out, what is new is refused, what is in force stays, and a
+// When memory runs out, new records are refused, records in force stay, and a
 // lift still works (F-18).
 func TestF18NoMemory(t *testing.T) {
 	g := start(t, global, sites)

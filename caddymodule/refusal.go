@@ -19,12 +19,14 @@ import (
 	"curfew.dev/curfew/token"
 )
 
-// retryAfter is what a client is told to wait, in seconds, where time mends it.
+// retryAfter is the time after which a client should retry, in seconds, if the
+// refusal is temporary.
 const retryAfter = "1"
 
-// refuse answers the request, or with dry_run lets it pass without identity.
-// The upstream is never contacted otherwise. cause is what kept the request from
-// being judged, nil if it was.
+// refuse answers the request. With dry_run it lets the request pass without
+// identity, and otherwise never contacts the upstream. A cause is the error
+// that kept the request from being judged. It is nil for a request that was
+// judged.
 func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, v *visit, d policy.Decision, cause error) error {
 	entry := logged{decision: "refuse", dryRun: g.DryRun, policy: g.label, reason: d.Reason.String(), revocation: d.RevocationID(), cached: v.cached}
 	if v.Credential != nil {
@@ -36,7 +38,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	g.explain(&entry, v.token, cause)
 	if g.DryRun {
 		g.outcomes.wouldRefuse[d.Reason].Inc()
-		// Whom a guard before this one admitted, it still does.
+		// A request that an earlier guard admitted keeps its identity.
 		if v.guards == 0 {
 			g.identity.SetAnonymous(r.Header)
 		}
@@ -59,8 +61,8 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	return nil
 }
 
-// explain logs, at debug, what a stranger is not told. It writes neither a token
-// nor a subject.
+// explain logs the reason at debug level, because the client is not told. It
+// writes neither a token nor a subject.
 func (g *Guard) explain(entry *logged, t *token.Token, cause error) {
 	line := g.log.Check(zap.DebugLevel, "refused")
 	if line == nil {
@@ -111,9 +113,9 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision
 	return nil
 }
 
-// withhold takes credential, identity and body out of a request that the error
-// routes get: a server that shows error pages is not one that they are for, and
-// would wait for the body.
+// withhold removes credential, identity and body from a request that goes to
+// the error routes. They are not meant for a server that shows error pages, and
+// such a server would wait for the body.
 func (g *Guard) withhold(r *http.Request) {
 	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, 0, nil, nil
 	for _, name := range [...]string{"Content-Length", "Expect", "Trailer"} {
@@ -127,15 +129,15 @@ func (g *Guard) withhold(r *http.Request) {
 			r.Header.Del("Cookie")
 		}
 	}
-	// Caddy gives error routes the URL that came, before any rewrite.
+	// Caddy gives error routes the original URL, from before any rewrite.
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && token.QueryToken(&original) {
 		original.URL.RawQuery = ""
 	}
 }
 
-// challenge writes the one line of WWW-Authenticate (RFC 6750 section 3, RFC
-// 9470 section 3). Its values come from configuration and records, whose
-// characters were checked, never from the request.
+// challenge returns the value of WWW-Authenticate (RFC 6750 section 3, RFC 9470
+// section 3). Its parts come from configuration and records, whose characters
+// were checked. They never come from the request.
 func challenge(d *policy.Decision) string {
 	code := d.Reason.Code()
 	if code == "" {
@@ -155,7 +157,7 @@ func challenge(d *policy.Decision) string {
 	return b.String()
 }
 
-// isNavigation reports whether a browser is showing the answer to a person.
+// isNavigation reports whether a browser shows the answer to a person.
 func isNavigation(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -167,8 +169,8 @@ func isNavigation(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.HasPrefix(r.Header.Get("Accept"), "text/html")
 }
 
-// redirect sends a browser to sign in. Where it wanted to go is not passed on:
-// that would make the sign-in page an open redirector.
+// redirect sends a browser to sign in. It does not pass on the address that the
+// browser requested, because the sign-in page would become an open redirector.
 func (g *Guard) redirect(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Del("WWW-Authenticate")
@@ -225,7 +227,7 @@ func page(reason policy.Reason) []byte {
 `, html.EscapeString(reason.Title()), html.EscapeString(advice(reason)))
 }
 
-// advice tells a person what to do.
+// advice tells a person how to continue.
 func advice(reason policy.Reason) string {
 	switch reason {
 	case policy.NotReady, policy.Stale:

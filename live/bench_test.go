@@ -21,7 +21,7 @@ type nothing struct{}
 
 func (nothing) ServeHTTP(http.ResponseWriter, *http.Request) error { return nil }
 
-// handlers keep the compiler from seeing what is called.
+// handlers keeps the compiler from inlining the handler.
 var handlers = []live.Handler{nothing{}}
 
 type sink struct{ h http.Header }
@@ -30,8 +30,8 @@ func (s sink) Header() http.Header       { return s.h }
 func (sink) Write(p []byte) (int, error) { return len(p), nil }
 func (sink) WriteHeader(int)             {}
 
-// BenchmarkServe is the whole cost of being live; BenchmarkContext the part of
-// it that a context of one's own costs.
+// BenchmarkServe measures the whole cost of a live request. BenchmarkContext
+// measures the part of it that a context of its own costs.
 func BenchmarkServe(b *testing.B) {
 	var g live.Registry
 	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
@@ -66,7 +66,8 @@ func BenchmarkContext(b *testing.B) {
 	})
 }
 
-// BenchmarkCut is one cut among many live requests, of nobody who is there.
+// BenchmarkCut measures one cut among many live requests, of a user who has
+// none.
 func BenchmarkCut(b *testing.B) {
 	var g live.Registry
 	var served sync.WaitGroup

@@ -30,12 +30,12 @@ func credential(subject string) *revocation.Credential {
 	return c
 }
 
-// handler is a function as a live.Handler.
+// handler makes a function a live.Handler.
 type handler func(http.ResponseWriter, *http.Request) error
 
 func (f handler) ServeHTTP(w http.ResponseWriter, r *http.Request) error { return f(w, r) }
 
-// verdicts is a judge that says what it is told to.
+// verdicts is a judge with fixed answers.
 type verdicts struct {
 	mu      sync.Mutex
 	refused bool
@@ -66,12 +66,12 @@ func (v *verdicts) Judge(c live.Cause) *live.Refusal {
 	}}
 }
 
-// record is an observer that remembers.
+// record is an observer that keeps the events.
 type record struct {
 	mu      sync.Mutex
 	reasons []string
 	ended   []live.Protocol
-	late    bool // one ended too late for last words
+	late    bool // one ended too late for a farewell
 	overdue int
 }
 
@@ -94,7 +94,7 @@ func (o *record) Overdue(live.Protocol, time.Duration) {
 	o.overdue++
 }
 
-// edge is a server whose requests are live, for the subject in X-Subject.
+// edge is a server whose requests are live. X-Subject names the subject.
 type edge struct {
 	*httptest.Server
 	live.Registry
@@ -102,7 +102,7 @@ type edge struct {
 	judge   map[string]*verdicts
 	terms   func(*live.Terms)
 	entered chan struct{} // one for each request that reached its handler
-	left    chan error    // one for each that came back
+	left    chan error    // one for each handler that returned
 }
 
 func newEdge(t *testing.T, next handler) *edge {
@@ -163,8 +163,9 @@ func (e *edge) awaitEntered(t *testing.T, n int) {
 	}
 }
 
-// inTime repeats what ends with last words until the handler has come back in
-// time for them: on a busy machine it may not, and then there are none.
+// inTime repeats a test of a farewell until the handler has returned in time
+// for it. On a busy machine a handler may return too late, and then there is no
+// farewell.
 func inTime(t *testing.T, try func() *edge) {
 	t.Helper()
 	for range 20 {
@@ -175,15 +176,15 @@ func inTime(t *testing.T, try func() *edge) {
 	t.Error("the handler never came back in time")
 }
 
-// tooLate reports whether a handler that has returned was waited for in vain.
+// tooLate reports whether a handler returned after its time for a farewell.
 func (e *edge) tooLate() bool {
 	e.record.mu.Lock()
 	defer e.record.mu.Unlock()
 	return e.record.late
 }
 
-// patience is how long a test waits for what must come about: more than a busy
-// machine takes for it.
+// patience is the time limit for an expected event. It is longer than a busy
+// machine needs.
 const patience = time.Minute
 
 func await[T any](t *testing.T, c <-chan T) T {
@@ -206,7 +207,7 @@ func (e *edge) cutAlice(t *testing.T, want int) {
 	}
 }
 
-// stream writes for as long as the client is there.
+// stream writes until the client disconnects.
 func stream(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	for {
@@ -224,7 +225,7 @@ func stream(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// aborted reports whether an error of a client tells an incomplete response.
+// aborted reports whether a client's error means an incomplete response.
 func aborted(err error) bool {
 	return err != nil && !errors.Is(err, context.DeadlineExceeded)
 }

@@ -17,8 +17,8 @@ import (
 
 type parentKey struct{}
 
-// Whatever is done to it, a lifetime shows what a context of the standard
-// library would show.
+// After any operation, a lifetime shows the same as a context of the standard
+// library.
 func TestLifetimeIsACancelContext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		parent, stop := context.WithCancelCause(context.WithValue(context.Background(), parentKey{}, "value"))
@@ -75,9 +75,9 @@ func isDone(ctx context.Context) bool {
 	}
 }
 
-// Contexts that hang on it must cost no goroutine, and hear of its end.
+// A context below a lifetime must cost no goroutine, and must end with it.
 func TestLifetimeIsWaitedForWithoutGoroutines(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent()) // others' may be on their way out
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent()) // goroutines of other tests may still be ending
 	parent, stop := context.WithCancel(t.Context())
 	defer stop()
 	l := &lifetime{Context: parent}
@@ -100,7 +100,8 @@ func TestLifetimeIsWaitedForWithoutGoroutines(t *testing.T) {
 	}
 }
 
-// The first wait and the end may come at the same time: who waits is woken.
+// The first wait and the end may happen at the same time. The waiter must wake
+// up.
 func TestLifetimeEndsBesideTheFirstWait(t *testing.T) {
 	for range 2000 {
 		l := &lifetime{Context: t.Context()}
@@ -115,8 +116,8 @@ func TestLifetimeEndsBesideTheFirstWait(t *testing.T) {
 	}
 }
 
-// A live request costs a copy of the http.Request and, where nobody waits and
-// room was given, nothing else.
+// A live request costs a copy of the http.Request. It costs nothing else if no
+// handler waits for its context and the caller has provided memory.
 func TestServeInAllocations(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates too")

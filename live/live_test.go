@@ -27,7 +27,7 @@ func versions(t *testing.T, test func(t *testing.T, version int)) {
 	}
 }
 
-// Responses that have begun are aborted, in whatever way the handler writes.
+// A response that has begun is aborted, in whatever way the handler writes.
 func TestBegunResponsesAreAborted(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "big")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -108,13 +108,13 @@ func TestBlockedWritesAreUnblocked(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		time.Sleep(50 * time.Millisecond) // until buffers are full; the test holds without
+		time.Sleep(50 * time.Millisecond) // until the buffers are full; the test passes without it too
 		e.cutAlice(t, 1)
 		await(t, e.left)
 	})
 }
 
-// Before the response began, a request that is cut gets the refusal alone.
+// A request that is cut before its response began gets the refusal alone.
 func TestRequestsGetTheRefusal(t *testing.T) {
 	for name, next := range map[string]handler{
 		"waits": func(_ http.ResponseWriter, r *http.Request) error {
@@ -193,7 +193,7 @@ func TestRequestsGetTheRefusal(t *testing.T) {
 	}
 }
 
-// What is written between admission and registration counts.
+// A record that is written between admission and registration counts.
 func TestJudgedAgainOnceRegistered(t *testing.T) {
 	e := newEdge(t, func(http.ResponseWriter, *http.Request) error {
 		t.Error("the handler was called")
@@ -210,7 +210,7 @@ func TestJudgedAgainOnceRegistered(t *testing.T) {
 	}
 }
 
-// Only what matches is judged, and only what is refused is cut.
+// Only matching requests are judged, and only refused requests are cut.
 func TestCutsWhatMatchesAndIsRefused(t *testing.T) {
 	e := newEdge(t, stream)
 	c := client(t, 2)
@@ -310,7 +310,7 @@ func TestDeadlines(t *testing.T) {
 				if err != nil || w.Body.String() != c.reason {
 					t.Errorf("got %q %v", w.Body, err)
 				}
-				defer time.Sleep(time.Minute) // for the registry to see that it is over
+				defer time.Sleep(time.Minute) // the registry must see that it is over
 				if took := time.Since(start); took < c.lasts || took > c.lasts+time.Second {
 					t.Errorf("it took %v, want %v", took, c.lasts)
 				}
@@ -319,8 +319,8 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-// A deadline that its judge lets pass is not asked about again, and others
-// behind it are not forgotten.
+// A judge that lets a deadline pass is not asked about it again. Later
+// deadlines are not forgotten.
 func TestDeadlinesInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g live.Registry
@@ -351,7 +351,8 @@ func TestDeadlinesInTurn(t *testing.T) {
 	})
 }
 
-// However many requests share a stripe of the registry, each ends when it is due.
+// Each request ends when it is due, however many share a stripe of the
+// registry.
 func TestEachDeadlineEndsItsRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const requests = 200
@@ -383,7 +384,7 @@ func TestEachDeadlineEndsItsRequest(t *testing.T) {
 	})
 }
 
-// A handler that pays no heed is reported and not waited for.
+// A handler that does not return is reported, and nothing waits for it.
 func TestOverdueHandlersAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := new(record)
@@ -419,7 +420,7 @@ func TestOverdueHandlersAreReported(t *testing.T) {
 	})
 }
 
-// Other panics are not ours to catch.
+// The registry recovers no other panics.
 func TestPanicsPass(t *testing.T) {
 	for _, cut := range []bool{false, true} {
 		var g live.Registry
@@ -445,7 +446,7 @@ func TestPanicsPass(t *testing.T) {
 	}
 }
 
-// A request that goes on under further terms is held to them.
+// A request under further terms must satisfy them.
 func TestNarrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g live.Registry
@@ -483,8 +484,8 @@ func TestNarrow(t *testing.T) {
 	})
 }
 
-// The end of an HTTP/1.0 connection may be that of the response, so it must not
-// look like one.
+// The end of an HTTP/1.0 connection may be the end of the response, so a cut
+// must not look like one.
 func TestHTTP10IsReset(t *testing.T) {
 	e := newEdge(t, stream)
 	c, err := net.Dial("tcp", e.Listener.Addr().String())
@@ -504,8 +505,8 @@ func TestHTTP10IsReset(t *testing.T) {
 	}
 }
 
-// However admission, registration and the cut fall together, whoever is refused
-// has ended when both are done.
+// Admission, registration and the cut may happen in any order: a refused
+// request has ended when all are done.
 func TestNobodySlipsThrough(t *testing.T) {
 	var g live.Registry
 	for round := 0; round < 500 && !t.Failed(); round++ {
@@ -536,8 +537,8 @@ func TestNobodySlipsThrough(t *testing.T) {
 	}
 }
 
-// F-25: a handler that panics leaves nothing behind, whether its request was cut
-// or not, and the panic is the server's to deal with.
+// F-25: a handler that panics leaves nothing in the registry, whether or not
+// its request was cut. The server handles the panic.
 func TestPanicsPassThrough(t *testing.T) {
 	for _, cut := range []bool{false, true} {
 		var g live.Registry

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// recorder is a response writer that takes deadlines.
+// recorder is a response writer that accepts deadlines.
 type recorder struct{ *httptest.ResponseRecorder }
 
 func newRecorder() recorder { return recorder{httptest.NewRecorder()} }

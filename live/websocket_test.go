@@ -34,7 +34,7 @@ func dial(t *testing.T, e *edge, subject string) *websocket.Conn {
 	return c
 }
 
-// echo answers messages until it can't.
+// echo answers messages until an error.
 func echo(w http.ResponseWriter, r *http.Request) error {
 	c, err := websocket.Accept(w, r, nil)
 	if err != nil {
@@ -81,7 +81,7 @@ func say(t *testing.T, c *websocket.Conn) {
 	}
 }
 
-// A connection that is handed to somebody else is live until it is closed.
+// A hijacked connection is live until it is closed.
 func TestHijackedOutlivesItsHandler(t *testing.T) {
 	kept, writer := make(chan net.Conn, 1), make(chan *bufio.ReadWriter, 1)
 	e := newEdge(t, func(w http.ResponseWriter, _ *http.Request) error {
@@ -132,8 +132,8 @@ func TestHijackedOutlivesItsHandler(t *testing.T) {
 	}
 }
 
-// Over HTTP/2 the close frame goes out as the last data of the stream, if a
-// frame can stand there.
+// Over HTTP/2 the close frame is the last data of the stream, if the last frame
+// is complete.
 func TestWebSocketOverHTTP2(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -189,7 +189,7 @@ func TestWebSocketOverHTTP2(t *testing.T) {
 	}
 }
 
-// extendedConnect is a client of RFC 8441, which that of net/http is not.
+// extendedConnect is a client of RFC 8441, which net/http does not support.
 func extendedConnect(t *testing.T) *http2.Transport {
 	tr := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
@@ -200,9 +200,9 @@ func extendedConnect(t *testing.T) *http2.Transport {
 
 var closing = append([]byte{0x88, 15, 0x3, 0xf0}, "session ended"...)
 
-// A gRPC call ends with a status, unless its handler is beyond reach.
+// A gRPC call ends with a status, unless its handler does not return.
 func TestGRPC(t *testing.T) {
-	// What the client takes without reading: then the next write waits.
+	// The client takes this much without reading. The next write then waits.
 	const streamWindow = 4 << 20
 	var written atomic.Int64
 	for _, c := range []struct {
@@ -272,7 +272,7 @@ func TestGRPC(t *testing.T) {
 				try()
 			}
 			if blocked && got == "16" && err == nil {
-				return // it was between two writes
+				return // the cut came between two writes
 			}
 			if got != c.wants || aborted(err) != (c.wants == "") {
 				t.Errorf("it ended with status %q and %v", got, err)
@@ -284,8 +284,9 @@ func TestGRPC(t *testing.T) {
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte{3, 200, 1}, uint8(1))
 	f.Add([]byte{0, 125, 126, 255}, uint8(7))
-	// Each byte makes a frame, of its square in length; the stream is written in
-	// pieces. A frame can stand wherever one ended, and nowhere else.
+	// Each byte makes a frame whose length is the square of the byte. The
+	// stream is written in pieces. A close frame may be written after the end
+	// of a frame, and nowhere else.
 	f.Fuzz(func(t *testing.T, lengths []byte, piece uint8) {
 		var stream []byte
 		ends := map[int]bool{0: true}

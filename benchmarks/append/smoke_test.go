@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Everything for a moment, to know that the benchmark still runs.
+// Every scenario runs for a moment, which shows that the benchmark still runs.
 func TestSmoke(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three NATS servers")

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The children of a test run are the test binary, in another role.
+// The children of a test run are the test binary in another role.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "-role" {
 		main()
@@ -14,8 +14,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A few connections of each kind, to know that the benchmark still runs. The
-// bounds are for a machine that has nothing else to do.
+// A run with a few connections of each kind shows that the benchmark still
+// runs. The bounds are for a machine without other load.
 func TestSmoke(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a gateway")

@@ -64,7 +64,7 @@ func newDesk(b testing.TB, entries int, cacheBytes int64) *desk {
 	return d
 }
 
-// apply folds cuts of users into the index who never ask.
+// apply folds cuts into the index, of users who send no request.
 func (d *desk) apply(n int) {
 	records := make([]revocation.Record, n)
 	for i := range records {
@@ -89,7 +89,7 @@ func (d *desk) tokens(n int) []*http.Request {
 	return requests
 }
 
-// decide is what a guard does between the request and its identity headers.
+// decide does the work of a guard between the request and its identity headers.
 func (d *desk) decide(r *http.Request, c *policy.Case) error {
 	raw, _, err := token.Sources(nil).Extract(r)
 	if err != nil {
@@ -112,7 +112,7 @@ func (d *desk) decide(r *http.Request, c *policy.Case) error {
 	return nil
 }
 
-// warm decides about every request until all of their tokens are remembered.
+// warm decides about every request until all of their tokens are cached.
 func (d *desk) warm(b testing.TB, requests []*http.Request) {
 	b.Helper()
 	var c policy.Case
@@ -122,7 +122,7 @@ func (d *desk) warm(b testing.TB, requests []*http.Request) {
 				b.Fatal(err)
 			}
 			if i%1000 == 0 {
-				time.Sleep(time.Millisecond) // the cache takes tokens in behind our back
+				time.Sleep(time.Millisecond) // the cache adds tokens in another goroutine
 			}
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -143,8 +143,9 @@ func TestHotDecisionDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkDecision: hot is a decision about a token that was clean at this
-// generation of the index; changed has to look into the index again.
+// BenchmarkDecision has two cases. In hot, the token was clean at this
+// generation of the index. In changed, the decision must look into the index
+// again.
 func BenchmarkDecision(b *testing.B) {
 	for _, entries := range sizes() {
 		d := newDesk(b, entries, 0)
@@ -172,8 +173,8 @@ func BenchmarkDecision(b *testing.B) {
 	}
 }
 
-// BenchmarkDecisionTokens is the hot decision over so many distinct tokens, in
-// a cache that holds them all.
+// BenchmarkDecisionTokens is the hot decision over many distinct tokens, in a
+// cache that holds them all.
 func BenchmarkDecisionTokens(b *testing.B) {
 	for _, n := range tokenCounts() {
 		d := newDesk(b, 0, max(64<<20, int64(n)*4096))
@@ -187,7 +188,7 @@ func BenchmarkDecisionTokens(b *testing.B) {
 				if err := d.decide(requests[i], &c); err != nil {
 					b.Fatal(err)
 				}
-				if i += 7919; i >= n { // not in the order of their making
+				if i += 7919; i >= n { // not in the order in which they were made
 					i %= n
 				}
 			}
@@ -195,8 +196,8 @@ func BenchmarkDecisionTokens(b *testing.B) {
 	}
 }
 
-// BenchmarkDecisionWhileApplying reports how long decisions take, at the worst,
-// while 10,000 entries a second change the index.
+// BenchmarkDecisionWhileApplying reports the longest times of decisions while
+// 10,000 entries a second change the index.
 func BenchmarkDecisionWhileApplying(b *testing.B) {
 	d := newDesk(b, sizes()[1], 0)
 	requests := d.tokens(1)

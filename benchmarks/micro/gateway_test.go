@@ -26,8 +26,8 @@ import (
 
 func init() { caddy.RegisterModule(sink{}) }
 
-// sink is what stands behind the guard: it answers without a word, so that
-// what is left of a request is Caddy's own work and the guard's.
+// sink is the handler behind the guard. It answers without a body, so that the
+// rest of a request is the work of Caddy and the guard.
 type sink struct{}
 
 func (sink) CaddyModule() caddy.ModuleInfo {
@@ -39,7 +39,8 @@ func (sink) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Handle
 	return nil
 }
 
-// gateway is a Caddy in this process whose servers are called without a network.
+// gateway is a Caddy in this process whose servers are called without a
+// network.
 type gateway struct {
 	issuer  *tokentest.Issuer
 	servers map[string]*caddyhttp.Server // as in routes
@@ -54,7 +55,8 @@ var routes = map[string][]map[string]any{
 	"stacked": {{"handler": "curfew"}, {"handler": "curfew", "policies": []string{"strict"}}},
 }
 
-// newGateway loads Caddy with a ledger that holds so many cuts of others.
+// newGateway loads Caddy with a ledger that holds a number of cuts of other
+// users.
 func newGateway(b testing.TB, entries int) *gateway {
 	b.Helper()
 	home := b.TempDir()
@@ -102,7 +104,7 @@ func newGateway(b testing.TB, entries int) *gateway {
 	return g
 }
 
-// fill writes a ledger of sign_in cuts of as many users.
+// fill writes a ledger with a sign_in cut for each of n users.
 func fill(b testing.TB, dir, issuer string, entries int) {
 	b.Helper()
 	l, err := local.Open(local.Options{Dir: dir, OnEmpty: local.Start})
@@ -137,7 +139,7 @@ func (g *gateway) awaitReady(b testing.TB) {
 	b.Fatal("the gateway did not become ready")
 }
 
-// token is one of about 1,000 characters with all the usual claims.
+// token returns a token of about 1,000 characters with all the usual claims.
 func (g *gateway) token(subject string) string {
 	c := g.issuer.Claims("api", g.now)
 	maps.Copy(c, tokentest.Claims{
@@ -147,7 +149,7 @@ func (g *gateway) token(subject string) string {
 	return g.issuer.Sign(c)
 }
 
-// request is as a browser's fetch through net/http would be.
+// request returns a request like one of a browser's fetch through net/http.
 func request(raw string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/orders/17", nil)
 	r.Header = http.Header{
@@ -167,8 +169,8 @@ func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) Write(p []byte) (int, error) { return len(p), nil }
 func (a *answer) WriteHeader(status int)      { a.status = status }
 
-// visitor sends one request over and over: what a guard writes into the
-// headers must not be there the next time.
+// visitor sends one request again and again. Headers that a guard writes must
+// not be there the next time.
 type visitor struct {
 	server *caddyhttp.Server
 	r      *http.Request

@@ -24,8 +24,8 @@ func tokenCounts() []int {
 	return []int{1000}
 }
 
-// BenchmarkGuard is a whole request through Caddy's server, without a network.
-// What a guard costs is the difference to "bare".
+// BenchmarkGuard measures a whole request through Caddy's server, without a
+// network. The cost of a guard is the difference to "bare".
 func BenchmarkGuard(b *testing.B) {
 	for _, entries := range sizes()[:2] {
 		g := newGateway(b, entries)
@@ -49,9 +49,8 @@ func BenchmarkGuard(b *testing.B) {
 	}
 }
 
-// allocations are the fewest of several counts: until the cache has taken a token
-// in, which it does behind our back, a run allocates more, and so do others
-// meanwhile.
+// allocations returns the smallest of several counts. A run allocates more
+// while other goroutines do, such as the one by which the cache adds a token.
 func allocations(run func()) float64 {
 	fewest := math.Inf(1)
 	for range 5 {
@@ -61,8 +60,8 @@ func allocations(run func()) float64 {
 	return fewest
 }
 
-// TestGuardAllocations holds what was won: docs/performance.md says what the
-// remaining ones are.
+// TestGuardAllocations fixes the number of allocations. docs/performance.md
+// explains the remaining ones.
 func TestGuardAllocations(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates too")

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// BenchmarkTokenMemory reports what a remembered token of about 1,000
-// characters takes on the heap: verified, and with what the guard notes of it
-// and of its account.
+// BenchmarkTokenMemory reports the heap memory of a cached token of about 1,000
+// characters: the verified token, and the guard's notes about it and its
+// account.
 func BenchmarkTokenMemory(b *testing.B) {
 	const n = 5000
 	b.Run("verified", func(b *testing.B) {

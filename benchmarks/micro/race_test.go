@@ -2,5 +2,5 @@
 
 package micro
 
-// raceDetector says that allocations are not those of production.
+// raceDetector says that the number of allocations is not that of production.
 const raceDetector = true

@@ -58,8 +58,8 @@ func TestBadTokensAreOfEachKind(t *testing.T) {
 	}
 }
 
-// What is reported is worked out by hand here: 10 of 100 µs added, of which 4
-// are for one revocation of 40 µs with each ten requests.
+// The expected figures are computed by hand: 10 of 100 µs are added. Of these,
+// 4 µs are for one revocation of 40 µs in every ten requests.
 func TestReport(t *testing.T) {
 	r := result{
 		Scenario: scenario{1, 0, 100}, Writing: 40,

@@ -9,7 +9,7 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// A peer that lets everything pass would look cheap.
+// A peer that admits every request would look cheap.
 func TestVerifierChecks(t *testing.T) {
 	for _, algorithm := range []string{"RS256", "ES256"} {
 		p, err := rig.NewProvider("127.0.0.1:0", algorithm)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A small fleet, to know that the benchmark still runs and that what it claims
-// to measure has happened.
+// This runs a small fleet. It shows that the benchmark still runs, and that the
+// events which it measures have happened.
 func TestSmoke(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three NATS servers")

@@ -7,7 +7,7 @@ import (
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// A start finds everything again, and a replica that is there is used again.
+// A start finds every entry again, and an existing replica is used again.
 func TestStart(t *testing.T) {
 	const entries = 3000
 	dir := t.TempDir()

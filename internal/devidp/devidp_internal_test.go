@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// capped against a slice that does the same slowly.
+// A slice serves as the slow model of capped.
 func TestCapped(t *testing.T) {
 	type value struct{ key, n int }
 	rapid.Check(t, func(t *rapid.T) {
@@ -58,8 +58,8 @@ func TestWithQuery(t *testing.T) {
 	}
 }
 
-// Whatever is asked, an accepted request goes to a registered redirect URI with
-// PKCE, and one sign-in with everything satisfies it or a login is forced.
+// For any request, an accepted request has PKCE and a registered redirect URI.
+// One sign-in with everything satisfies it, unless it forces a login.
 func FuzzAuthorizationRequest(f *testing.F) {
 	const callback = "http://127.0.0.1:8080/callback"
 	good := url.Values{
@@ -121,8 +121,8 @@ func FuzzRefreshToken(f *testing.F) {
 	})
 }
 
-// No file makes a provider that can't sign, or a panic; what is read can be
-// written and read again.
+// No file causes a panic or a provider that can't sign. A state that was read
+// can be written and read again.
 func FuzzStateFile(f *testing.F) {
 	key, err := newSigningKey("ES256")
 	if err != nil {

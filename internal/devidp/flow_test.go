@@ -118,7 +118,7 @@ func TestAuthorizationRefused(t *testing.T) {
 	wantCode(t, err, "invalid_request")
 }
 
-// What can't be redirected safely must not be redirected at all.
+// A refusal that can't be redirected safely must not be redirected at all.
 func TestRedirectURIIsExact(t *testing.T) {
 	s := start(t, devidp.Config{})
 	for name, parameters := range map[string]url.Values{
@@ -180,7 +180,7 @@ func (s *running) post(path string, form url.Values) (*http.Response, map[string
 	return response, body
 }
 
-// code signs alice in and stops short of redeeming.
+// code signs alice in and returns the code without redeeming it.
 func (s *running) code() string {
 	s.Helper()
 	response, _ := s.post("/sign-in?"+s.query().Encode(), url.Values{"user": {"alice"}, "password": {"wonder"}})

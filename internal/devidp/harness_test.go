@@ -26,7 +26,7 @@ const (
 	audience    = "https://api.example.com"
 )
 
-// clock is set by hand; it starts at a whole second.
+// clock is set by the test. It starts at a whole second.
 type clock struct{ unix atomic.Int64 }
 
 func (c *clock) now() time.Time          { return time.Unix(c.unix.Load(), 0) }
@@ -45,7 +45,7 @@ type running struct {
 // start serves a provider until the test ends. An empty config is filled in.
 func start(t *testing.T, config devidp.Config) *running {
 	t.Helper()
-	address := "127.0.0.1:" + porttest.Keep(t, 1)[0] // so that it is there for another start
+	address := "127.0.0.1:" + porttest.Keep(t, 1)[0] // kept, because some tests start the provider again
 	if config.Issuer != "" {
 		address = config.Issuer[len("http://"):]
 	}
@@ -129,7 +129,7 @@ func (s *running) refresh(token string) devidp.Tokens {
 	return tokens
 }
 
-// claims are the members the tests look at.
+// claims are the claims that the tests read.
 type claims struct {
 	Subject   string   `json:"sub"`
 	ClientID  string   `json:"client_id"`
@@ -148,7 +148,8 @@ type claims struct {
 	Audiences string   `json:"aud"`
 }
 
-// verify reads a token the way a stranger would: discovery, key set, go-oidc.
+// verify reads a token as an independent client does: discovery, key set,
+// go-oidc.
 func (s *running) verify(token, audience string) claims {
 	s.Helper()
 	c, err := s.tryVerify(token, audience)

@@ -102,7 +102,7 @@ func TestServesLoopbackOnly(t *testing.T) {
 	}
 }
 
-// foreign is a listener that says it listens to the world.
+// foreign is a listener with an address that is not loopback.
 type foreign struct {
 	net.Listener
 	closed bool
@@ -255,7 +255,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// What can't be saved isn't given out.
+// A token is not issued if the state can't be saved.
 func TestStateThatCannotBeSaved(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "state")
 	if err := os.Mkdir(folder, 0o700); err != nil {
@@ -355,7 +355,8 @@ func TestLargeBody(t *testing.T) {
 	}
 }
 
-// Of many who redeem the same refresh token at once, at most one may win.
+// If many callers redeem the same refresh token at once, at most one gets
+// tokens.
 func TestRefreshRace(t *testing.T) {
 	s := start(t, devidp.Config{})
 	token := s.signIn(s.request(nil)).RefreshToken

@@ -11,8 +11,8 @@ import (
 	"curfew.dev/curfew/internal/devidp"
 )
 
-// A browser that has signed in comes back after ten minutes. What it types, if
-// it is asked, is alice's password and code.
+// A browser that has signed in returns after ten minutes. If the page asks, it
+// sends alice's password and code.
 func TestSessionReuse(t *testing.T) {
 	for name, c := range map[string]struct {
 		parameters url.Values
@@ -53,7 +53,8 @@ func TestSessionReuse(t *testing.T) {
 	}
 }
 
-// An earlier grant keeps what its own sign-in made, whatever the session does.
+// An earlier grant keeps the claims of its own sign-in, whatever happens to the
+// session.
 func TestStepUpLeavesEarlierGrants(t *testing.T) {
 	s := start(t, devidp.Config{})
 	weak := s.signIn(s.request(nil))
@@ -92,7 +93,7 @@ func TestSessionEnds(t *testing.T) {
 	wantCode(t, err, "login_required")
 }
 
-// Each sign-in has its own cookie, and the one before it is dead.
+// Each sign-in has its own cookie, and the earlier cookie is invalid.
 func TestCookieIsReplaced(t *testing.T) {
 	s := start(t, devidp.Config{})
 	s.signIn(s.request(nil))
