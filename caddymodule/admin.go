@@ -23,16 +23,16 @@ import (
 func init() { caddy.RegisterModule(new(Admin)) }
 
 // Admin serves the admin API under `/v1/` and its description at
-// `/openapi.json`, to callers that hold a named token or a token of an OpenID
-// provider. Without any it refuses to load.
+// `/openapi.json`. Its callers hold a named token or a token of an OpenID
+// provider. It refuses to load without any credential.
 type Admin struct {
 	// Named callers. The same name may have two tokens, for rotation.
 	Tokens []AdminToken `json:"tokens,omitempty"`
 
-	// OpenID providers whose access tokens are taken, by scope.
+	// OpenID providers whose access tokens are accepted, by scope.
 	OIDC []AdminOIDC `json:"oidc,omitempty"`
 
-	// Where the Caddyfile says this. Messages name it.
+	// The place in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
 
 	app      *App
@@ -43,7 +43,7 @@ type Admin struct {
 	keySets  []*pooledKeys
 }
 
-// AdminToken is a caller with a secret of its own.
+// AdminToken is a caller with its own secret.
 type AdminToken struct {
 	// The caller's name in the audit.
 	Name string `json:"name"`
@@ -52,17 +52,17 @@ type AdminToken struct {
 	// A literal, `{env.NAME}` or `{file./path}`.
 	Secret string `json:"secret"`
 
-	// Where the Caddyfile says this. Messages name it.
+	// The place in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
 }
 
-// AdminOIDC takes access tokens of an OpenID provider.
+// AdminOIDC accepts access tokens of an OpenID provider.
 type AdminOIDC struct {
 	// The issuer identifier.
 	Issuer string `json:"issuer"`
 	// The audiences of this API. Required.
 	Audiences []string `json:"audiences,omitempty"`
-	// Which scopes give which role. At least one.
+	// The scopes of each role. At least one.
 	Roles []AdminRole `json:"roles,omitempty"`
 }
 
@@ -107,7 +107,7 @@ func (a *Admin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}.read(d, a.check, "token", "oidc")
 }
 
-// check refuses an API that nobody could call.
+// check refuses an API without any credential, which no client could call.
 func (a *Admin) check() error {
 	if len(a.Tokens) == 0 && len(a.OIDC) == 0 {
 		return errors.New("curfew_admin needs a credential: add `token <name> <role> <secret>` or `oidc <issuer> { … }`")
@@ -135,7 +135,7 @@ func (a *Admin) parseOIDC(d *caddyfile.Dispenser) error {
 	return err
 }
 
-// check refuses what would take no token.
+// check refuses a provider that would accept no token.
 func (o *AdminOIDC) check() error {
 	if err := (token.Issuer{Issuer: revocation.Issuer{URL: o.Issuer}, Audiences: o.Audiences}).Validate(); err != nil {
 		return fmt.Errorf("oidc: %w", err)
@@ -176,7 +176,7 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// authenticate names the caller of a request.
+// authenticate returns the caller of a request.
 func (a *Admin) authenticate(r *http.Request) (admin.Caller, error) {
 	caller, err := a.bearers(r)
 	if err == nil || a.verifier == nil || errors.Is(err, admin.ErrNoCredential) {
@@ -185,9 +185,9 @@ func (a *Admin) authenticate(r *http.Request) (admin.Caller, error) {
 	return a.verify(r)
 }
 
-// again names the role that the caller of a request has while it goes on. A
-// request may outlive its configuration. Then those that call the API by the
-// configuration in force are asked: whoever is none of them is cut off.
+// again returns the present role of the caller of an open request. A request
+// may outlive its configuration. Then the configuration in force authenticates
+// the caller, and a caller that it does not know is cut off.
 func (a *Admin) again(r *http.Request, was admin.Caller) (admin.Role, error) {
 	inForce, err := a.app.inForce()
 	if err != nil {
@@ -213,8 +213,9 @@ func (a *Admin) again(r *http.Request, was admin.Caller) (admin.Role, error) {
 	return best, nil
 }
 
-// inForce is the app that answers for requests of this one: itself until it is
-// stopped, then the one that has taken over its gateway, if any has.
+// inForce returns the app that now answers for requests of this one. It is the
+// app itself until it stops. After that it is the app that has taken over its
+// gateway. If there is none, inForce returns admin.ErrStopping.
 func (a *App) inForce() (*App, error) {
 	if !a.isStopping() {
 		return a, nil
@@ -233,7 +234,8 @@ func (a *Admin) provisionTokens() (func(*http.Request) (admin.Caller, error), er
 		if wrong != nil {
 			return nil, t.Place.name(fmt.Errorf("token %s: %w", t.Name, wrong))
 		}
-		// Each token is checked with those before it, so that an error is about this one.
+		// Each token is checked together with the earlier ones, so that an
+		// error names the right token.
 		named = append(named, n)
 		if bearers, err = httpapi.Bearer(named, a.app.log); err != nil {
 			return nil, t.Place.name(err)
@@ -281,7 +283,7 @@ func (a *Admin) provisionOIDC() error {
 	if len(cfg.Issuers) == 0 {
 		return nil
 	}
-	// A call that goes on is verified again and again.
+	// The token of an open call is verified again and again.
 	cfg.Cache = a.app.gateway.cache
 	a.app.alsoFetch(a.keySets)
 	cfg.Verified = a.app.gateway.node.Verified
@@ -290,8 +292,8 @@ func (a *Admin) provisionOIDC() error {
 	return err
 }
 
-// issuerOr is what is configured of a provider, or how one is taken of which
-// only the admin API knows.
+// issuerOr returns the configuration of a provider. A provider of the admin API
+// alone gets the defaults.
 func (a *App) issuerOr(o *AdminOIDC) (*Issuer, error) {
 	if known := a.issuer(o.Issuer); known != nil {
 		return known, nil
@@ -306,7 +308,8 @@ func withoutIDTokens(accept []token.Accept) []token.Accept {
 
 var errCaller = errors.New("no credential that is accepted here")
 
-// verify takes an access token of a configured provider, unless it was revoked.
+// verify accepts an access token of a configured provider, unless it was
+// revoked.
 func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 	raw, _, err := token.Sources{}.Extract(r)
 	if err != nil {
@@ -330,8 +333,8 @@ func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 	if d := c.Decide(); !d.Admits() {
 		return admin.Caller{}, errCaller
 	}
-	// Two providers may have one subject each of the same name. No issuer has a
-	// space in it, so no two callers have the same name.
+	// Two providers may have a subject with the same name. No issuer contains a
+	// space, so no two callers have the same name.
 	caller := admin.Caller{Name: "oidc:" + t.Credential.Issuer + " " + t.Credential.Subject, Source: "admin"}
 	for _, o := range a.OIDC {
 		if o.Issuer == t.Credential.Issuer {
@@ -341,7 +344,7 @@ func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 	return caller, nil
 }
 
-// role is the greatest that the scopes give; none is admin.NoRole.
+// role returns the greatest role of the scopes, or admin.NoRole.
 func (o *AdminOIDC) role(scope []string) admin.Role {
 	var best admin.Role
 	for _, r := range o.Roles {
@@ -353,7 +356,7 @@ func (o *AdminOIDC) role(scope []string) admin.Role {
 	return best
 }
 
-// Cleanup gives back the shares of key sets.
+// Cleanup releases the key sets.
 func (a *Admin) Cleanup() error {
 	var errs []error
 	for _, keys := range a.keySets {
@@ -362,7 +365,8 @@ func (a *Admin) Cleanup() error {
 	return errors.Join(errs...)
 }
 
-// ServeHTTP answers; what is not the API's is 404, never the next handler.
+// ServeHTTP answers every request. A path outside the API gets 404, and never
+// reaches the next handler.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	a.api.ServeHTTP(w, r)
 	return nil
@@ -386,7 +390,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 	return admin.New(cfg)
 }
 
-// explain tells how a token would be judged on a route with these policies.
+// explain reports how a token would be judged on a route with these policies.
 func (a *App) explain(ctx context.Context, raw string, policies []string) (admin.Explanation, error) {
 	var required policy.Requirements
 	for _, name := range policies {
@@ -431,7 +435,7 @@ func refusedBefore(r policy.Reason, detail string) admin.Explanation {
 	}}}
 }
 
-// caseOf looks a credential up and lays it before the policy.
+// caseOf finds the records of a credential and returns the case for the policy.
 func (a *App) caseOf(c *revocation.Credential, r *policy.Requirements, now time.Time) policy.Case {
 	out := policy.Case{Credential: c, Requirements: r, Issuer: a.issuers[c.Issuer], Now: now.Unix()}
 	a.gateway.node.Index().Find(c, &out.Finding)

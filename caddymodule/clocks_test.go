@@ -16,8 +16,8 @@ import (
 	"curfew.dev/curfew/revocation"
 )
 
-// clock is a machine's whose wall clock is off by as much as it is set to, while
-// its monotonic one goes on.
+// clock is a machine's clock with an offset that the test sets. Its monotonic
+// reading goes on.
 type clock struct{ off atomic.Int64 }
 
 func (c *clock) now() time.Time {
@@ -51,7 +51,7 @@ func joinWith(t *testing.T, servers *natstest.Cluster, name string, off time.Dur
 	return n, c
 }
 
-// submit revokes everything of somebody and returns what was written.
+// submit revokes everything of a user and returns the entry.
 func submit(t *testing.T, n *node.Node, sub string, now time.Time) (revocation.Ref, error) {
 	t.Helper()
 	w, err := n.Submit(t.Context(), []revocation.Record{{
@@ -115,8 +115,9 @@ func TestTickerWithAWrongClock(t *testing.T) {
 	}
 }
 
-// F-10: a clock that is set, either way, fences the node rather than making it
-// late, and it goes on by itself. What it refused it refuses.
+// F-10: a clock that is set, in either direction, fences the node and does not
+// make it late. The node recovers by itself. Requests that it refused stay
+// refused.
 func TestClockIsSet(t *testing.T) {
 	servers := natstest.Run(t, 1)
 	n, c := joinWith(t, servers, "edge-1", 0)

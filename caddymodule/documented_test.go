@@ -11,7 +11,7 @@ import (
 	"curfew.dev/curfew/token/tokentest"
 )
 
-// What docs/refusals.md has for scripts on another origin.
+// docs/refusals.md describes this for scripts of another origin.
 func TestAScriptOfAnotherOriginCanReadARefusal(t *testing.T) {
 	const origin = "https://shop.example.com"
 	g := start(t, global, strings.Replace(sites, "\t@guarded", `	@shop header Origin https://shop.example.com
@@ -38,7 +38,7 @@ func TestAScriptOfAnotherOriginCanReadARefusal(t *testing.T) {
 	}
 }
 
-// What docs/backends.md says of lists.
+// docs/backends.md describes this for lists.
 func TestAListInAnIdentityHeaderIsJSON(t *testing.T) {
 	g := start(t, global, strings.Replace(sites, "identity_header X-User-Email email", "identity_header X-Groups groups", 1))
 	for name, groups := range map[string]any{

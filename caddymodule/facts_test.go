@@ -39,8 +39,8 @@ func lenient(options string) string {
 	return strings.Replace(global, "audience api\n", "audience api\n\t\t\taccept access_token lenient id_token\n\t\t\t"+options+"\n", 1)
 }
 
-// A sign-out that can't hit what it means says so, before the tokens that escape
-// it were seen or after.
+// A sign-out that misses some tokens says so, whether these tokens were seen
+// before it or after it.
 func TestASignOutThatHitsNothingHasALimit(t *testing.T) {
 	g := start(t, lenient(""), guarded("", ""))
 	for limit, c := range map[string]struct {
@@ -77,7 +77,7 @@ func TestASignOutThatHitsNothingHasALimit(t *testing.T) {
 	}
 }
 
-// What one node has seen, the receipts of the others say.
+// The receipts of the other nodes include the facts that one node has seen.
 func TestTheLimitsOfAClusterAreThoseOfAllNodes(t *testing.T) {
 	g, servers := startClustered(t, "")
 	dir, seen := t.TempDir(), revocation.FactsOf(revocation.AccessToken, &revocation.Credential{Client: "web", AuthTime: 1})
@@ -137,8 +137,7 @@ func TestAnExemptClientIsTheOneThatIsMatched(t *testing.T) {
 	}
 }
 
-// Where only ID tokens are accepted, the configuration tells which clients there
-// are.
+// If only ID tokens are accepted, the configuration names all clients.
 func TestAClientThatNoTokenCanNameIsUnenforceable(t *testing.T) {
 	only := strings.Replace(global, "audience api\n", "audience api\n\t\t\taccept id_token\n", 1)
 	g := start(t, only, guarded("", ""))
@@ -199,7 +198,7 @@ func TestAMachineIsCutByWhenItsTokenWasIssued(t *testing.T) {
 	}
 }
 
-// What explain verifies, the guards find in the cache.
+// The guards find a token in the cache that explain has verified.
 func TestATokenThatWasExplainedIsSeen(t *testing.T) {
 	g := start(t, lenient(""), guarded("", ""))
 	raw := g.token("alice", tokentest.Claims{"sid": nil})
