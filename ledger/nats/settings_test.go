@@ -41,11 +41,17 @@ func sound(t *testing.T) jetstream.StreamConfig {
 	return c
 }
 
+// createStream creates a stream. Servers that have just elected a leader may say
+// for a moment that their peers are offline.
 func createStream(t *testing.T, js jetstream.JetStream, c jetstream.StreamConfig) {
 	t.Helper()
-	if _, err := js.CreateStream(t.Context(), c); err != nil {
-		t.Fatalf("creating the stream: %v", err)
-	}
+	until(t, "the stream is created", func() bool {
+		_, err := js.CreateStream(t.Context(), c)
+		if err != nil && !strings.Contains(err.Error(), "peer offline") {
+			t.Fatalf("creating the stream: %v", err)
+		}
+		return err == nil
+	})
 }
 
 func updateStream(t *testing.T, js jetstream.JetStream, c jetstream.StreamConfig) {
