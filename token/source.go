@@ -2,11 +2,10 @@ package token
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"curfew.dev/curfew/internal/authorization"
-	"curfew.dev/curfew/internal/outbound"
+	"curfew.dev/curfew/internal/origin"
 )
 
 // Source is a place in a request where a token may be. The zero value is the
@@ -123,18 +122,8 @@ func changesState(r *http.Request) bool {
 // every unsafe request, and Sec-Fetch-Site is younger.
 func fromOwnPage(r *http.Request) bool {
 	if origins := r.Header["Origin"]; len(origins) > 0 {
-		return len(origins) == 1 && isOrigin(origins[0], r)
+		return len(origins) == 1 && origin.IsOf(origins[0], r, origin.MayEndEarlier)
 	}
 	site := r.Header["Sec-Fetch-Site"]
 	return len(site) == 1 && site[0] == "same-origin"
-}
-
-// isOrigin compares an Origin with where the request was sent. A proxy in front
-// of us may have ended TLS, so without TLS here the scheme proves nothing.
-func isOrigin(origin string, r *http.Request) bool {
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.Path != "" || u.Scheme != "https" && (u.Scheme != "http" || r.TLS != nil) {
-		return false
-	}
-	return outbound.SameOrigin(u, &url.URL{Scheme: u.Scheme, Host: r.Host})
 }

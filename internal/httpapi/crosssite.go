@@ -3,13 +3,15 @@ package httpapi
 import (
 	"net/http"
 	"strings"
+
+	"curfew.dev/curfew/internal/origin"
 )
 
 // fromAnotherSite refuses what a foreign page can make a browser send. It needs
 // no credential to judge, and comes before everything else: where the caller
 // is let in for being local, it is all there is.
 func fromAnotherSite(r *http.Request) *Problem {
-	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !sameOrigin(r, origins[0]) {
+	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !origin.IsOf(origins[0], r, origin.EndsHere) {
 		return CrossSite.Because("the Origin is not this one")
 	}
 	for _, site := range r.Header.Values("Sec-Fetch-Site") {
@@ -21,16 +23,6 @@ func fromAnotherSite(r *http.Request) *Problem {
 		return CrossSite.Because("a body of this content type can be sent by any page; use application/json")
 	}
 	return nil
-}
-
-// sameOrigin compares scheme, host and port, as RFC 6454 section 5 does.
-func sameOrigin(r *http.Request, origin string) bool {
-	scheme, defaultPort := "http", ":80"
-	if r.TLS != nil {
-		scheme, defaultPort = "https", ":443"
-	}
-	host, ok := strings.CutPrefix(origin, scheme+"://")
-	return ok && strings.EqualFold(strings.TrimSuffix(host, defaultPort), strings.TrimSuffix(r.Host, defaultPort))
 }
 
 // needsNoPreflight reports whether the content type is one of the three that

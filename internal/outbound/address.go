@@ -3,7 +3,6 @@ package outbound
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -18,19 +17,6 @@ func RequireSecure(u *url.URL) error {
 		return nil
 	}
 	return fmt.Errorf("%s://%s is not https: use https (http is for loopback only)", u.Scheme, u.Host)
-}
-
-// SameOrigin compares scheme, host and port (RFC 6454, 5).
-func SameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && canonicalHost(a) == canonicalHost(b)
-}
-
-func canonicalHost(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // isLoopback reports whether a host name or address means this machine by

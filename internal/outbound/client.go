@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"curfew.dev/curfew/internal/origin"
 )
 
 // Bounds of a request.
@@ -165,7 +167,7 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 		return http.ErrUseLastResponse
 	case len(via) > maxRedirects:
 		return errors.New("too many redirects")
-	case !SameOrigin(r.URL, via[0].URL):
+	case !origin.Same(r.URL, via[0].URL):
 		return errors.New("redirected to another origin")
 	}
 	return nil
