@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"regexp"
@@ -18,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"curfew.dev/curfew/caddymodule/cli"
+	"curfew.dev/curfew/internal/loopback"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/nats"
 )
@@ -196,7 +196,7 @@ func checkServer(raw string) error {
 	case err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "" || !isPort(u.Port()) ||
 		u.Path != "" || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("ledger nats: want the URLs of servers, such as tls://nats-1.internal:4222, separated by spaces")
-	case u.Scheme == "nats" && !isThisMachine(u.Hostname()):
+	case u.Scheme == "nats" && !loopback.Is(u.Hostname()):
 		return fmt.Errorf("ledger nats: nats://%s would be plaintext: write tls://%s (nats:// is for loopback only)", u.Host, u.Host)
 	}
 	return nil
@@ -205,11 +205,6 @@ func checkServer(raw string) error {
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return s == "" || err == nil && n > 0
-}
-
-func isThisMachine(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // streamName is stricter than JetStream, because the name is part of subjects

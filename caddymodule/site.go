@@ -17,6 +17,8 @@ import (
 	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+
+	"curfew.dev/curfew/internal/loopback"
 )
 
 // survey reads every route of the servers of a configuration, once. It checks
@@ -342,7 +344,7 @@ func dialled(address string) string {
 	if err != nil || strings.Contains(host, "/") {
 		return address
 	}
-	if ip := net.ParseIP(host); host == "localhost" || ip.IsLoopback() {
+	if loopback.Is(host) {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port)

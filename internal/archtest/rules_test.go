@@ -91,6 +91,7 @@ var inward = map[string][]string{
 	"internal/strictjson":      nil,                                                    // anybody: duplicate and case-variant members are refused everywhere
 	"internal/authorization":   nil,                                                    // anybody: a header that is read in two ways is two credentials
 	"internal/origin":          nil,                                                    // anybody: an origin that is read in two ways lets a page of another site in
+	"internal/loopback":        nil,                                                    // anybody: where plaintext is allowed is one rule
 	"internal/outbound":        {"token", "signals", "login", "caddymodule"},           // the rooms that ask other parties; an answer must not come around the guard
 	"internal/httpapi":         {"admin", "signals", "login", "portal", "caddymodule"}, // one gate for every API; caddymodule names the callers
 	"internal/unread":          {"internal/httpapi", "caddymodule"},                    // refusals that don't wait for a body

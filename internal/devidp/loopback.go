@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"curfew.dev/curfew/internal/loopback"
 )
 
 // issuerHost returns the host:port of an issuer on loopback. It refuses every
@@ -21,7 +23,8 @@ func issuerHost(issuer string) (string, error) {
 	return u.Host, nil
 }
 
-// isLoopback reports whether address is IP:port with a loopback IP.
+// isLoopback reports whether address is IP:port with a loopback IP. It is stricter
+// than [loopback.Is], which allows the name localhost.
 func isLoopback(address string) bool {
 	a, err := netip.ParseAddrPort(address)
 	return err == nil && a.Addr().Zone() == "" && a.Addr().Unmap().IsLoopback()
@@ -47,10 +50,10 @@ func checkRedirectURI(uri string) error {
 	return nil
 }
 
+// isLocalName also allows names below localhost, which browsers keep on this
+// machine (RFC 6761 section 6.3).
 func isLocalName(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
-		err == nil && a.Zone() == "" && a.Unmap().IsLoopback()
+	return loopback.Is(host) || strings.HasSuffix(host, ".localhost")
 }
 
 // onlyLoopback refuses peers on other machines, and every Host but the

@@ -20,7 +20,9 @@ func RequireSecure(u *url.URL) error {
 }
 
 // isLoopback reports whether a host name or address means this machine by
-// itself, without asking a resolver.
+// itself, without asking a resolver. It is wider than the rule of package
+// loopback: it also decides what a remote party must not name. So it knows every
+// spelling: any case, a final dot, names below localhost, addresses with a zone.
 func isLoopback(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {

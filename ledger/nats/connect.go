@@ -6,13 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"curfew.dev/curfew/internal/loopback"
 )
 
 // The times within which a half-open connection is noticed.
@@ -88,7 +89,7 @@ func (o Options) secure() ([]nats.Option, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the URL of a NATS server: %w", withoutURL(err))
 		}
-		plain = plain && u.Scheme == "nats" && loopback(u.Hostname())
+		plain = plain && u.Scheme == "nats" && loopback.Is(u.Hostname())
 	}
 	if plain {
 		// The servers that it announces may be on other machines.
@@ -102,11 +103,6 @@ func (o Options) secure() ([]nats.Option, error) {
 		options = append(options, nats.ClientCert(o.TLSCert, o.TLSKey))
 	}
 	return options, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // withoutURL removes the quoted URL from an error, because it may hold a password.
