@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"curfew.dev/curfew/internal/authorization"
 	"curfew.dev/curfew/policy"
 )
 
@@ -71,7 +72,7 @@ func (r *Requirements) compile() (policy.Requirements, error) {
 	p := policy.Requirements{Scope: r.Scope, Sensitive: r.Sensitive}
 	for option, values := range map[string][]string{"acr": r.ACR, "amr": r.AMR, "scope": r.Scope} {
 		for _, v := range values {
-			if !challengeToken(v) {
+			if !authorization.ChallengeToken(v) {
 				return p, in(option, v, fmt.Errorf("%s %q can't be part of a challenge: use visible ASCII without spaces, quotes and backslashes", option, v))
 			}
 		}
@@ -90,15 +91,4 @@ func (r *Requirements) compile() (policy.Requirements, error) {
 		p.MaxAge = &age
 	}
 	return p, nil
-}
-
-// challengeToken reports whether v may stand in a quoted parameter of
-// WWW-Authenticate that holds a list (RFC 6749 appendix A.4).
-func challengeToken(v string) bool {
-	for _, c := range []byte(v) {
-		if c <= ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return v != ""
 }

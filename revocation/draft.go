@@ -5,6 +5,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"curfew.dev/curfew/internal/authorization"
 )
 
 // Author says who asks for a record and why. It becomes the audit of the record.
@@ -213,10 +215,8 @@ func authenticationValues(member string, values []string) error {
 		if v == "" || len(v) > MaxName {
 			return refuse(InvalidValue, member, "each value has 1 to %d bytes", MaxName)
 		}
-		for i := range len(v) {
-			if c := v[i]; c < '!' || c > '~' || c == '"' || c == '\\' {
-				return refuse(InvalidValue, member, "a value is visible ASCII without quotes and backslashes")
-			}
+		if !authorization.ChallengeToken(v) {
+			return refuse(InvalidValue, member, "a value is visible ASCII without quotes and backslashes")
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"curfew.dev/curfew/internal/authorization"
 	"curfew.dev/curfew/internal/devidp"
 )
 
@@ -57,7 +58,7 @@ func (o options) validate() error {
 			o.acr, devidp.ACRPassword, devidp.ACRMultiFactor)
 	}
 	for _, scope := range o.scope {
-		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		if !authorization.ChallengeToken(scope) {
 			return fmt.Errorf("--scope %q: a scope is visible ASCII without quotes and backslashes", scope)
 		}
 	}

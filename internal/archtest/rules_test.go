@@ -89,7 +89,7 @@ var neverStandard = map[string][]string{
 // inward are packages below internal/, and who imports them beside tests.
 var inward = map[string][]string{
 	"internal/strictjson":      nil,                                                    // anybody: duplicate and case-variant members are refused everywhere
-	"internal/authorization":   nil,                                                    // anybody: a header that is read in two ways is two credentials
+	"internal/authorization":   nil,                                                    // anybody: a header that is read in two ways is two credentials; a challenge has one form
 	"internal/origin":          nil,                                                    // anybody: an origin that is read in two ways lets a page of another site in
 	"internal/loopback":        nil,                                                    // anybody: where plaintext is allowed is one rule
 	"internal/outbound":        {"token", "signals", "login", "caddymodule"},           // the rooms that ask other parties; an answer must not come around the guard

@@ -1,9 +1,10 @@
 // Package authorization reads the Authorization header of a request, for the
-// guard and the admin API alike. A header that two readers could take for two
-// credentials is an error.
+// guard and the admin API alike, and says which values the challenge of a refusal
+// can carry. A header that two readers could take for two credentials is an error.
 //
-// It must never judge the token, and never put any of it into an error. All of
-// it is in bearer.go.
+// It must never judge the token, and never put any of it into an error.
+//
+// Read bearer.go first (the request), then challenge.go (the refusal).
 package authorization
 
 import (

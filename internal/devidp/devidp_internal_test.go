@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"curfew.dev/curfew/internal/authorization"
 )
 
 // A slice serves as the slow model of capped.
@@ -95,7 +97,7 @@ func FuzzAuthorizationRequest(f *testing.F) {
 		}
 		request, refusal := parseAuthorization(values, client, redirectURI)
 		if refusal != nil {
-			if !validScope([]string{refusal.Code}) {
+			if !authorization.ChallengeToken(refusal.Code) {
 				t.Fatalf("error code %q", refusal.Code)
 			}
 			return

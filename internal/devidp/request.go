@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"curfew.dev/curfew/internal/authorization"
 )
 
 // maxParameter limits the length of a parameter that the provider stores, in
@@ -89,24 +91,12 @@ func (a *authorizationRequest) checkFlow() *Error {
 		return invalidRequest("response_mode must be query")
 	case !slices.Contains(a.scope, "openid"):
 		return &Error{"invalid_scope", "scope must contain openid"}
-	case !validScope(a.scope):
+	case slices.ContainsFunc(a.scope, func(s string) bool { return !authorization.ChallengeToken(s) }):
 		return &Error{"invalid_scope", "scope contains a character that it may not"}
 	case a.values.Get("code_challenge_method") != "S256" || len(a.challenge) != len(digest("")):
 		return invalidRequest("PKCE is required: code_challenge with code_challenge_method S256")
 	}
 	return nil
-}
-
-// validScope checks the characters of RFC 6749 appendix A.4.
-func validScope(scope []string) bool {
-	for _, token := range scope {
-		for i := range len(token) {
-			if c := token[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func (a *authorizationRequest) parsePrompt() *Error {
