@@ -14,6 +14,7 @@ import (
 
 	"curfew.dev/curfew/admin"
 	"curfew.dev/curfew/internal/httpapi"
+	"curfew.dev/curfew/internal/secret"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -249,7 +250,7 @@ func (t *AdminToken) resolve() (httpapi.NamedToken, error) {
 	if err != nil {
 		return httpapi.NamedToken{}, err
 	}
-	s, err := newSecret(t.Secret)
+	s, err := secret.New(t.Secret)
 	if err != nil {
 		return httpapi.NamedToken{}, err
 	}

@@ -94,6 +94,7 @@ var inward = map[string][]string{
 	"internal/loopback":        nil,                                                    // anybody: where plaintext is allowed is one rule
 	"internal/outbound":        {"token", "signals", "login", "caddymodule"},           // the rooms that ask other parties; an answer must not come around the guard
 	"internal/httpapi":         {"admin", "signals", "login", "portal", "caddymodule"}, // one gate for every API; caddymodule names the callers
+	"internal/secret":          {"internal/httpapi", "caddymodule"},                    // configuration and the check of callers; the rooms below get none
 	"internal/unread":          {"internal/httpapi", "caddymodule"},                    // refusals that don't wait for a body
 	"internal/devidp":          {"caddymodule"},
 	"internal/printable":       {"adminclient", "caddymodule"},    // the rooms that show what strangers chose

@@ -10,27 +10,8 @@ import (
 	"sync/atomic"
 
 	"curfew.dev/curfew/internal/authorization"
+	"curfew.dev/curfew/internal/secret"
 )
-
-// MinSecret is how many characters a secret has at least: shorter ones can be
-// guessed.
-const MinSecret = 16
-
-// CheckSecret refuses what can't be a secret. The error never repeats it.
-func CheckSecret(secret []byte) error {
-	if len(secret) == 0 {
-		return errors.New("it is empty or not set: give it a value")
-	}
-	for _, c := range secret {
-		if c <= ' ' || c > '~' {
-			return errors.New("it has characters that can't be sent in a header: use visible ASCII")
-		}
-	}
-	if len(secret) < MinSecret {
-		return fmt.Errorf("it has %d characters: use at least %d, such as what `openssl rand -base64 32` prints", len(secret), MinSecret)
-	}
-	return nil
-}
 
 // NamedToken is a bearer token and whom it stands for. The same name may carry
 // two tokens, for rotation.
@@ -56,17 +37,17 @@ func Bearer(tokens []NamedToken, log *slog.Logger) (func(*http.Request) (Caller,
 		case t.Role < Read || t.Role > BreakGlass:
 			return nil, fmt.Errorf("reading admin token %q: it needs a role: read, write or break_glass", t.Name)
 		}
-		secret, err := t.Secret()
+		value, err := t.Secret()
 		if err == nil {
-			err = CheckSecret(secret)
+			err = secret.Check(value)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading admin token %q: %w", t.Name, err)
 		}
-		if other, shared := holders[string(secret)]; shared {
+		if other, shared := holders[string(value)]; shared {
 			return nil, fmt.Errorf("reading admin token %q: it has the same secret as %q, so that nobody could tell the two apart: give each a secret of its own", t.Name, other)
 		}
-		holders[string(secret)] = t.Name
+		holders[string(value)] = t.Name
 	}
 	b := &bearer{tokens: tokens, unusable: make([]atomic.Bool, len(tokens)), log: log}
 	return b.authenticate, nil
@@ -109,11 +90,11 @@ func (b *bearer) authenticate(r *http.Request) (Caller, error) {
 func (b *bearer) read() []held {
 	all := make([]held, len(b.tokens))
 	for i, t := range b.tokens {
-		secret, err := t.Secret()
+		value, err := t.Secret()
 		if err == nil {
-			err = CheckSecret(secret)
+			err = secret.Check(value)
 		}
-		all[i] = held{sha256.Sum256(secret), err}
+		all[i] = held{sha256.Sum256(value), err}
 	}
 	for i := range all {
 		for j := range all[:i] {

@@ -1,4 +1,8 @@
-package caddymodule
+// Package secret reads the secrets that a configuration names, and refuses values
+// that can't be one.
+//
+// It must never put a secret into an error. All of it is in secret.go.
+package secret
 
 import (
 	"bytes"
@@ -7,14 +11,32 @@ import (
 	"os"
 	"strings"
 	"sync"
-
-	"curfew.dev/curfew/internal/httpapi"
 )
 
-// secret is a value from the configuration: a literal, {env.NAME} or
+// minLength is how many characters a secret has at least. Shorter ones can be
+// guessed.
+const minLength = 16
+
+// Check refuses a value that can't be a secret. The error never repeats it.
+func Check(value []byte) error {
+	if len(value) == 0 {
+		return errors.New("it is empty or not set: give it a value")
+	}
+	for _, c := range value {
+		if c <= ' ' || c > '~' {
+			return errors.New("it has characters that can't be sent in a header: use visible ASCII")
+		}
+	}
+	if len(value) < minLength {
+		return fmt.Errorf("it has %d characters: use at least %d, such as what `openssl rand -base64 32` prints", len(value), minLength)
+	}
+	return nil
+}
+
+// Secret is a value from the configuration: a literal, {env.NAME} or
 // {file.PATH}. A file is read again when it changes. The configuration itself
 // keeps the placeholder, so the value never shows in /config/.
-type secret struct {
+type Secret struct {
 	path string // of the file; empty for other secrets
 
 	mu    sync.Mutex
@@ -22,10 +44,10 @@ type secret struct {
 	stat  os.FileInfo
 }
 
-// newSecret resolves a configured value and refuses values that can't be a
+// New resolves a configured value. It returns an error for a value that can't be a
 // secret.
-func newSecret(configured string) (*secret, error) {
-	s := &secret{}
+func New(configured string) (*Secret, error) {
+	s := &Secret{}
 	name, placeholder := strings.CutPrefix(configured, "{")
 	name, closed := strings.CutSuffix(name, "}")
 	switch {
@@ -45,7 +67,7 @@ func newSecret(configured string) (*secret, error) {
 	default:
 		return nil, errors.New("a secret is a literal, {env.NAME} or {file./path}")
 	}
-	if err := httpapi.CheckSecret(s.value); err != nil {
+	if err := Check(s.value); err != nil {
 		if placeholder {
 			return nil, fmt.Errorf("secret %s: %w", configured, err)
 		}
@@ -54,7 +76,7 @@ func newSecret(configured string) (*secret, error) {
 	return s, nil
 }
 
-func (s *secret) read() error {
+func (s *Secret) read() error {
 	stat, err := os.Stat(s.path)
 	if err != nil {
 		return err
@@ -75,7 +97,7 @@ func (s *secret) read() error {
 
 // Value returns the present secret. It returns an error if the file has become
 // unreadable or unusable: a caller that can't be checked must not be admitted.
-func (s *secret) Value() ([]byte, error) {
+func (s *Secret) Value() ([]byte, error) {
 	if s.path == "" {
 		return s.value, nil
 	}
@@ -89,7 +111,7 @@ func (s *secret) Value() ([]byte, error) {
 		if err := s.read(); err != nil {
 			return nil, fmt.Errorf("reading a secret file: %w", err)
 		}
-		if err := httpapi.CheckSecret(s.value); err != nil {
+		if err := Check(s.value); err != nil {
 			s.stat = nil // read again at the next call
 			return nil, fmt.Errorf("secret file %s: %w", s.path, err)
 		}
