@@ -68,7 +68,7 @@ func New(configured string) (*Secret, error) {
 		return nil, errors.New("a secret is a literal, {env.NAME} or {file./path}")
 	}
 	if err := Check(s.value); err != nil {
-		if placeholder {
+		if placeholder && closed {
 			return nil, fmt.Errorf("secret %s: %w", configured, err)
 		}
 		return nil, fmt.Errorf("secret: %w", err)

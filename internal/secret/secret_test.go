@@ -41,6 +41,7 @@ func TestAnUnusableSecretIsRefusedAndNotRepeated(t *testing.T) {
 	for configured, want := range map[string]string{
 		"":                              "give it a value",
 		"hunter2":                       "use at least 16",
+		"{hunter2":                      "use at least 16",
 		"hunter2}":                      "use at least 16",
 		"hunter2 0123456789":            "visible ASCII",
 		"hunter2\u00e40123456789":       "visible ASCII",
