@@ -345,7 +345,10 @@ func (d *documents) newestOf(ctx context.Context, s *documentStream, subject str
 func (d *documents) write(ctx context.Context, s *documentStream, m *nats.Msg, expected uint64, more ...jetstream.PublishOpt) (uint64, error) {
 	ctx, done := d.bounded(ctx, answerWithin)
 	defer done()
-	more = append(more, jetstream.WithExpectStream(s.config.Name), jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0))
+	// A stream that elects a leader has no responder for a moment, and has stored
+	// nothing: trying again is safe.
+	more = append(more, jetstream.WithExpectStream(s.config.Name), jetstream.WithExpectLastSequencePerSubject(expected),
+		jetstream.WithRetryAttempts(6), jetstream.WithRetryWait(250*time.Millisecond))
 	var ack *jetstream.PubAck
 	err := d.ledger.refusals.ask(ctx, m.Subject, func(ctx context.Context) (err error) {
 		ack, err = d.ledger.js.PublishMsg(ctx, m, more...)
