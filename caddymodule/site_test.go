@@ -97,24 +97,7 @@ func TestP3StrictestReadingDecidesByPlaceholders(t *testing.T) {
 	by := strings.NewReplacer(
 		"@guarded not path /public /public/*", "@guarded expression `!{path}.lowerAscii().startsWith('/public/') && {path}.lowerAscii() != '/public'`",
 		"@billing path /billing /billing/*", "@billing vars_regexp {uri} (?i)^/billing([/?]|$)")
-	g := start(t, global, by.Replace(sites))
-	targets := strangeTargets(t, howMany(400, 20000))
-	g.walk("", targets, func(target string, status int, reached bool) {
-		if credential, _ := needs(target); credential && reached {
-			t.Errorf("%q reached the upstream without a credential (%d)", target, status)
-		}
-	})
-	g.walk(g.token("alice"), targets, func(target string, status int, reached bool) {
-		if _, stepUp := needs(target); stepUp && reached {
-			t.Errorf("%q reached the upstream without a step-up (%d)", target, status)
-		}
-	})
-	open := []string{"/public", "/public/", "/public/x", "/public/a/b.c", "/public/a%20b", "/public/a%2fb", "/public//x", "/public/x?y=/../z"}
-	g.walk("", open, func(target string, status int, reached bool) {
-		if !reached {
-			t.Errorf("%q was refused with %d", target, status)
-		}
-	})
+	decidesByTheStrictestReading(t, start(t, global, by.Replace(sites)))
 }
 
 // strangeMatcher is a matcher of somebody else, that looks at the path wherever

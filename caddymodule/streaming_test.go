@@ -284,20 +284,7 @@ func openWebSocketOverHTTP3(t *testing.T, g *streaming, user string, changes ...
 func openExtendedConnect(t *testing.T, g *streaming, version int, user string, changes ...tokentest.Claims) *session {
 	t.Helper()
 	s := &session{token: g.token(user, changes...)}
-	body, upload := io.Pipe()
-	r := g.request(t, version, http.MethodConnect, "/ws", s.token, body)
-	r.Header.Set("Sec-WebSocket-Version", "13")
-	transport := g.client(t, version).Transport
-	if version == 2 {
-		r.Header[":protocol"] = []string{"websocket"}
-		transport = g.extendedConnect(t)
-	} else {
-		r.Proto = "websocket"
-	}
-	resp, err := transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp, upload := g.askForWebSocket(t, version, s.token)
 	if resp.StatusCode != 200 {
 		t.Fatal(resp.Status)
 	}
@@ -319,6 +306,29 @@ func openExtendedConnect(t *testing.T, g *streaming, version int, user string, c
 		return "aborted"
 	}
 	return s
+}
+
+// askForWebSocket sends an extended CONNECT, without a credential if token is empty.
+func (g *streaming) askForWebSocket(t *testing.T, version int, token string) (*http.Response, io.WriteCloser) {
+	t.Helper()
+	body, upload := io.Pipe()
+	r := g.request(t, version, http.MethodConnect, "/ws", token, body)
+	if token == "" {
+		r.Header.Del("Authorization")
+	}
+	r.Header.Set("Sec-WebSocket-Version", "13")
+	transport := g.client(t, version).Transport
+	if version == 2 {
+		r.Header[":protocol"] = []string{"websocket"}
+		transport = g.extendedConnect(t)
+	} else {
+		r.Proto = "websocket"
+	}
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, upload
 }
 
 // extendedConnect is a client that can do it, which that of net/http can't.

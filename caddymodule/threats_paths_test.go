@@ -219,7 +219,13 @@ func howMany(short, long int) int {
 // reaches: nothing that some server would take for a guarded path passes
 // without a credential, or for the billing without a step-up.
 func TestP3StrictestReadingDecides(t *testing.T) {
-	g := start(t, global, sites)
+	decidesByTheStrictestReading(t, start(t, global, sites))
+}
+
+// decidesByTheStrictestReading checks the guards of sites, however their matchers
+// read the path.
+func decidesByTheStrictestReading(t *testing.T, g *gateway) {
+	t.Helper()
 	targets := strangeTargets(t, howMany(400, 20000))
 	g.walk("", targets, func(target string, status int, reached bool) {
 		if credential, _ := needs(target); credential && reached {

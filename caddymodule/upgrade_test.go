@@ -427,21 +427,7 @@ func TestAGuardForUpgradesIsForExtendedConnectToo(t *testing.T) {
 	} {
 		g.load(global, g.parts.Replace("https://127.0.0.1:TLSPORT {\ntls CERT KEY\n@ws {\n"+matcher+"\n}\ncurfew @ws\nreverse_proxy STREAMS\n}\n"))
 		for _, version := range []int{2, 3} {
-			body, upload := io.Pipe()
-			r := g.request(t, version, http.MethodConnect, "/ws", "", body)
-			r.Header.Del("Authorization")
-			r.Header.Set("Sec-WebSocket-Version", "13")
-			transport := g.client(t, version).Transport
-			if version == 2 {
-				r.Header[":protocol"] = []string{"websocket"}
-				transport = g.extendedConnect(t)
-			} else {
-				r.Proto = "websocket"
-			}
-			resp, err := transport.RoundTrip(r)
-			if err != nil {
-				t.Fatal(err)
-			}
+			resp, upload := g.askForWebSocket(t, version, "")
 			if resp.StatusCode != http.StatusUnauthorized {
 				t.Errorf("%q over HTTP/%d: %d, want 401", matcher, version, resp.StatusCode)
 			}
