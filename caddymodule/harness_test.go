@@ -77,6 +77,7 @@ type gateway struct {
 	replace  *strings.Replacer
 
 	app, admin, health, endpoint string // base URLs
+	tls                          string // the base URL of a site with TLS; empty if there is none
 	port, dir                    string
 	loaded                       time.Time // when a configuration was last loaded
 	logTo                        string    // a file for all logs, at DEBUG; empty: errors, to stderr
@@ -219,9 +220,13 @@ func (g *gateway) tryLoad(global, sites string) error {
 // all addresses of a port.
 func (g *gateway) awaitOneServer() {
 	g.t.Helper()
-	for _, base := range []string{g.app, g.admin, g.health} {
+	for _, base := range []string{g.app, g.admin, g.health, g.tls} {
+		if base == "" {
+			continue
+		}
+		_, port, _ := strings.Cut(base, "//127.0.0.1")
 		eventually(g.t, "one server listens on "+base, func() bool {
-			return caddy.ListenerUsage("tcp", strings.TrimPrefix(base, "http://127.0.0.1")) <= 1
+			return caddy.ListenerUsage("tcp", port) <= 1
 		})
 	}
 }

@@ -93,7 +93,6 @@ var protocols = []struct {
 type streaming struct {
 	*gateway
 	streams *streams
-	tls     string // base URL of the site with TLS
 	options []string
 	parts   *strings.Replacer
 	roots   *x509.CertPool

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,6 +51,19 @@ func (j *journal) UnknownKey() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.unknown++
+}
+
+// heard returns what was reported of unused keys.
+func (j *journal) heard() [][]UnusedKey {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.unused)
+}
+
+func (j *journal) unknownKeys() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.unknown
 }
 
 func (j *journal) last() FetchResult {
@@ -436,10 +450,11 @@ func TestAnUnusedKeyIsReportedOnce(t *testing.T) {
 		}
 		r.Rotate(r.Key(), one)
 		time.Sleep(time.Hour)
-		if len(r.log.unused) != 2 || len(r.log.unused[0]) != 2 || len(r.log.unused[1]) != 0 {
-			t.Fatalf("reported %v", r.log.unused)
+		heard := r.log.heard()
+		if len(heard) != 2 || len(heard[0]) != 2 || len(heard[1]) != 0 {
+			t.Fatalf("reported %v", heard)
 		}
-		if k := r.log.unused[0][0]; k.KeyID != "twice" || k.Reason != errKeyAmbiguous.Error() {
+		if k := heard[0][0]; k.KeyID != "twice" || k.Reason != errKeyAmbiguous.Error() {
 			t.Errorf("reported %v", k)
 		}
 	})
@@ -532,8 +547,8 @@ func TestUnknownKeysAreReported(t *testing.T) {
 		r := run(t, nil, nil)
 		defer r.stop()
 		wantKind(t, r.verify(r.Key().Sign(t, []byte(`{"iss":"`+issuerURL+`"}`), map[string]any{"kid": "k"})), Invalid)
-		if r.log.unknown != 1 || r.log.last() != FetchOK {
-			t.Errorf("heard %d unknown keys, last %q", r.log.unknown, r.log.last())
+		if n := r.log.unknownKeys(); n != 1 || r.log.last() != FetchOK {
+			t.Errorf("heard %d unknown keys, last %q", n, r.log.last())
 		}
 	})
 }
