@@ -1,8 +1,17 @@
 package login
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
+	"curfew.dev/curfew/internal/authorization"
+	"curfew.dev/curfew/internal/loopback"
 	"curfew.dev/curfew/internal/outbound"
 	"curfew.dev/curfew/revocation"
 )
@@ -87,4 +96,152 @@ type Claim struct {
 
 // Validate reports the first thing that is wrong with the configuration, and
 // the mend.
-func (c *Config) Validate() error { return nil }
+func (c *Config) Validate() error {
+	for _, check := range []func() error{c.checkName, c.checkClient, c.checkTimes, c.checkParams, c.checkCallback, c.checkAddresses} {
+		if err := check(); err != nil {
+			return fmt.Errorf("sign_in %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// checkName keeps the name to what a path and a log need no escaping for.
+func (c *Config) checkName() error {
+	bad := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	}
+	if c.Name == "" || len(c.Name) > maxName || strings.ContainsFunc(c.Name, bad) {
+		return fmt.Errorf("the name has 1 to %d characters of a-z, A-Z, 0-9, - and _: it is part of the redirect URI", maxName)
+	}
+	return nil
+}
+
+const maxName = 64
+
+func (c *Config) checkClient() error {
+	switch {
+	case c.Issuer == nil || c.Client == nil:
+		return errors.New("it has no issuer: name one of the configured with `issuer`")
+	case c.ClientID == "" || len(c.ClientID) > revocation.MaxID:
+		return errors.New("it has no client_id: set the one that the provider has registered")
+	case c.ClientSecret != nil && c.ClientKey != nil:
+		return errors.New("it has a client_secret and a client_key: the provider takes one of the two, remove the other")
+	}
+	for _, scope := range c.Scope {
+		if !authorization.ChallengeToken(scope) {
+			return fmt.Errorf("scope %q has a character that a scope can't have (RFC 6749, 3.3)", scope)
+		}
+	}
+	for _, resource := range c.Resources {
+		if u, err := url.Parse(resource); err != nil || !u.IsAbs() || strings.Contains(resource, "#") {
+			return fmt.Errorf("resource %q is not an absolute URI without a fragment (RFC 8707, 2)", resource)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkTimes() error {
+	idle, lifetime := c.idle(), c.lifetime()
+	switch {
+	case idle < time.Minute || lifetime < time.Minute:
+		return errors.New("idle and lifetime are at least 1m")
+	case idle > lifetime:
+		return fmt.Errorf("idle %s is longer than the lifetime of %s: shorten idle", idle, lifetime)
+	case lifetime > c.Issuer.Retention:
+		return fmt.Errorf("lifetime %s is longer than the issuer's retention of %s: shorten it, or raise `retention`", lifetime, c.Issuer.Retention)
+	}
+	return nil
+}
+
+// ours are parameters of the authorization request that have a meaning for what
+// comes back.
+var ours = []string{
+	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
+	"max_age", "acr_values", "prompt", "resource", "request", "request_uri", "response_mode",
+}
+
+func (c *Config) checkParams() error {
+	for i, p := range c.Params {
+		switch {
+		case p.Name == "":
+			return errors.New("param has no name: write `param <name> <value>`")
+		case slices.Contains(ours, p.Name):
+			return fmt.Errorf("param %s is set by Curfew, or would change how the answer comes: remove it", p.Name)
+		case slices.ContainsFunc(c.Params[:i], func(q Param) bool { return q.Name == p.Name }):
+			return fmt.Errorf("param %s is set twice: remove one", p.Name)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkCallback() error {
+	if c.Callback == nil {
+		return nil
+	}
+	if _, err := parseOrigin(c.Callback.Origin); err != nil {
+		return fmt.Errorf("callback: %w", err)
+	}
+	if len(c.Callback.Hosts) == 0 {
+		return errors.New("callback names no host that signs in by it: write `callback <origin> <host>…`")
+	}
+	for i, host := range c.Callback.Hosts {
+		switch {
+		case !isHost(host):
+			return fmt.Errorf("callback: %q is not a host: write it in lower case, without scheme, port or final dot", host)
+		case slices.Contains(c.Callback.Hosts[:i], host):
+			return fmt.Errorf("callback names %s twice: remove one", host)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkAddresses() error {
+	if c.SignedOutURL == "" || isReturnPath(c.SignedOutURL) {
+		return nil
+	}
+	u, err := url.Parse(c.SignedOutURL)
+	if err != nil || u.Host == "" || u.User != nil {
+		return fmt.Errorf("signed_out_url %q: want an absolute URL or a path", c.SignedOutURL)
+	}
+	return outbound.RequireSecure(u)
+}
+
+// parseOrigin reads a scheme, a host and perhaps a port: https, or http on this
+// machine.
+func parseOrigin(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || s != u.Scheme+"://"+u.Host || !isHost(u.Hostname()) {
+		return nil, fmt.Errorf("%q is not an origin: write scheme, host and port alone, in lower case, such as https://auth.example.com", s)
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && loopback.Is(u.Hostname()) {
+		return u, nil
+	}
+	return nil, fmt.Errorf("%q is not https: use https (http is for loopback only)", s)
+}
+
+// isHost reports whether host has the form of [HostOf].
+func isHost(host string) bool {
+	bad := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.Zone() == ""
+	}
+	return host != "" && len(host) <= 253 && !strings.ContainsFunc(host, bad) && host[0] != '.' && host[len(host)-1] != '.'
+}
+
+func (c *Config) idle() time.Duration     { return cmp.Or(c.Idle, DefaultIdle) }
+func (c *Config) lifetime() time.Duration { return cmp.Or(c.Lifetime, DefaultLifetime) }
+
+// scope is what is asked for, openid first.
+func (c *Config) scope() []string {
+	all := []string{"openid"}
+	for _, s := range c.Scope {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func (c *Config) skew() int64 { return int64((c.Issuer.ClockSkew + time.Second - 1) / time.Second) }

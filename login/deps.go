@@ -12,7 +12,7 @@ import (
 )
 
 // Deps are what sign-ins need of the gateway around them. All but Wait, Log,
-// Observer and Verified are required.
+// Observer, Verified and CacheBytes are required.
 type Deps struct {
 	// Keys returns the sealing keys as they are now: the first seals, all open.
 	// It is called at most once a second by requests.
@@ -40,6 +40,8 @@ type Deps struct {
 	Verified func(*revocation.Credential)
 	Log      *slog.Logger
 	Observer Observer
+	// CacheBytes bounds the cache of opened sessions; 0 means 16 MiB.
+	CacheBytes int64
 }
 
 // Observer hears what sign-ins do, for metrics. Its methods must not block.

@@ -1,31 +1,69 @@
 package login
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
-	"curfew.dev/curfew/policy"
+	"curfew.dev/curfew/internal/loopback"
 )
 
 // SignIns are the sign_ins of one configuration. They are safe for concurrent
-// use once they serve.
+// use.
 type SignIns struct {
 	deps  Deps
-	cache *Cache
+	keys  keyring
+	cache *cache
+	turns turns
 	named map[string]*SignIn
 }
 
-// New validates the configurations. The cache may be shared with the SignIns of
-// configurations before and after.
-func New(d Deps, cache *Cache, configs ...Config) (*SignIns, error) {
-	all := &SignIns{deps: d, cache: cache, named: make(map[string]*SignIn)}
+// New validates the configurations.
+func New(d Deps, configs ...Config) (*SignIns, error) {
+	if d.Wait == nil {
+		d.Wait = wait
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Observer == nil {
+		d.Observer = deaf{}
+	}
+	cache, err := newCache(d.CacheBytes)
+	if err != nil {
+		return nil, err
+	}
+	all := &SignIns{deps: d, keys: keyring{read: d.Keys}, cache: cache, named: make(map[string]*SignIn)}
 	for _, c := range configs {
 		if err := c.Validate(); err != nil {
 			return nil, err
 		}
-		all.named[c.Name] = &SignIn{all: all, config: c}
+		if all.named[c.Name] != nil {
+			return nil, fmt.Errorf("sign_in %s is configured twice: give one of them another name", c.Name)
+		}
+		s := &SignIn{all: all, config: c}
+		s.provider.signIn = s
+		all.named[c.Name] = s
 	}
 	return all, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Named is the sign-in of a name, or nil.
@@ -33,42 +71,134 @@ func (all *SignIns) Named(name string) *SignIn { return all.named[name] }
 
 // SignIn is one configured sign_in.
 type SignIn struct {
-	all    *SignIns
-	config Config
+	all      *SignIns
+	config   Config
+	provider provider
+
+	mu      sync.Mutex
+	origins map[string]string // by host, without a callback
 }
 
 // Name is the configured name.
 func (s *SignIn) Name() string { return s.config.Name }
 
 // Title names the sign-in to people.
-func (s *SignIn) Title() string { return s.config.Title }
+func (s *SignIn) Title() string {
+	if s.config.Title == "" {
+		return s.config.Name
+	}
+	return s.config.Title
+}
+
+// Issuer is the iss of its sessions.
+func (s *SignIn) Issuer() string { return s.config.Issuer.URL }
 
 // ClientID is the client at the provider.
 func (s *SignIn) ClientID() string { return s.config.ClientID }
 
+func (s *SignIn) log() *slog.Logger { return s.all.deps.Log }
+
 // AddOrigin has a host sign in by a redirect URI of its own, at an origin such
-// as https://app.example.com:8443. Call it before requests come. It is an error
-// where the sign-in has a callback that does not name the host.
-func (s *SignIn) AddOrigin(host, origin string) error { return nil }
-
-// Open returns the session of a cookie that was sent to a host, which has the
-// form of [HostOf]. hit tells that it was remembered; then nothing is allocated.
-// A session is nil if and only if there is a problem. It is no more than
-// authentic and in its time: whether it is admitted is for the index and the
-// policies to decide.
-func (all *SignIns) Open(cookie, host string, now time.Time) (s *Session, hit bool, problem Problem) {
-	return nil, false, Absent
+// as https://app.example.com:8443, which is the host's. It does nothing where the
+// sign-in has a callback that names the host, or whose origin is on that host, and
+// is an error where the callback does neither.
+func (s *SignIn) AddOrigin(origin string) error {
+	u, err := parseOrigin(origin)
+	if err != nil {
+		return err
+	}
+	host := u.Hostname()
+	if c := s.config.Callback; c != nil {
+		if s.isCallbackHost(host) || slices.Contains(c.Hosts, host) {
+			return nil
+		}
+		return fmt.Errorf("the callback of sign_in %s does not name %s: add the host to `callback`, or use another sign_in here", s.config.Name, host)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, ok := s.origins[host]; ok && other != origin {
+		return fmt.Errorf("%s and %s are one host, and a browser sends its cookies to both: name one of them", other, origin)
+	}
+	if s.origins == nil {
+		s.origins = make(map[string]string)
+	}
+	s.origins[host] = origin
+	return nil
 }
 
-// Begin answers a request whose credential the guards refuse with a 401, if it
-// is a navigation of a browser's window: a GET is sent to the provider (303),
-// and any other method gets a page that says that nothing was sent. It returns
-// false, and has written nothing, for every other request; the answer to that
-// has [Demand.Path] in its problem.
-func (s *SignIn) Begin(w http.ResponseWriter, r *http.Request, d Demand) bool { return false }
-
-// DemandOf is what a sign-in must bring to satisfy requirements, of which a
-// decision has refused a session; s is that session, or nil.
-func (s *SignIn) DemandOf(required *policy.Requirements, d *policy.Decision, of *Session) Demand {
-	return Demand{}
+// isCallbackHost reports whether the callback of the sign-in is on a host.
+func (s *SignIn) isCallbackHost(host string) bool {
+	if s.config.Callback == nil {
+		return false
+	}
+	u, err := url.Parse(s.config.Callback.Origin)
+	return err == nil && u.Hostname() == host
 }
+
+// originOf is the origin of a host that signs in by this sign-in: from the
+// configuration, never from a request.
+func (s *SignIn) originOf(host string) (origin string, ok bool) {
+	if c := s.config.Callback; c != nil {
+		u, err := url.Parse(c.Origin)
+		if err != nil || !slices.Contains(c.Hosts, host) {
+			return "", false
+		}
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
+		if port := u.Port(); port != "" {
+			host += ":" + port
+		}
+		return u.Scheme + "://" + host, true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	origin, ok = s.origins[host]
+	return origin, ok
+}
+
+// redirectURI is where the provider sends the browsers of a host back to.
+func (s *SignIn) redirectURI(host string) (string, bool) {
+	origin, ok := s.originOf(host)
+	if s.config.Callback != nil {
+		origin = s.config.Callback.Origin
+	}
+	return origin + Prefix + "callback/" + s.config.Name, ok
+}
+
+// visitor is what every answer to a browser depends on.
+type visitor struct {
+	now     time.Time
+	host    string
+	secure  bool
+	cookies Cookies
+}
+
+var errInsecure = errors.New("the request came over plain http")
+
+// visitor looks at a request. Plain http is for this machine alone.
+func (all *SignIns) visitor(r *http.Request) (visitor, error) {
+	v := visitor{now: all.deps.Now(), host: HostOf(r), secure: all.deps.Secure(r)}
+	v.cookies = CookiesOf(v.secure)
+	if !v.secure && !loopback.Is(v.host) {
+		return v, errInsecure
+	}
+	return v, nil
+}
+
+// session opens the session that a request carries.
+func (all *SignIns) session(r *http.Request, v *visitor) (*Session, Problem) {
+	cookie, two := Read(r.Header, v.cookies.Session)
+	if two {
+		return nil, Damaged
+	}
+	s, _, problem := all.Open(cookie, v.host, v.now)
+	return s, problem
+}
+
+// deaf is an Observer that hears nothing.
+type deaf struct{}
+
+func (deaf) SignedIn(string, string)                     {}
+func (deaf) Asked(string, string, string, time.Duration) {}
+func (deaf) Cookie(Problem)                              {}

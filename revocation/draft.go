@@ -100,7 +100,7 @@ func (d *Draft) Record(all Issuers, o *Observed) (Record, error) {
 			return none, err
 		}
 		r.At, r.Through = at.UnixMilli(), ThroughOf(at, is.ClockSkew)
-		r.Keep = KeepFor(kind, r.Mode, is.Retention, is.MaxTokenLifetime)
+		r.Keep = KeepFor(kind, r.Mode, is.Retention, is.longest())
 		if !d.IncludeExempt {
 			r.ExemptClients = all.Exempt(d.Target)
 		}

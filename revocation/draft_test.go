@@ -78,6 +78,36 @@ func TestADraftGetsTheDefaultsOfItsTarget(t *testing.T) {
 	}
 }
 
+func TestCutsOutliveTheLongestBrowserSession(t *testing.T) {
+	const url, day = "https://login.example.com", 24 * time.Hour
+	all := revocation.Issuers{url: {URL: url, Retention: 90 * day, MaxTokenLifetime: 28 * time.Hour, SessionLifetime: 30 * day}}
+	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	for name, d := range map[string]revocation.Draft{
+		"one session": {Target: revocation.Target{Issuer: url, TokenID: "cs_1"}},
+		"by iat":      {Target: revocation.Target{Issuer: url, Subject: "alice"}, Mode: revocation.Refresh},
+	} {
+		d.Type = revocation.Cut
+		r, err := d.Record(all, &revocation.Observed{Now: now})
+		if err != nil || r.Keep != int64(30*day/time.Second) {
+			t.Errorf("%s: kept for %d s, %v", name, r.Keep, err)
+		}
+	}
+	if all[url].Expired(&revocation.Credential{IssuedAt: now.Unix(), ExpiresAt: now.Add(30 * day).Unix()}, now.Add(29*day)) {
+		t.Error("a session that is still admitted counts as expired")
+	}
+}
+
+func TestADeviceCanBeTargetedWhereBrowsersSignIn(t *testing.T) {
+	const url = "https://login.example.com"
+	d := revocation.Draft{Type: revocation.Cut, Target: revocation.Target{Issuer: url, Subject: "alice", Device: "cd_1"}}
+	for lifetime, ok := range map[time.Duration]bool{0: false, time.Hour: true} {
+		all := revocation.Issuers{url: {URL: url, Retention: time.Hour, MaxTokenLifetime: time.Hour, SessionLifetime: lifetime}}
+		if _, err := d.Record(all, &revocation.Observed{Now: time.Unix(1_800_000_000, 0)}); ok != (err == nil) {
+			t.Errorf("%s: %v", lifetime, err)
+		}
+	}
+}
+
 func TestADraftIsRefusedWithTheMemberAtFault(t *testing.T) {
 	cut := func(target revocation.Target, change func(*revocation.Draft)) revocation.Draft {
 		d := revocation.Draft{Type: revocation.Cut, Target: target}

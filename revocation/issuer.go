@@ -19,6 +19,11 @@ type Issuer struct {
 	// MaxTokenLifetime bounds exp - iat. Cuts are kept at least this long: a
 	// longer-lived token would outlive its own cut.
 	MaxTokenLifetime time.Duration
+	// SessionLifetime is the longest lifetime of the browser sessions that sign-ins
+	// of this issuer make; 0: it has none. Cuts of one session, and cuts by iat, are
+	// kept at least this long. Each session carries a device, whatever DeviceClaim
+	// says.
+	SessionLifetime time.Duration
 	// RequireAuthTime refuses tokens without auth_time, except those of
 	// machines.
 	RequireAuthTime bool
@@ -39,8 +44,11 @@ type Issuer struct {
 // Expired reports whether no guard admits the token of a credential any longer.
 func (i *Issuer) Expired(c *Credential, now time.Time) bool {
 	return !now.Before(time.Unix(c.ExpiresAt, 0).Add(i.ClockSkew)) ||
-		!now.Before(time.Unix(c.IssuedAt, 0).Add(i.MaxTokenLifetime))
+		!now.Before(time.Unix(c.IssuedAt, 0).Add(i.longest()))
 }
+
+// longest is how long after its iat a credential may be admitted.
+func (i *Issuer) longest() time.Duration { return max(i.MaxTokenLifetime, i.SessionLifetime) }
 
 // Issuers are the configured issuers by URL.
 type Issuers map[string]*Issuer
@@ -81,6 +89,7 @@ func (all Issuers) forTarget(t *Target) (*Issuer, error) {
 		largest.ClockSkew = max(largest.ClockSkew, is.ClockSkew)
 		largest.Retention = max(largest.Retention, is.Retention)
 		largest.MaxTokenLifetime = max(largest.MaxTokenLifetime, is.MaxTokenLifetime)
+		largest.SessionLifetime = max(largest.SessionLifetime, is.SessionLifetime)
 	}
 	return largest, nil
 }
@@ -88,7 +97,7 @@ func (all Issuers) forTarget(t *Target) (*Issuer, error) {
 // enforceable refuses a target that no token of the issuer can match. Its record
 // would read "enforced" and refuse nothing.
 func (i *Issuer) enforceable(t *Target) error {
-	if t.Device != "" && i.DeviceClaim == "" {
+	if t.Device != "" && i.DeviceClaim == "" && i.SessionLifetime == 0 {
 		return refuse(Unenforceable, "target.device_id", "the tokens of this issuer carry no device (device_claim is not set); "+
 			"what would be enforceable: {iss, sub}, {iss, sub, client_id} or {iss, sid}")
 	}

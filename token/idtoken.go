@@ -14,11 +14,34 @@ var idToken = judge{isID: true, rules: slices.Concat(idTokenRules, holderRules, 
 // (OpenID Connect Core, 3.1.3.7, item 11). Errors are of type *[Error].
 func (o *Opened) IDToken(now time.Time) (*Token, error) { return o.judgedBy(idToken, now) }
 
-var idTokenRules = []rule{
-	carriesEvents,
-	{"typ names another kind of token", func(x *candidate) bool { return x.typ != "" && x.typ != "jwt" }},
+// SignIn judges the token as the ID token of a sign-in of one client, which may
+// be none of the issuer's Clients. The caller keeps neither the token nor its
+// expiry, so MaxTokenLifetime does not bound it. The caller must compare the
+// nonce (OpenID Connect Core, 3.1.3.7, item 11), which tells it from other kinds of
+// token, and must judge auth_time: it may be absent or in the future. Errors are
+// of type *[Error].
+func (o *Opened) SignIn(client string, now time.Time) (*Token, error) {
+	own := *o.issuer
+	own.Clients, own.MaxTokenLifetime = []string{client}, forever
+	of := *o
+	of.issuer = &own
+	return of.judgedBy(signIn, now)
+}
+
+const forever = 100 * 365 * 24 * time.Hour
+
+// signIn judges ID tokens that the token endpoint has handed out.
+var signIn = judge{isID: true, rules: slices.Concat([]rule{carriesEvents, typOfIDToken}, forClient, holderRules, signInInstants)}
+
+var typOfIDToken = rule{"typ names another kind of token", func(x *candidate) bool { return x.typ != "" && x.typ != "jwt" }}
+
+var idTokenRules = slices.Concat([]rule{
+	carriesEvents, typOfIDToken,
 	{"it has a claim of access tokens, or its claim typ is not ID", func(x *candidate) bool { return !looksLikeIDToken(x.claims) }},
-	// OpenID Connect Core, 3.1.3.7, items 3 to 5.
+}, forClient)
+
+// forClient are OpenID Connect Core, 3.1.3.7, items 3 to 5.
+var forClient = []rule{
 	{"the ID token has an audience that is not trusted", func(x *candidate) bool {
 		return slices.ContainsFunc(x.audiences, func(a string) bool {
 			return !slices.Contains(x.Clients, a) && !slices.Contains(x.Audiences, a)

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"slices"
 	"time"
 
 	"curfew.dev/curfew/revocation"
@@ -9,20 +10,32 @@ import (
 // instantRules judge a token's instants. The clock skew is leeway everywhere,
 // except that it never lengthens a life beyond MaxTokenLifetime: revocations are
 // kept that long, and no longer.
-var instantRules = []rule{
-	{"no iat or no exp", func(x *candidate) bool { return x.issuedAt == 0 || x.expiresAt == 0 }},
-	{"iat or auth_time is in the future: compare the clocks of issuer and gateway", func(x *candidate) bool {
-		return x.issuedAt > x.latest() || x.authTime > x.latest()
+var instantRules = slices.Concat([]rule{hasInstants, begun}, instantsInOrder, []rule{
+	{"no auth_time, which require_auth_time demands", func(x *candidate) bool {
+		return x.authTime == 0 && x.RequireAuthTime && x.kindOf() != revocation.MachineToken
 	}},
+})
+
+// signInInstants leave auth_time to the caller.
+var signInInstants = slices.Concat([]rule{
+	hasInstants,
+	{"iat is in the future: compare the clocks of issuer and gateway", func(x *candidate) bool { return x.issuedAt > x.latest() }},
+}, instantsInOrder)
+
+var (
+	hasInstants = rule{"no iat or no exp", func(x *candidate) bool { return x.issuedAt == 0 || x.expiresAt == 0 }}
+	begun       = rule{"iat or auth_time is in the future: compare the clocks of issuer and gateway", func(x *candidate) bool {
+		return x.issuedAt > x.latest() || x.authTime > x.latest()
+	}}
+)
+
+var instantsInOrder = []rule{
 	{"nbf is in the future", func(x *candidate) bool { return x.notBefore > x.latest() }},
 	{"exp is not after iat", func(x *candidate) bool { return x.expiresAt <= x.issuedAt }},
 	{"it lives longer than max_token_lifetime", func(x *candidate) bool {
 		return time.Duration(x.expiresAt-x.issuedAt) > x.MaxTokenLifetime/time.Second
 	}},
 	{"it has expired", func(x *candidate) bool { return !x.now.Before(x.deadline()) }},
-	{"no auth_time, which require_auth_time demands", func(x *candidate) bool {
-		return x.authTime == 0 && x.RequireAuthTime && x.kindOf() != revocation.MachineToken
-	}},
 }
 
 // latest is the last second that is not in the future.

@@ -45,6 +45,13 @@ func (m Metadata) Text(name string) string {
 	return text
 }
 
+// Texts are the values of a member that is a list of strings; ok tells whether
+// there is one.
+func (m Metadata) Texts(name string) (values []string, ok bool) { return m.members.Value(name).Texts() }
+
+// True reports whether a member is true.
+func (m Metadata) True(name string) bool { return m.members.Value(name) == "true" }
+
 // ReadMetadata reads the first of the documents at these addresses that exists:
 // the next one is asked for only where the answer is 404. The document's issuer
 // has to be the given one, byte for byte (OpenID Connect Discovery, 4.3; RFC

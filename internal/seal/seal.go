@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,6 +23,11 @@ const version = "1"
 // ErrSealed is returned for text that none of the keys has sealed for this
 // purpose and these facts.
 var ErrSealed = errors.New("it was not sealed here, or for something else")
+
+// ErrUnknownKey wraps [ErrSealed]: the text has the form of sealed text, with
+// another version or the id of a key that is not among these. It may have been
+// sealed by another node while keys change.
+var ErrUnknownKey = fmt.Errorf("%w: its version or key is not known here", ErrSealed)
 
 // Key seals and opens. It is safe for concurrent use.
 type Key struct {
@@ -94,12 +100,31 @@ func (ks Keys) Seal(purpose string, plaintext, facts []byte) (string, error) {
 	return header + base64.RawURLEncoding.EncodeToString(aead.Seal(nonce, nonce, plaintext, bound(header, facts))), nil
 }
 
-// Open gives the plaintext back, or [ErrSealed].
+// KeyID is the id of the key that a text says it was sealed with; empty if it has
+// not the form of sealed text. It does not allocate.
+func KeyID(text string) string {
+	_, rest, _ := strings.Cut(text, ".")
+	id, _, ok := strings.Cut(rest, ".")
+	if !ok {
+		return ""
+	}
+	return id
+}
+
+// Has reports whether a key of this id is among the keys.
+func (ks Keys) Has(id string) bool {
+	return slices.ContainsFunc(ks, func(k *Key) bool { return k.id == id })
+}
+
+// Open gives the plaintext back, or an error that wraps [ErrSealed].
 func (ks Keys) Open(purpose, text string, facts []byte) ([]byte, error) {
 	v, rest, _ := strings.Cut(text, ".")
 	id, encoded, ok := strings.Cut(rest, ".")
-	if !ok || v != version {
+	switch {
+	case !ok || v == "" || id == "":
 		return nil, ErrSealed
+	case v != version || !ks.Has(id):
+		return nil, ErrUnknownKey
 	}
 	for _, k := range ks {
 		if k.id != id {
