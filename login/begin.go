@@ -99,7 +99,7 @@ func (s *SignIn) begin(w http.ResponseWriter, r *http.Request, d Demand) {
 
 func (s *SignIn) newState(v *visitor, d *Demand) *state {
 	st := &state{
-		ID: newSecret(16), Nonce: newSecret(16), Host: v.host, Secure: v.secure, Return: returnPath(d.Return), Start: v.now.Unix(),
+		ID: newSecret(16), Nonce: newSecret(16), Host: v.host, Secure: v.secure, Return: returnPath(d.Return), Begun: v.now.UnixMilli(),
 		ACR: d.ACR, AMR: d.AMR, Sensitive: d.Sensitive, Fresh: d.MaxAge != nil,
 	}
 	if d.MaxAge != nil {

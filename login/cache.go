@@ -3,6 +3,7 @@ package login
 import (
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -56,12 +57,7 @@ func newCache(bytes int64) (*cache, error) {
 }
 
 func (c *cache) key(cookie, host string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(c.seed)
-	_, _ = h.WriteString(host)
-	_ = h.WriteByte(0)
-	_, _ = h.WriteString(cookie)
-	return h.Sum64()
+	return bits.RotateLeft64(maphash.String(c.seed, host), 32) ^ maphash.String(c.seed, cookie)
 }
 
 // get returns the session of exactly this cookie on exactly this host, or nil.

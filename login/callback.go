@@ -166,7 +166,7 @@ func (s *SignIn) overtaken(w http.ResponseWriter, r *http.Request, c *arrival) {
 	}()
 	c.turn.await(ctx)
 	c.now = s.all.deps.Now()
-	if made := c.turn.session(c.now); s.good(made, c) {
+	if made := c.turn.session(time.UnixMilli(c.state.Begun)); s.good(made, c) {
 		s.keep(w, c, made)
 		return
 	}
@@ -241,7 +241,7 @@ func (s *SignIn) judgeFacts(w http.ResponseWriter, r *http.Request, c *arrival, 
 		s.keep(w, c, nil)
 		return nil
 	}
-	if made := c.turn.session(c.now); same(made) {
+	if made := c.turn.session(time.UnixMilli(c.state.Begun)); same(made) {
 		s.keep(w, c, made)
 		return nil
 	}
@@ -285,7 +285,7 @@ func (s *SignIn) tryAgain(w http.ResponseWriter, r *http.Request, c *arrival, af
 		c.now = s.all.deps.Now()
 	}
 	st := *c.state
-	st.ID, st.Nonce, st.Start, st.Again = newSecret(16), newSecret(16), c.now.Unix(), true
+	st.ID, st.Nonce, st.Begun, st.Again = newSecret(16), newSecret(16), c.now.UnixMilli(), true
 	ask := s.askAgain(&st)
 	if ask.maxAge != nil {
 		st.MaxAge = ask.maxAge
@@ -333,7 +333,7 @@ func (s *SignIn) establish(w http.ResponseWriter, r *http.Request, c *arrival, f
 // cookie is worth nothing any more.
 func (s *SignIn) replace(ctx context.Context, c *arrival) error {
 	old := []*Session{c.session}
-	if made := c.turn.session(c.now); made != nil && (c.session == nil || made.facts.ID != c.session.facts.ID) {
+	if made := c.turn.latest(); made != nil && !made.over(c.now) && (c.session == nil || made.facts.ID != c.session.facts.ID) {
 		old = append(old, made)
 	}
 	for _, o := range old {

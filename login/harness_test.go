@@ -52,6 +52,7 @@ type world struct {
 	waited    time.Duration
 	notReady  bool
 	noLedger  bool
+	waits     bool // for real
 	results   []string
 	upstreams int
 }
@@ -100,6 +101,9 @@ func (w *world) configure(options ...option) {
 		Ready:  func(time.Time) bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.notReady },
 		Submit: w.submit, Secure: func(r *http.Request) bool { return r.TLS != nil }, Pages: textPages{}, Now: w.now,
 		Wait: func(ctx context.Context, d time.Duration) error {
+			if w.waits {
+				return wait(ctx, d)
+			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.waited += d
@@ -461,7 +465,6 @@ type fakeProvider struct {
 	userinfo      map[string]any    // nil: no endpoint
 	metadata      map[string]any    // further members
 	refuse        http.HandlerFunc  // in place of the token endpoint
-	takesTime     time.Duration     // that a person needs to sign in
 	answer        map[string]string // parameters of each authorization response
 
 	mu       sync.Mutex
@@ -494,7 +497,7 @@ func (p *fakeProvider) verifier(t *testing.T) *token.Verifier {
 	keys.Await(ctx)
 	v, err := token.NewVerifier(token.VerifierConfig{Issuers: []token.IssuerKeys{{
 		Issuer: token.Issuer{
-			Issuer:    revocation.Issuer{URL: providerURL, ClockSkew: skew, Retention: 90 * 24 * time.Hour},
+			Issuer:    revocation.Issuer{URL: providerURL, ClockSkew: skew, Retention: 90 * 24 * time.Hour, DeviceClaim: "device_id"},
 			Audiences: []string{"https://api.example.com"}, JWKSMaxStale: 10_000 * time.Hour,
 		},
 		Keys: keys,

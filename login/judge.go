@@ -61,7 +61,7 @@ func (s *SignIn) timely(authTime int64, st *state, now time.Time) bool {
 	if st.MaxAge != nil {
 		age = min(age, *st.MaxAge)
 	}
-	return authTime <= now.Unix()+skew && authTime >= st.Start-age-skew
+	return authTime <= now.Unix()+skew && authTime >= st.start()-age-skew
 }
 
 // after is from when on a sign-in is later than every cut and step-up of a

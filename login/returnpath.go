@@ -38,7 +38,7 @@ func returnPath(wanted string) string {
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil {
 		return "/"
 	}
-	if strings.HasPrefix(path.Clean(u.Path)+"/", Prefix) {
+	if strings.HasPrefix(u.Path, Prefix) || strings.HasPrefix(path.Clean(u.Path)+"/", Prefix) {
 		return "/"
 	}
 	return wanted

@@ -16,7 +16,7 @@ type state struct {
 	Attempt string `json:"a"` // digest of the browser's key
 	Nonce   string `json:"n"`
 	Return  string `json:"r"`
-	Start   int64  `json:"t"`           // Unix seconds
+	Begun   int64  `json:"t"`           // Unix milliseconds
 	Again   bool   `json:"g,omitempty"` // it is the second try
 
 	ACR       [][]string `json:"c,omitempty"`
@@ -26,6 +26,9 @@ type state struct {
 	Fresh     bool       `json:"f,omitempty"` // what is demanded needs a time of sign-in
 	Subject   string     `json:"u,omitempty"` // digest of the subject that must come back
 }
+
+// start is when the attempt began, in Unix seconds.
+func (st *state) start() int64 { return time.UnixMilli(st.Begun).Unix() }
 
 // maxStateAge is how long a person may take to sign in.
 const maxStateAge = int64(attemptAge / time.Second)
@@ -51,7 +54,7 @@ func (s *SignIn) openState(sealed string, now time.Time) (*state, error) {
 		return nil, errState
 	}
 	// Another node's clock may be ahead.
-	if ago := now.Unix() - st.Start; ago > maxStateAge || ago < -maxStateAge {
+	if ago := now.Unix() - st.start(); ago > maxStateAge || ago < -maxStateAge {
 		return nil, errState
 	}
 	return st, nil

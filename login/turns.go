@@ -66,8 +66,11 @@ func (t *turns) room(now time.Time) {
 			delete(t.of, key)
 		}
 	}
-	for key := range t.of {
-		if len(t.of) < maxTurns {
+	if len(t.of) < maxTurns {
+		return
+	}
+	for key := range t.of { // many at once: each look at all of them costs time
+		if len(t.of) < maxTurns*7/8 {
 			return
 		}
 		delete(t.of, key)
@@ -98,9 +101,6 @@ func (t *turn) use(id string) (before bool) {
 	return false
 }
 
-// keepMade is how long a session counts as one that another tab got a moment ago.
-const keepMade = time.Minute
-
 func (t *turn) make(s *Session, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -110,13 +110,22 @@ func (t *turn) make(s *Session, now time.Time) {
 	t.made, t.since = s, now
 }
 
-// session is the one that the browser got here a moment ago, or nil.
-func (t *turn) session(now time.Time) *Session {
+// session is the one that the browser got here while an attempt was under way that
+// had begun at a time, or nil. An attempt that began after the browser had got its
+// session shows that the session did not come back.
+func (t *turn) session(begun time.Time) *Session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.made == nil || now.Sub(t.since).Abs() > keepMade {
+	if t.made == nil || begun.After(t.since) {
 		return nil
 	}
+	return t.made
+}
+
+// latest is the last session that the browser got here, or nil.
+func (t *turn) latest() *Session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	return t.made
 }
 
