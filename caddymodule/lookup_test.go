@@ -17,10 +17,11 @@ import (
 
 // signedIn returns the token of a user who signed in at second 10.
 func signedIn() *token.Token {
-	t := &token.Token{Credential: revocation.Credential{
+	t := new(token.Token)
+	t.Credential = revocation.Credential{
 		Issuer: "i", Subject: "a", Client: "web", Session: "s", Device: "d", Tenant: "t", TokenID: "n", KeyID: "k",
 		AuthTime: 10, IssuedAt: 11, ExpiresAt: 100,
-	}}
+	}
 	t.Credential.Seal()
 	return t
 }

@@ -18,17 +18,36 @@ import (
 // false, and has written nothing, for every other request; the answer to that
 // has [Demand.Path] in its problem.
 func (s *SignIn) Begin(w http.ResponseWriter, r *http.Request, d Demand) bool {
-	switch {
-	case !IsNavigation(r):
+	switch beginning(r) {
+	case noBeginning:
 		return false
-	case r.Method == http.MethodGet:
-		s.begin(w, r, d)
-	case r.Method == http.MethodHead || r.Method == http.MethodOptions || r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		return false
-	default:
+	case nothingSent:
 		s.page(w, r, &Page{Kind: PageNothingSent, Status: http.StatusUnauthorized, Link: s.link(refererPath(r), "")})
+	default:
+		s.begin(w, r, d)
 	}
 	return true
+}
+
+// start is how a request without a good session may begin a sign-in.
+type start uint8
+
+const (
+	noBeginning start = iota
+	nothingSent       // its form is lost unless the person keeps it
+	atProvider
+)
+
+func beginning(r *http.Request) start {
+	switch {
+	case !IsNavigation(r):
+		return noBeginning
+	case r.Method == http.MethodGet:
+		return atProvider
+	case r.Method == http.MethodHead || r.Method == http.MethodOptions || r.Method == http.MethodConnect || r.Method == http.MethodTrace:
+		return noBeginning
+	}
+	return nothingSent
 }
 
 // refererPath is the path of the page that a request comes from, if that is of

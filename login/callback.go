@@ -251,24 +251,24 @@ func (s *SignIn) judgeFacts(w http.ResponseWriter, r *http.Request, c *arrival, 
 		return nil
 	case j.verdict == blocked:
 		s.done("blocked")
-		s.page(w, r, &Page{Kind: PageBlocked, Status: http.StatusForbidden, Link: s.link(c.state.Return, "select_account")})
+		s.page(w, r, &Page{Kind: PageBlocked, Status: http.StatusForbidden, Name: f.Person, Link: s.link(c.state.Return, "select_account")})
 		return nil
 	case j.verdict == unmet && !c.state.Again:
 		return &j
 	default:
-		s.stepUpUnmet(w, r, c.state, &credential, &j.decision)
+		s.stepUpUnmet(w, r, c.state, f, &j.decision)
 		return nil
 	}
 }
 
-func (s *SignIn) stepUpUnmet(w http.ResponseWriter, r *http.Request, st *state, c *revocation.Credential, d *policy.Decision) {
+func (s *SignIn) stepUpUnmet(w http.ResponseWriter, r *http.Request, st *state, f *facts, d *policy.Decision) {
 	mend := ""
-	if c.AuthTime == 0 && !s.config.AllowNoAuthTime {
+	if f.AuthTime == 0 && !s.config.AllowNoAuthTime {
 		mend = "the ID token has no auth_time: have the provider send it, or set allow_no_auth_time"
 	}
 	s.log().Warn("a sign-in did not bring what was asked for", "sign_in", s.config.Name, "reason", d.Reason.String(), "mend", mend)
 	s.done("step-up-unmet")
-	s.page(w, r, &Page{Kind: PageStepUpUnmet, Status: http.StatusForbidden, Link: s.link(st.Return, "select_account")})
+	s.page(w, r, &Page{Kind: PageStepUpUnmet, Status: http.StatusForbidden, Name: f.Person, Link: s.link(st.Return, "select_account")})
 }
 
 // tryAgain sends a browser to the provider once more, when a sign-in can pass.

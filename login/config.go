@@ -48,7 +48,7 @@ type Config struct {
 	// Params are further parameters of the authorization request.
 	Params []Param
 
-	// Idle ends a session that is not used; 0 means 1 h.
+	// Idle ends a session that is not used; 0 means 1 h, or Lifetime if that is less.
 	Idle time.Duration
 	// Lifetime ends every session, counted from the sign-in here; 0 means 12 h.
 	Lifetime time.Duration
@@ -230,7 +230,7 @@ func isHost(host string) bool {
 	return host != "" && len(host) <= 253 && !strings.ContainsFunc(host, bad) && host[0] != '.' && host[len(host)-1] != '.'
 }
 
-func (c *Config) idle() time.Duration     { return cmp.Or(c.Idle, DefaultIdle) }
+func (c *Config) idle() time.Duration     { return cmp.Or(c.Idle, min(DefaultIdle, c.lifetime())) }
 func (c *Config) lifetime() time.Duration { return cmp.Or(c.Lifetime, DefaultLifetime) }
 
 // scope is what is asked for, openid first.

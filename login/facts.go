@@ -55,6 +55,17 @@ func (f *facts) claim(name string) *sealedClaim {
 	return nil
 }
 
+// kept are the claims that the provider has sent.
+func (f *facts) kept() strictjson.Object {
+	var all strictjson.Object
+	for _, c := range f.Claims {
+		if c.Value != "" {
+			all = append(all, strictjson.Member{Name: c.Name, Value: strictjson.Value(c.Value)})
+		}
+	}
+	return all
+}
+
 // has reports whether the facts hold what the configuration names of a claim now.
 func (f *facts) has(c *Claim) bool {
 	s := f.claim(c.Name)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/internal/seal"
+	"curfew.dev/curfew/revocation"
 )
 
 // The purposes of sealed texts.
@@ -71,10 +72,9 @@ func (all *SignIns) open(keys seal.Keys, cookie, host string, now time.Time) (*S
 	if of == nil || !of.stillMakes(f) {
 		return nil, RunOut
 	}
-	s := &Session{
-		Credential: f.credential(), signIn: of, facts: f,
-		host: strings.Clone(host), cookie: strings.Clone(cookie), // not the request's whole header
-	}
+	s := &Session{signIn: of, facts: f, host: strings.Clone(host), cookie: strings.Clone(cookie)} // not the request's whole header
+	s.Credential, s.Type = f.credential(), revocation.IDToken
+	s.Keep(f.kept())
 	s.keyID = seal.KeyID(s.cookie)
 	if s.over(now) {
 		return nil, RunOut

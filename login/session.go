@@ -2,22 +2,18 @@ package login
 
 import (
 	"net/http"
-	"sync/atomic"
 	"time"
 
-	"curfew.dev/curfew/internal/strictjson"
-	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token"
 )
 
 // Session is a browser session that was opened. All but Clean and Memo is
 // read-only, and requests share it.
 type Session struct {
-	// Credential is sealed. Its TokenID begins with cs_, it has no audience, and
-	// it expires at the end of the session's lifetime.
-	Credential revocation.Credential
-	// Clean and Memo are those of a verified token.
-	Clean atomic.Uint64
-	Memo  atomic.Value
+	// Verified holds a credential whose TokenID begins with cs_. It has no audience,
+	// and expires at the end of the session's lifetime. The claims that are kept are
+	// those that the configuration names.
+	token.Verified
 
 	signIn *SignIn
 	host   string
@@ -31,20 +27,6 @@ func (s *Session) SignIn() *SignIn { return s.signIn }
 
 // Name is what the provider calls the person; empty if it does not.
 func (s *Session) Name() string { return s.facts.Person }
-
-// Claim returns a claim that the configuration names: a string's value, or the
-// JSON text of anything else. A claim that the provider did not send is not ok.
-func (s *Session) Claim(name string) (value string, ok bool) {
-	c := s.facts.claim(name)
-	if c == nil {
-		return "", false
-	}
-	v := strictjson.Value(c.Value)
-	if text, isText := v.Text(); isText {
-		return text, true
-	}
-	return string(v), v != "" && v != "null"
-}
 
 // over reports whether the session's time is over, by its lifetime or for want of
 // use.

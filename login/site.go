@@ -264,8 +264,12 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, d Demand, signIns .
 		}
 		return of.Begin(w, r, d)
 	}
-	if !IsNavigation(r) || r.Method != http.MethodGet {
-		return signIns[0].Begin(w, r, d) // no sign-in begins
+	switch beginning(r) {
+	case noBeginning:
+		return false
+	case nothingSent:
+		s.page(w, r, &Page{Kind: PageNothingSent, Status: http.StatusUnauthorized, Link: linkTo("", refererPath(r), "")})
+		return true
 	}
 	to := d.Return
 	if to == "" {

@@ -2,27 +2,15 @@ package token
 
 import (
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"curfew.dev/curfew/internal/strictjson"
 	"curfew.dev/curfew/revocation"
 )
 
 // Token is a token that passed every check. All but Clean and Memo is
 // read-only, and requests share it.
 type Token struct {
-	// Credential is sealed.
-	Credential revocation.Credential
-	Type       revocation.TokenType
-
-	// Clean is a memo for the caller that decides on the credential: the generation
-	// of the index at which no revocation matched it.
-	Clean atomic.Uint64
-
-	// Memo is for the caller that passes the credential on: a value that it makes
-	// once and uses with every request. It must depend on the credential alone.
-	Memo atomic.Value
+	Verified
 
 	raw      string
 	size     int
@@ -31,18 +19,7 @@ type Token struct {
 	begins   int64 // Unix nanoseconds: before, one of its instants lies in the future
 	deadline int64 // Unix nanoseconds
 	maxStale time.Duration
-	extra    strictjson.Object
 	ignored  []string
-}
-
-// Claim returns a claim that [VerifierConfig] asked to keep: a string's value,
-// or the JSON text of anything else. A claim that is absent or null is not ok.
-func (t *Token) Claim(name string) (value string, ok bool) {
-	v := t.extra.Value(name)
-	if text, isText := v.Text(); isText {
-		return text, true
-	}
-	return string(v), v != "" && v != "null"
 }
 
 // Ignored names the claims that the token is taken to lack, though it has them:
@@ -63,16 +40,16 @@ func (t *Token) cost() int64 { return int64(t.size) }
 func newToken(o *Opened, x *candidate) *Token {
 	cl := o.claims
 	t := &Token{
-		Type:     x.kindOf(),
 		raw:      strings.Clone(o.raw), // not the request's whole header
 		rules:    x.issuer.rules,
 		key:      o.key,
 		begins:   x.begins().UnixNano(),
 		deadline: x.deadline().UnixNano(),
 		maxStale: x.JWKSMaxStale,
-		extra:    cl.extra,
 		ignored:  cl.ignored,
 	}
+	t.Type = x.kindOf()
+	t.Keep(cl.extra)
 	t.Credential = revocation.Credential{
 		Issuer:    cl.issuer,
 		Subject:   cl.subject,

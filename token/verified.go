@@ -1,0 +1,41 @@
+package token
+
+import (
+	"sync/atomic"
+
+	"curfew.dev/curfew/internal/strictjson"
+	"curfew.dev/curfew/revocation"
+)
+
+// Verified is what guards need of a credential that passed every check, whatever
+// it was read from. All but Clean and Memo is read-only once requests share it.
+type Verified struct {
+	// Credential is sealed.
+	Credential revocation.Credential
+	Type       revocation.TokenType
+
+	// Clean is a memo for the caller that decides on the credential: the generation
+	// of the index at which no revocation matched it.
+	Clean atomic.Uint64
+
+	// Memo is for the caller that passes the credential on: a value that it makes
+	// once and uses with every request. It must depend on the credential alone.
+	Memo atomic.Value
+
+	kept strictjson.Object
+}
+
+// Keep has [Verified.Claim] return these claims. Call it before requests share the
+// credential.
+func (v *Verified) Keep(claims strictjson.Object) { v.kept = claims }
+
+// Claim returns a claim that was kept: of a token those that [VerifierConfig] asked
+// for. It is a string's value, or the JSON text of anything else. A claim that is
+// absent or null is not ok.
+func (v *Verified) Claim(name string) (value string, ok bool) {
+	kept := v.kept.Value(name)
+	if text, isText := kept.Text(); isText {
+		return text, true
+	}
+	return string(kept), kept != "" && kept != "null"
+}
