@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,6 +17,10 @@ import (
 
 // overtakenWait is how long a callback waits for the session of another tab.
 const overtakenWait = 3 * time.Second
+
+// maxWaiting bounds the callbacks that wait for another tab: strangers can have
+// callbacks wait.
+const maxWaiting = 512
 
 // maxAgain is how long a second try may have to wait.
 const maxAgain = 30 * time.Second
@@ -158,14 +163,17 @@ func (s *SignIn) overtaken(w http.ResponseWriter, r *http.Request, c *arrival) {
 		s.keep(w, c, nil)
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	go func() {
-		_ = s.all.deps.Wait(ctx, overtakenWait)
-		cancel()
-	}()
-	c.turn.await(ctx)
-	c.now = s.all.deps.Now()
+	if s.all.waiting.Add(1) <= maxWaiting {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() {
+			_ = s.all.deps.Wait(ctx, overtakenWait)
+			cancel()
+		}()
+		c.turn.await(ctx)
+		c.now = s.all.deps.Now()
+	}
+	s.all.waiting.Add(-1)
 	if made := c.turn.session(time.UnixMilli(c.state.Begun)); s.good(made, c) {
 		s.keep(w, c, made)
 		return
@@ -394,7 +402,11 @@ func (s *SignIn) failed(w http.ResponseWriter, r *http.Request, st *state, err e
 	if r.Context().Err() != nil {
 		return // the browser has gone
 	}
-	s.log().Error("a sign-in failed", "sign_in", s.config.Name, "error", err)
+	level := slog.LevelError
+	if errors.Is(err, errGrant) {
+		level = slog.LevelWarn // a stranger can send a code of his own
+	}
+	s.log().Log(r.Context(), level, "a sign-in failed", "sign_in", s.config.Name, "error", err)
 	p := &Page{Kind: PageProvider, Status: http.StatusBadGateway, Link: s.link(st.Return, "")}
 	var bad *token.Error
 	if errors.As(err, &bad) && bad.Kind == token.NotReady || bad == nil && !errors.Is(err, errProvider) {

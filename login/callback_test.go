@@ -16,7 +16,7 @@ func withCallback(c *Config) {
 }
 
 // change changes one parameter of an address; no values remove it.
-func change(t *testing.T, address, name string, values ...string) string {
+func change(t testing.TB, address, name string, values ...string) string {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -31,7 +31,7 @@ func change(t *testing.T, address, name string, values ...string) string {
 	return u.String()
 }
 
-func param(t *testing.T, address, name string) string {
+func param(t testing.TB, address, name string) string {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -130,6 +130,7 @@ func TestACallbackThatFitsNoAttemptOfThisBrowserIsRefused(t *testing.T) {
 	}
 }
 
+// B9.
 func TestACallbackThatComesTwiceIsRefusedOrKeepsTheSession(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser("alice")
@@ -306,6 +307,26 @@ func TestMinutesAtTheMFAPageDoNotFailMaxAgeZero(t *testing.T) {
 	}
 	if len(w.provider.asked) != 2 {
 		t.Errorf("asked %d times", len(w.provider.asked))
+	}
+}
+
+// An attempt begins at a node whose clock is 10 s ahead of that of the node at
+// which it ends.
+func TestNodesWhoseClocksDifferSignIn(t *testing.T) {
+	for _, apart := range []time.Duration{10 * time.Second, -10 * time.Second} {
+		w := newWorld(t)
+		b := w.browser("alice")
+		w.provider.behind = apart // the clock of the second node is right
+		callback := b.stepTo(app + "/.curfew/sign-in?name=staff&max_age=0&return=/x")
+		w.advance(-apart)
+		w.provider.behind = 0
+		p := b.step(callback)
+		for p.status == http.StatusSeeOther && p.header.Get("Location") != "/x" {
+			p = b.step(p.header.Get("Location"))
+		}
+		if p.status != http.StatusSeeOther || b.id() == "" || len(w.provider.asked) > 2 {
+			t.Errorf("%s: %d %s, asked %d times", apart, p.status, p.body, len(w.provider.asked))
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ const (
 
 // world is a provider, a gateway with its sites, and their clock.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	provider *fakeProvider
 	issuers  revocation.Issuers
 	issuer   *revocation.Issuer
@@ -72,7 +72,7 @@ func (w *world) advance(d time.Duration) {
 // option changes the sign_in of a world.
 type option func(*Config)
 
-func newWorld(t *testing.T, options ...option) *world {
+func newWorld(t testing.TB, options ...option) *world {
 	t.Helper()
 	w := &world{t: t, clock: time.Now().Truncate(time.Second), sites: make(map[string]*guarded), log: new(strings.Builder)}
 	w.issuer = &revocation.Issuer{
@@ -257,7 +257,7 @@ func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // browser is a browser with a cookie jar.
 type browser struct {
 	*http.Client
-	t    *testing.T
+	t    testing.TB
 	w    *world
 	user string // who is signed in at the provider
 }
@@ -372,7 +372,7 @@ func (b *browser) stepTo(address string) string {
 	return p.header.Get("Location")
 }
 
-func resolve(t *testing.T, base, ref string) string {
+func resolve(t testing.TB, base, ref string) string {
 	t.Helper()
 	u, err := url.Parse(base)
 	if err != nil {
@@ -441,7 +441,7 @@ func (b *browser) wantSignedIn(address string) page {
 }
 
 // want checks the status and the kind of a page.
-func (p page) want(t *testing.T, status int, kind PageKind) {
+func (p page) want(t testing.TB, status int, kind PageKind) {
 	t.Helper()
 	if p.status != status || p.kind() != kind {
 		t.Errorf("got %d %q at %s, want %d %s", p.status, p.body, p.url.Path, status, kind)
@@ -452,7 +452,7 @@ func (p page) want(t *testing.T, status int, kind PageKind) {
 // can be wrong in many ways.
 type fakeProvider struct {
 	*tokentest.Issuer
-	t   *testing.T
+	t   testing.TB
 	now func() time.Time
 
 	behind        time.Duration // its clock
@@ -477,14 +477,14 @@ type fakeProvider struct {
 	down     bool
 }
 
-func newFakeProvider(t *testing.T, now func() time.Time) *fakeProvider {
+func newFakeProvider(t testing.TB, now func() time.Time) *fakeProvider {
 	return &fakeProvider{
 		Issuer: tokentest.New(t, providerURL), t: t, now: now, acr: "pwd",
 		sessions: make(map[string]int64), grants: make(map[string]url.Values), pushed: make(map[string]url.Values),
 	}
 }
 
-func (p *fakeProvider) verifier(t *testing.T) *token.Verifier {
+func (p *fakeProvider) verifier(t testing.TB) *token.Verifier {
 	t.Helper()
 	keys := token.NewKeySet(providerURL, token.KeySetOptions{Transport: p.Transport()})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"curfew.dev/curfew/internal/loopback"
@@ -23,6 +24,8 @@ type SignIns struct {
 	cache *cache
 	turns turns
 	named map[string]*SignIn
+
+	waiting atomic.Int64 // callbacks, for another tab
 }
 
 // New validates the configurations.
