@@ -91,6 +91,9 @@ func TestACallbackThatFitsNoAttemptOfThisBrowserIsRefused(t *testing.T) {
 		"error that asks for patience": {func(b *browser, callback string) page {
 			return b.step(change(b.t, change(b.t, callback, "code"), "error", "temporarily_unavailable"))
 		}, 502, PageProvider},
+		"error that says what is unmet": {func(b *browser, callback string) page {
+			return b.step(change(b.t, change(b.t, callback, "code"), "error", "unmet_authentication_requirements"))
+		}, 403, PageStepUpUnmet},
 		"late": {func(b *browser, callback string) page {
 			b.w.advance(attemptAge + time.Second)
 			return b.step(callback)

@@ -127,6 +127,7 @@ func TestAProviderThatIsDownAtTheStartIsAskedAgain(t *testing.T) {
 	b := w.browser("alice")
 	b.open(app+"/").want(t, http.StatusBadGateway, PageProvider)
 	w.provider.down = false
+	b.open(app+"/").want(t, http.StatusBadGateway, PageProvider) // it is not asked for every request
 	w.advance(metadataRetry)
 	b.wantSignedIn(app + "/")
 	// What it said of itself still holds when it can't be asked.

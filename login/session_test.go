@@ -209,6 +209,36 @@ func TestASessionFromBeforeAClaimWasNamedHasRunOut(t *testing.T) {
 	}
 }
 
+// Two cookies may have one hash.
+func TestTheCacheComparesTheWholeCookieAndTheHost(t *testing.T) {
+	w := newWorld(t)
+	_, cookie := w.signedIn("alice")
+	s, _, _ := w.all.Open(cookie, appHost, w.now())
+	c := w.all.cache
+	for _, other := range [][2]string{{cookie, "wiki.example.com"}, {cookie[1:], appHost}} {
+		c.store.Set(c.key(other[0], other[1]), s, 1)
+		c.store.Wait()
+		if got := c.get(other[0], other[1]); got != nil {
+			t.Errorf("%q is a hit", other)
+		}
+	}
+}
+
+func TestWithoutAKeyNothingBegins(t *testing.T) {
+	w := newWorld(t, withCallback)
+	b := w.browser("alice")
+	callback := b.stepTo(app + "/")
+	keys := w.keys
+	w.keys = nil
+	w.advance(2 * time.Second)
+	b.open(app+"/").want(t, http.StatusServiceUnavailable, PageNotReady)
+	w.keys = keys
+	w.advance(2 * time.Second)
+	if p := b.step(callback); p.status != http.StatusSeeOther {
+		t.Errorf("got %d", p.status)
+	}
+}
+
 // F1, K7 and section 4, "Tamper".
 func TestEveryBitOfEveryCookieIsHeld(t *testing.T) {
 	w := newWorld(t, withCallback)

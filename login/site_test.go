@@ -45,7 +45,7 @@ func TestAMethodThatAPathDoesNotHaveIsRefused(t *testing.T) {
 	w := newWorld(t)
 	b, _ := w.signedIn("alice")
 	for path, allow := range map[string]string{"session": "GET", "sign-in": "GET", "sign-out": "GET, POST", "signed-out": "GET", "finish": "GET"} {
-		if p := b.do(http.MethodDelete, app+"/.curfew/"+path, nil); p.status != http.StatusMethodNotAllowed || p.header.Get("Allow") != allow {
+		if p := b.do(http.MethodDelete, app+"/.curfew/"+path, nil); p.status != http.StatusMethodNotAllowed || p.header.Get("Allow") != allow || p.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d %q", path, p.status, p.header.Get("Allow"))
 		}
 	}
@@ -192,7 +192,7 @@ func TestASignOutThatIsNotDurableChangesNothing(t *testing.T) {
 	w.noLedger = true
 	p := b.post(app+"/.curfew/sign-out", nil)
 	p.want(t, http.StatusServiceUnavailable, PageNotDurable)
-	if p.header.Get("Set-Cookie") != "" || b.id() == "" {
+	if p.header.Get("Set-Cookie") != "" || b.id() == "" || p.header.Get("Retry-After") == "" {
 		t.Errorf("the cookie went: %v", p.header)
 	}
 }
