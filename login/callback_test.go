@@ -387,6 +387,19 @@ func TestAStepUpThatTheProviderCannotMeetKeepsTheSession(t *testing.T) {
 	}
 }
 
+func TestASecondTryDoesNotWaitForACutOfTomorrow(t *testing.T) {
+	w := newWorld(t)
+	w.advance(time.Hour)
+	w.cut(revocation.Target{Issuer: providerURL, Subject: "alice"})
+	w.advance(-time.Hour)
+	b := w.browser("alice")
+	p := b.open(app + "/")
+	p.want(t, http.StatusServiceUnavailable, PageNotReady)
+	if p.header.Get("Retry-After") != "3606" || w.waited != 0 {
+		t.Errorf("waited %s, then to retry after %s", w.waited, p.header.Get("Retry-After"))
+	}
+}
+
 func TestABlockedPersonIsToldSoAtOnce(t *testing.T) {
 	w := newWorld(t)
 	if err := w.submit(t.Context(), &revocation.Draft{Type: revocation.Block, Target: revocation.Target{Issuer: providerURL, Subject: "alice"}}); err != nil {

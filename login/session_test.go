@@ -209,6 +209,38 @@ func TestASessionFromBeforeAClaimWasNamedHasRunOut(t *testing.T) {
 	}
 }
 
+// What expires raises a horizon for everybody, so a cut of one session is kept as
+// long as the longest session.
+func TestALongSessionOutlivesTheExpiredCutsOfOthers(t *testing.T) {
+	const day = 24 * time.Hour
+	long := func(c *Config) { c.Lifetime, c.Idle = 30*day, 30*day }
+	w := newWorld(t, long)
+	w.issuer.SessionLifetime = 30 * day
+	alice, _ := w.signedIn("alice")
+	w.advance(time.Hour)
+	_, cookie := w.signedIn("bob")
+	bob, _, _ := w.all.Open(cookie, appHost, w.now())
+	for _, d := range []revocation.Draft{
+		{Target: revocation.Target{Issuer: providerURL, TokenID: bob.Credential.TokenID}},
+		{Target: revocation.Target{Issuer: providerURL, Subject: "bob"}, Mode: revocation.Refresh},
+	} {
+		d.Type = revocation.Cut
+		if err := w.submit(t.Context(), &d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 29 {
+		w.advance(day)
+		w.index.Expire(w.now().Unix())
+		if p := alice.step(app + "/"); p.status != http.StatusOK {
+			t.Fatalf("signed out after %s", w.now().Sub(time.Unix(bob.Credential.IssuedAt, 0)))
+		}
+	}
+	if n := w.index.Expire(w.now().Add(2 * day).Unix()); n == 0 {
+		t.Error("the cuts never expire")
+	}
+}
+
 // Two cookies may have one hash.
 func TestTheCacheComparesTheWholeCookieAndTheHost(t *testing.T) {
 	w := newWorld(t)
