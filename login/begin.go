@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"curfew.dev/curfew/policy"
 )
 
 // Begin answers a request whose credential the guards refuse with a 401, if it
@@ -162,9 +164,10 @@ func (s *SignIn) ask(d *Demand) asked {
 	return a
 }
 
-// askAgain is what the second try asks for.
-func (s *SignIn) askAgain(st *state) asked {
-	d := Demand{ACR: st.ACR}
+// askAgain is what the second try asks for. A decision that a step-up refused names
+// the values that satisfy it and the demand.
+func (s *SignIn) askAgain(st *state, refused *policy.Decision) asked {
+	d := Demand{ACR: st.ACR, ACRValues: refused.Challenge.ACRValues}
 	if s.config.AllowNoAuthTime && !st.Fresh {
 		return asked{acrValues: d.acrValues()}
 	}

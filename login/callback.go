@@ -150,7 +150,7 @@ func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c *arrival) {
 	again := s.judgeArrival(w, r, c)
 	c.turn.unlock()
 	if again != nil {
-		s.tryAgain(w, r, c, again.after)
+		s.tryAgain(w, r, c, again)
 	}
 }
 
@@ -280,8 +280,8 @@ func (s *SignIn) stepUpUnmet(w http.ResponseWriter, r *http.Request, st *state, 
 }
 
 // tryAgain sends a browser to the provider once more, when a sign-in can pass.
-func (s *SignIn) tryAgain(w http.ResponseWriter, r *http.Request, c *arrival, after int64) {
-	if d := time.Unix(after, 0).Sub(c.now); d > 0 {
+func (s *SignIn) tryAgain(w http.ResponseWriter, r *http.Request, c *arrival, refused *judged) {
+	if d := time.Unix(refused.after, 0).Sub(c.now); d > 0 {
 		if d > maxAgain {
 			w.Header().Set("Retry-After", strconv.FormatInt(int64(d/time.Second)+1, 10))
 			s.page(w, r, &Page{Kind: PageNotReady, Status: http.StatusServiceUnavailable, Link: s.link(c.state.Return, "")})
@@ -294,7 +294,7 @@ func (s *SignIn) tryAgain(w http.ResponseWriter, r *http.Request, c *arrival, af
 	}
 	st := *c.state
 	st.ID, st.Nonce, st.Begun, st.Again = newSecret(16), newSecret(16), c.now.UnixMilli(), true
-	ask := s.askAgain(&st)
+	ask := s.askAgain(&st, &refused.decision)
 	if ask.maxAge != nil {
 		st.MaxAge = ask.maxAge
 	}

@@ -360,6 +360,33 @@ func TestAStepUpMakesANewSessionAndCutsTheOld(t *testing.T) {
 	}
 }
 
+// Nobody knows at the beginning who will sign in, and so which step-ups hold.
+func TestAStepUpOfAPersonIsAskedForAtTheSecondTry(t *testing.T) {
+	for name, reached := range map[string]bool{"the provider can": true, "the provider can't": false} {
+		w := newWorld(t)
+		if err := w.submit(t.Context(), &revocation.Draft{
+			Type: revocation.StepUp, Target: revocation.Target{Issuer: providerURL, Subject: "alice"}, ACR: []string{"mfa", "phr"},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.provider.steps = map[string]string{"": "pwd"}
+		if reached {
+			w.provider.steps["mfa phr"] = "phr"
+		}
+		b := w.browser("alice")
+		p := b.open(app + "/")
+		if len(w.provider.asked) != 2 || w.provider.asked[1].Get("acr_values") != "mfa phr" {
+			t.Errorf("%s: asked for %v", name, w.provider.asked)
+		}
+		if reached != (p.body == "/ for alice") || !reached && p.kind() != PageStepUpUnmet {
+			t.Errorf("%s: %d %s", name, p.status, p.body)
+		}
+		if other := w.browser("bob"); other.wantSignedIn(app+"/").status != 200 || len(w.provider.asked) != 3 {
+			t.Errorf("%s: bob is asked for more", name)
+		}
+	}
+}
+
 func TestAStepUpOfAnotherPersonIsNone(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser("alice")

@@ -12,7 +12,9 @@
 // must never put a code, a state, a token or a cookie into a log, an error or a
 // page.
 //
-// Read config.go and signins.go first, then cookie.go, session.go and open.go (a
-// request with a session), begin.go, state.go and callback.go (a sign-in), site.go
-// (what is under /.curfew/) and provider.go (what a provider is asked).
+// Read config.go, deps.go and signins.go first. A request with a session: cookie.go,
+// session.go, facts.go, open.go, cache.go, keys.go. A sign-in: browser.go, demand.go,
+// begin.go, attempt.go, state.go, returnpath.go, callback.go, turns.go, redeem.go,
+// judge.go, device.go. What is under /.curfew/: site.go, signout.go, page.go. What a
+// provider is asked: provider.go, key.go.
 package login

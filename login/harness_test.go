@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -460,6 +461,7 @@ type fakeProvider struct {
 	ignoresMaxAge bool // and prompt
 	pairwise      bool
 	acr           string            // of a sign-in
+	steps         map[string]string // acr by acr_values; nil: acr
 	claims        tokentest.Claims  // of each ID token; nil values remove
 	token         map[string]any    // members of each token response
 	userinfo      map[string]any    // nil: no endpoint
@@ -612,6 +614,9 @@ func (p *fakeProvider) serveToken(w http.ResponseWriter, r *http.Request) {
 	c := tokentest.Claims{
 		"iss": providerURL, "aud": grant.Get("client_id"), "sub": grant.Get("user"), "iat": now, "exp": now + 300, "auth_time": authTime,
 		"nonce": grant.Get("nonce"), "sid": "sid-" + grant.Get("user"), "acr": p.acr, "amr": []string{"pwd"}, "name": "Person " + grant.Get("user"),
+	}
+	if p.steps != nil {
+		c["acr"] = cmp.Or(p.steps[grant.Get("acr_values")], p.steps[""])
 	}
 	if p.pairwise {
 		c["sub"] = grant.Get("user") + "@" + grant.Get("client_id")

@@ -56,6 +56,12 @@ const (
 	PageUnknown PageKind = "unknown"
 )
 
+// PageKinds lists every kind.
+var PageKinds = []PageKind{
+	PageChoose, PageContinue, PageNothingSent, PageSignOut, PageSignedOut, PageStartAgain, PageLoop, PageTooLarge, PageProvider, PageDenied,
+	PageStepUpUnmet, PageBlocked, PageCrossSite, PageNotReady, PageNotDurable, PageInsecure, PageUnknown,
+}
+
 // Page is what a page shows. Everything in it may come from strangers.
 type Page struct {
 	Kind    PageKind

@@ -1,18 +1,25 @@
 package login
 
 import (
+	"crypto/ecdh"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"math/big"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 func clientKey(t *testing.T) *ClientKey {
@@ -179,14 +186,64 @@ func TestIssOfAnAnswer(t *testing.T) {
 }
 
 func TestClientKeys(t *testing.T) {
-	for name, text := range map[string]string{
-		"nothing": "", "no key": "x", "public JWK": `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`,
-		"symmetric JWK": `{"kty":"oct","k":"AAAA"}`, "broken": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
-	} {
-		if _, err := ParseClientKey([]byte(text)); err == nil {
-			t.Errorf("%s is taken", name)
-		} else if text != "" && strings.Contains(err.Error(), "AAAA") {
-			t.Errorf("%s: the error repeats it: %v", name, err)
+	encode := func(kind string, der []byte, err error) string {
+		if err != nil {
+			t.Fatal(err)
 		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	small, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	curve, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sec1, sec1Err := x509.MarshalECPrivateKey(curve)
+	pkcs8, pkcs8Err := x509.MarshalPKCS8PrivateKey(edwards)
+	other, otherErr := x509.MarshalPKCS8PrivateKey(exchange)
+	jwk, jwkErr := (&jose.JSONWebKey{Key: curve, KeyID: "k", Algorithm: "ES384"}).MarshalJSON()
+	wrong, wrongErr := (&jose.JSONWebKey{Key: curve, Algorithm: "RS256"}).MarshalJSON()
+	if err := errors.Join(jwkErr, wrongErr); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"PKCS #1":                  {encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(small), nil), true},
+		"SEC 1":                    {encode("EC PRIVATE KEY", sec1, sec1Err), true},
+		"PKCS #8":                  {encode("PRIVATE KEY", pkcs8, pkcs8Err), true},
+		"JWK":                      {string(jwk), true},
+		"a key that signs nothing": {encode("PRIVATE KEY", other, otherErr), false},
+		"JWK of another algorithm": {string(wrong), false},
+		"nothing":                  {"", false},
+		"no key":                   {"x", false},
+		"a public JWK":             {`{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`, false},
+		"a symmetric JWK":          {`{"kty":"oct","k":"AAAA"}`, false},
+		"what is not DER":          {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", false},
+	} {
+		key, err := ParseClientKey([]byte(tt.text))
+		if tt.ok != (err == nil) || err != nil && strings.Contains(err.Error(), "AAAA") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil {
+			continue
+		}
+		if signed, err := key.assertion("web", providerURL, time.Unix(1_800_000_000, 0)); err != nil || strings.Count(signed, ".") != 2 {
+			t.Errorf("%s signs %q, %v", name, signed, err)
+		}
+	}
+	if _, err := algorithmOf(&rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 1023)}}); err == nil {
+		t.Error("RSA with 1024 bits is taken")
 	}
 }

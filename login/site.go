@@ -52,8 +52,10 @@ func (all *SignIns) NewSite(signIns ...*SignIn) *Site {
 	return s
 }
 
-// Handle has another handler serve a path under [Prefix], such as style.css. Only
-// what is not a method of a page, such as HEAD, is refused for it.
+// Handle has another handler serve a method of a path under [Prefix], such as
+// style.css. It does so only for requests that a page could be served for: those
+// from other origins and early ones are refused. style.css and logo are served
+// always, and backchannel-logout to anybody. Call it before requests come.
 func (s *Site) Handle(method, path string, h http.Handler) {
 	if s.routes[path] == nil {
 		s.routes[path] = make(route)
@@ -135,7 +137,6 @@ const maxValues = 10
 type wish struct {
 	name   string
 	demand Demand
-	to     string
 }
 
 func readWish(r *http.Request) (wish, bool) {
@@ -162,7 +163,7 @@ func readWish(r *http.Request) (wish, bool) {
 		d.MaxAge = &age
 	}
 	d.Return = returnPath(q.Get("return"))
-	return wish{q.Get("name"), d, d.Return}, true
+	return wish{q.Get("name"), d}, true
 }
 
 // signIn begins a sign-in that a link or a script asks for. It can only ask for
