@@ -170,12 +170,20 @@ func (w *world) cuts() int {
 }
 
 func (w *world) SignedIn(_, result string) {
+	if !slices.Contains(Results, result) {
+		w.t.Errorf("the result %s is not listed", result)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.results = append(w.results, result)
 }
-func (*world) Asked(string, string, string, time.Duration) {}
-func (*world) Cookie(Problem)                              {}
+
+func (w *world) Asked(_, endpoint, result string, _ time.Duration) {
+	if !slices.Contains(Endpoints, endpoint) || result != "ok" && result != "error" {
+		w.t.Errorf("%s %s is not listed", endpoint, result)
+	}
+}
+func (*world) Cookie(Problem) {}
 
 // guarded is a site whose every page needs a session, as a guard sees to it.
 type guarded struct {

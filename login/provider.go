@@ -28,6 +28,10 @@ type endpoints struct {
 	postOnly                       bool // client_secret_post, and not basic
 }
 
+// Endpoints lists what [Observer.Asked] names, so that metrics can be
+// pre-initialised. Its results are ok and error.
+var Endpoints = []string{"discovery", "pushed_authorization_request", "token", "userinfo"}
+
 const (
 	// metadataAge is how old the metadata may be before it is fetched again, by
 	// the next sign-in.
