@@ -137,6 +137,21 @@ func TestTheCallbackSendsOnToConfiguredHostsOnly(t *testing.T) {
 	b.open(auth+"/").want(t, 400, PageUnknown)
 }
 
+func TestADamagedDeviceCookieIsReplaced(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser("alice")
+	b.wantSignedIn(app + "/")
+	device, cookie := b.device(app), b.cookie(app, secureCookies.Device)
+	for _, damaged := range []string{"", "x", cookie[:len(cookie)-2], b.cookie(app, secureCookies.Session), strings.Repeat("1.a.", 2000)} {
+		b := w.browser("alice")
+		b.setCookie(app, secureCookies.Device, damaged)
+		b.wantSignedIn(app + "/")
+		if b.device(app) == device || b.cookie(app, secureCookies.Device) == damaged {
+			t.Errorf("%.20q stays", damaged)
+		}
+	}
+}
+
 func TestADeviceCookieOfAnUnknownKeyIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser("alice")

@@ -76,7 +76,7 @@ func TestReturnPaths(t *testing.T) {
 	for wanted, want := range map[string]string{
 		"/": "/", "/a": "/a", "/a?b=c&d=%2F#e": "/a?b=c&d=%2F#e", "": "/", "a": "/", "/a b": "/", "/ä": "/", "/%C3%A4": "/%C3%A4",
 		"/.curfew/sign-out": "/", "/.curfew": "/", "/.curfew/": "/", "/a/../.curfew/sign-out": "/", "/%2ecurfew/sign-out": "/", "/%2e%2e/.curfew/x": "/",
-		"/.curfewx": "/.curfewx", "/x/.curfew/": "/x/.curfew/", "/%zz": "/",
+		"/.curfewx": "/.curfewx", "/~alice/!": "/~alice/!", "/x/.curfew/": "/x/.curfew/", "/%zz": "/",
 		long + "?" + strings.Repeat("b", 23): long, long + "?" + strings.Repeat("b", 22): long + "?" + strings.Repeat("b", 22),
 		long + strings.Repeat("a", 100): "/", "/?x=" + strings.Repeat("y", 2000): "/",
 	} {
