@@ -54,8 +54,8 @@ func TestTwentyRestoredTabsAreTwentyPagesAndOneSession(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if len(ids) != 1 || w.cuts() != 0 {
-				t.Errorf("%d sessions, %d cuts", len(ids), w.cuts())
+			if len(ids) != 1 || w.cuts() != 0 || w.all.waiting.Load() != 0 {
+				t.Errorf("%d sessions, %d cuts, %d waiting", len(ids), w.cuts(), w.all.waiting.Load())
 			}
 		})
 	}
@@ -83,6 +83,9 @@ func TestThreeSessionsThatDoNotComeBackEndInAPage(t *testing.T) {
 		b.wantSignedIn(app + "/")
 		b.setCookie(app, secureCookies.Session, "") // something between takes it away
 		w.advance(50 * time.Millisecond)
+	}
+	if w.cuts() != 2 {
+		t.Errorf("%d of the sessions that nobody has were cut", w.cuts())
 	}
 	asked := len(w.provider.asked)
 	b.open(app+"/").want(t, http.StatusBadRequest, PageLoop)

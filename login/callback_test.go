@@ -298,6 +298,39 @@ func TestAProviderThatIgnoresMaxAgeIsAskedOnceMore(t *testing.T) {
 	}
 }
 
+// prompt=login can't be seen in an ID token; auth_time can.
+func TestAProviderThatIgnoresPromptLoginIsNotBelieved(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser("alice")
+	b.wantSignedIn(app + "/")
+	id := b.id()
+	w.provider.ignoresMaxAge = true
+	w.advance(20 * time.Minute)
+	b.open(app+"/.curfew/sign-in?name=staff&prompt=login").want(t, http.StatusForbidden, PageStepUpUnmet)
+	// The first try lacks the acr, and the second has it with the old auth_time.
+	w.provider.steps, w.sites[appHost].required.ACR = map[string]string{"": "mfa"}, [][]string{{"mfa"}}
+	w.provider.first = "pwd"
+	b.open(app+"/").want(t, http.StatusForbidden, PageStepUpUnmet)
+	if b.id() != id {
+		t.Error("the session was touched")
+	}
+}
+
+func TestWhereAProviderSendsNoAuthTimeTheLogHasTheMend(t *testing.T) {
+	w := newWorld(t)
+	w.provider.noAuthTime = true
+	w.browser("alice").open(app + "/")
+	if !strings.Contains(w.log.String(), "allow_no_auth_time") {
+		t.Errorf("logged %s", w.log)
+	}
+	w = newWorld(t)
+	w.provider.ignoresMaxAge, w.sites[appHost].required.ACR = true, [][]string{{"mfa"}}
+	w.browser("alice").open(app + "/")
+	if strings.Contains(w.log.String(), "allow_no_auth_time") {
+		t.Errorf("logged %s", w.log)
+	}
+}
+
 func TestMinutesAtTheMFAPageDoNotFailMaxAgeZero(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser("alice")

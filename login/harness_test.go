@@ -470,6 +470,7 @@ type fakeProvider struct {
 	pairwise      bool
 	acr           string            // of a sign-in
 	steps         map[string]string // acr by acr_values; nil: acr
+	first         string            // acr of the next one, in place of steps
 	claims        tokentest.Claims  // of each ID token; nil values remove
 	token         map[string]any    // members of each token response
 	userinfo      map[string]any    // nil: no endpoint
@@ -624,7 +625,8 @@ func (p *fakeProvider) serveToken(w http.ResponseWriter, r *http.Request) {
 		"nonce": grant.Get("nonce"), "sid": "sid-" + grant.Get("user"), "acr": p.acr, "amr": []string{"pwd"}, "name": "Person " + grant.Get("user"),
 	}
 	if p.steps != nil {
-		c["acr"] = cmp.Or(p.steps[grant.Get("acr_values")], p.steps[""])
+		c["acr"] = cmp.Or(p.first, p.steps[grant.Get("acr_values")], p.steps[""])
+		p.first = ""
 	}
 	if p.pairwise {
 		c["sub"] = grant.Get("user") + "@" + grant.Get("client_id")
