@@ -101,6 +101,7 @@ var inward = map[string][]string{
 	"internal/bounded":         {"adminclient", "caddymodule"},    // the rooms that read answers and files into memory
 	"internal/extendedconnect": {"cmd"},                           // changes the whole program
 	"internal/seal":            {"admin", "login", "caddymodule"}, // what callers carry for a gateway; the rooms below remember for themselves
+	"internal/pages":           {"portal", "caddymodule"},         // the rooms that show pages; the rooms below say which page it is
 	"internal/archtest":        {},
 	"internal/mutate":          {}, // a command for developers
 	"internal/porttest":        {},
