@@ -325,7 +325,7 @@ func (a *Admin) verify(r *http.Request) (admin.Caller, error) {
 		}
 		return admin.Caller{}, errCaller
 	}
-	a.app.witness(t)
+	a.app.witness(&t.Verified)
 	if a.app.gateway.node.State() != node.Ready {
 		return admin.Caller{}, errCaller
 	}
@@ -411,7 +411,7 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 	now := a.gateway.now()
 	t, cached, err := a.verifier.Verify(ctx, raw, now)
 	if err == nil && !cached {
-		a.note(t) // the guards will find it in the cache
+		a.note(&t.Verified) // the guards will find it in the cache
 	}
 	if err != nil {
 		return refusedBefore(refusalOf(err).Reason, err.Error()), nil

@@ -7,15 +7,15 @@ import (
 	"curfew.dev/curfew/token"
 )
 
-// note records a newly verified token for previews, searches and the limits of
+// note records a newly verified credential for previews, searches and the limits of
 // receipts.
-func (a *App) note(t *token.Token) {
+func (a *App) note(t *token.Verified) {
 	a.gateway.sightings.Note(&t.Credential)
 	a.witness(t)
 }
 
-// witness records the facts that a token carries, if its issuer is configured.
-func (a *App) witness(t *token.Token) {
+// witness records the facts that a credential carries, if its issuer is configured.
+func (a *App) witness(t *token.Verified) {
 	if dialect, ok := a.dialects[t.Credential.Issuer]; ok {
 		a.gateway.witness.Note(dialect, t.Type, &t.Credential)
 	}

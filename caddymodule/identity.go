@@ -6,14 +6,14 @@ import (
 )
 
 // shownFacts holds the facts of a credential in the form in which they are
-// passed on. It is made once for each token, not for each request.
+// passed on. It is made once for each credential, not for each request.
 type shownFacts struct {
 	headers      identity.Values
 	user, hashed any // the subject, as log_user says
 }
 
-// factsOf returns the facts of a token.
-func factsOf(t *token.Token) *shownFacts {
+// factsOf returns the facts of a credential.
+func factsOf(t *token.Verified) *shownFacts {
 	if f, ok := t.Memo.Load().(*shownFacts); ok {
 		return f
 	}

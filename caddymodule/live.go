@@ -117,7 +117,7 @@ func (c *Connections) terms(expiresAt int64, now time.Time) (expires, until time
 // registered, since other goroutines read it.
 type admission struct {
 	guard    *Guard // the last on the route
-	token    *token.Token
+	verified *token.Verified
 	required *policy.Requirements // of all on the route
 	now      int64                // Unix seconds
 }
@@ -132,14 +132,14 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next cad
 	terms := live.Terms{Credential: v.Credential}
 	terms.Expires, terms.Until = g.Connections.terms(v.Credential.ExpiresAt, now)
 	if v.live != nil {
-		terms.Judge = &admission{guard: g, token: v.token, required: v.required, now: v.Now}
+		terms.Judge = &admission{guard: g, verified: v.verified, required: v.required, now: v.Now}
 		if !v.live.Narrow(terms) {
 			return nil
 		}
 		return next.ServeHTTP(w, r)
 	}
 	s := v.newStay()
-	s.admission = admission{guard: g, token: v.token, required: v.required, now: v.Now}
+	s.admission = admission{guard: g, verified: v.verified, required: v.required, now: v.Now}
 	v.next = next
 	terms.Judge = &s.admission
 	// The deadlines of the connection itself: those of Caddy's idle timeouts are
@@ -211,11 +211,11 @@ func (a *admission) Judge(c live.Cause) *live.Refusal {
 }
 
 func (a *admission) decide(n *node.Node) policy.Decision {
-	if a.token.Clean.Load() == n.Index().Generation()+1 {
+	if a.verified.Clean.Load() == n.Index().Generation()+1 {
 		return policy.Decision{} // nothing was written since it was admitted
 	}
-	c := policy.Case{Credential: &a.token.Credential, Requirements: a.required, Now: a.now}
-	if look(n, a.token, &c); c.Finding.Clear() {
+	c := policy.Case{Credential: &a.verified.Credential, Requirements: a.required, Now: a.now}
+	if look(n, a.verified, &c); c.Finding.Clear() {
 		return policy.Decision{}
 	}
 	c.Issuer = a.guard.app.issuers[c.Credential.Issuer]
@@ -237,7 +237,7 @@ func (a *admission) refusal(d policy.Decision, reason string) *live.Refusal {
 		Note: func(r *http.Request) {
 			logDecision(r, &logged{
 				decision: "cut", reason: reason, policy: a.guard.label, revocation: d.RevocationID(),
-				issuer: a.token.Credential.Issuer, client: a.token.Credential.Client, cached: true,
+				issuer: a.verified.Credential.Issuer, client: a.verified.Credential.Client, cached: true,
 			})
 		},
 	}

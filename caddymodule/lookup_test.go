@@ -49,7 +49,7 @@ func TestARevocationDuringASearchIsFoundByTheNext(t *testing.T) {
 		begun := make(chan struct{})
 		searching.Go(func() {
 			close(begun)
-			look(n, tok, &first)
+			look(n, &tok.Verified, &first)
 		})
 		<-begun
 		apply(revocation.Record{
@@ -60,7 +60,7 @@ func TestARevocationDuringASearchIsFoundByTheNext(t *testing.T) {
 			during++
 		}
 		c := policy.Case{Credential: &tok.Credential}
-		if look(n, tok, &c); c.Finding.SignIn.Through != 20 {
+		if look(n, &tok.Verified, &c); c.Finding.SignIn.Through != 20 {
 			t.Fatal("the token was revoked while it was looked up, and is admitted ever after")
 		}
 	}
@@ -102,9 +102,9 @@ func TestNoMemoIsKeptOfAFindingThatMayRefuse(t *testing.T) {
 func TestWhatIsOpenEndsWhileTheNodeIsNotReady(t *testing.T) {
 	n := node.New(node.Config{})
 	a := &admission{
-		guard: &Guard{app: &App{gateway: &gateway{node: n}}}, token: signedIn(), required: new(policy.Requirements), now: 20,
+		guard: &Guard{app: &App{gateway: &gateway{node: n}}}, verified: &signedIn().Verified, required: new(policy.Requirements), now: 20,
 	}
-	a.token.Clean.Store(n.Index().Generation() + 1)
+	a.verified.Clean.Store(n.Index().Generation() + 1)
 	for _, cause := range []live.Cause{live.Changed, live.Unready} {
 		if r := a.Judge(cause); r == nil || r.Status != 503 || r.Reason != policy.NotReady.String() {
 			t.Errorf("cause %d: %+v", cause, r)

@@ -35,7 +35,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	if g.DryRun {
 		entry.decision = "would_refuse"
 	}
-	g.explain(&entry, v.token, cause)
+	g.explain(&entry, v.verified, cause)
 	if g.DryRun {
 		g.outcomes.wouldRefuse[d.Reason].Inc()
 		// A request that an earlier guard admitted keeps its identity.
@@ -49,8 +49,8 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		return next.ServeHTTP(w, r)
 	}
 	g.outcomes.refuse[d.Reason].Inc()
-	if v.token != nil {
-		g.app.setUser(r, factsOf(v.token))
+	if v.verified != nil {
+		g.app.setUser(r, factsOf(v.verified))
 	}
 	logDecision(r, &entry)
 	linger := unread.Ignore(w, r)
@@ -63,7 +63,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 
 // explain logs the reason at debug level, because the client is not told. It
 // writes neither a token nor a subject.
-func (g *Guard) explain(entry *logged, t *token.Token, cause error) {
+func (g *Guard) explain(entry *logged, t *token.Verified, cause error) {
 	line := g.log.Check(zap.DebugLevel, "refused")
 	if line == nil {
 		return

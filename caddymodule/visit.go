@@ -20,7 +20,7 @@ import (
 
 // visit is what guards know of a request. All guards on its route share it.
 type visit struct {
-	token    *token.Token
+	verified *token.Verified
 	from     token.Source
 	cached   bool
 	required *policy.Requirements // of the guards that admitted it; nil: none has
@@ -148,7 +148,7 @@ type shown struct {
 // read looks for the credential where the guard takes one. A token that a guard
 // before found in another place is not looked at.
 func (g *Guard) read(r *http.Request, v *visit) shown {
-	s := shown{known: v.token != nil && slices.Contains(g.sources, v.from), inQuery: g.refuseQueryTokens && token.QueryToken(r)}
+	s := shown{known: v.verified != nil && slices.Contains(g.sources, v.from), inQuery: g.refuseQueryTokens && token.QueryToken(r)}
 	if !s.known {
 		s.raw, s.from, s.err = g.sources.Extract(r)
 	}
@@ -188,7 +188,7 @@ func (g *Guard) judgeable(ctx context.Context, v *visit, s *shown, now time.Time
 		return &token.Error{Kind: token.Invalid, Detail: "the token is for another issuer or audience than this route takes"}
 	}
 	v.Now = now.Unix()
-	look(n, v.token, &v.Case)
+	look(n, v.verified, &v.Case)
 	return nil
 }
 
@@ -199,7 +199,7 @@ func (g *Guard) identify(ctx context.Context, v *visit, s *shown, now time.Time)
 		return nil
 	case s.err != nil:
 		return s.err
-	case v.token != nil:
+	case v.verified != nil:
 		return &token.Error{Kind: token.Ambiguous, Detail: "two guards would take two credentials"}
 	}
 	t, cached, err := g.app.verifier.Verify(ctx, s.raw, now)
@@ -208,9 +208,9 @@ func (g *Guard) identify(ctx context.Context, v *visit, s *shown, now time.Time)
 		return err
 	}
 	if !cached {
-		g.app.note(t)
+		g.app.note(&t.Verified)
 	}
-	v.token, v.from, v.cached, v.Credential = t, s.from, cached, &t.Credential
+	v.verified, v.from, v.cached, v.Credential = &t.Verified, s.from, cached, &t.Credential
 	return nil
 }
 
@@ -220,8 +220,8 @@ func (g *Guard) isFor(c *revocation.Credential) bool {
 }
 
 // look asks the index, unless it has not changed since nothing in it refused
-// this token.
-func look(n *node.Node, t *token.Token, c *policy.Case) {
+// this credential.
+func look(n *node.Node, t *token.Verified, c *policy.Case) {
 	index := n.Index()
 	generation := index.Generation() + 1 // zero is "never looked"
 	if t.Clean.Load() == generation {
@@ -258,8 +258,8 @@ func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next ca
 
 // admit writes the identity for the handlers behind and for the access log.
 func (g *Guard) admit(r *http.Request, v *visit) {
-	facts := factsOf(v.token)
-	g.identity.Set(r.Header, &facts.headers, v.token, &v.values)
+	facts := factsOf(v.verified)
+	g.identity.Set(r.Header, &facts.headers, v.verified, &v.values)
 	if g.stripAuthorization {
 		r.Header.Del("Authorization")
 	}

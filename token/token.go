@@ -19,12 +19,7 @@ type Token struct {
 	begins   int64 // Unix nanoseconds: before, one of its instants lies in the future
 	deadline int64 // Unix nanoseconds
 	maxStale time.Duration
-	ignored  []string
 }
-
-// Ignored names the claims that the token is taken to lack, though it has them:
-// each is empty or of another type than it should be.
-func (t *Token) Ignored() []string { return t.ignored }
 
 // holds reports whether a verified token is still one under these rules, by the
 // clock of now: it may have been set back since.
@@ -46,10 +41,10 @@ func newToken(o *Opened, x *candidate) *Token {
 		begins:   x.begins().UnixNano(),
 		deadline: x.deadline().UnixNano(),
 		maxStale: x.JWKSMaxStale,
-		ignored:  cl.ignored,
 	}
 	t.Type = x.kindOf()
 	t.Keep(cl.extra)
+	t.ignored = cl.ignored
 	t.Credential = revocation.Credential{
 		Issuer:    cl.issuer,
 		Subject:   cl.subject,

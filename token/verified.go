@@ -22,8 +22,13 @@ type Verified struct {
 	// once and uses with every request. It must depend on the credential alone.
 	Memo atomic.Value
 
-	kept strictjson.Object
+	kept    strictjson.Object
+	ignored []string
 }
+
+// Ignored names the claims that the credential is taken to lack, though its token
+// has them: each is empty or of another type than it should be.
+func (v *Verified) Ignored() []string { return v.ignored }
 
 // Keep has [Verified.Claim] return these claims. Call it before requests share the
 // credential.
