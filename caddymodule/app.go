@@ -22,6 +22,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/internal/identity"
+	"curfew.dev/curfew/internal/pages"
 	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/node"
@@ -86,6 +87,9 @@ type App struct {
 	// makes a key, so a preview holds only on the node that made it.
 	SealingKeys []SealingKey `json:"sealing_keys,omitempty"`
 
+	// The look of the pages that people see, and where they lead.
+	Pages *Pages `json:"pages,omitempty"`
+
 	// The place in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
 
@@ -108,6 +112,8 @@ type App struct {
 	entrances map[*caddyhttp.Server]*entrance
 	extra     []*pooledKeys // of the admin API's providers, which release them
 
+	pages        *pages.Set // for sites that serve /.curfew/
+	lonePages    *pages.Set // for other sites
 	local        sync.Once
 	localHandler http.Handler
 	localErr     error
@@ -128,6 +134,7 @@ type App struct {
 //		token_cache <size>
 //		log_user sub|hash|off
 //		sealing_key <file>
+//		pages { … }
 //		strict_sites
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -148,6 +155,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"token_cache":   size(&a.TokenCache),
 		"log_user":      word(&a.LogUser),
 		"sealing_key":   a.parseSealingKey,
+		"pages":         a.parsePages,
 		"strict_sites":  flag(&a.StrictSites),
 	}.read(d, func() error { return decodeApp(caddyconfig.JSON(a, nil)).setDefaults() }, "issuer", "policy", "sealing_key")
 }
@@ -176,6 +184,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	store, err := a.Ledger.check(a.NodeName)
 	if err != nil {
+		return err
+	}
+	if err := a.provisionPages(); err != nil {
 		return err
 	}
 	for _, i := range a.Issuers { // nodes that differ in this alone have the same digest
@@ -278,6 +289,7 @@ func digestOf(a *App) string {
 	delete(members, "place")
 	delete(members, "node_name")
 	delete(members, "token_cache")
+	delete(members, "pages")
 	withoutMachine(members["ledger"])
 	withoutMachine(members["issuers"])
 	delete(members, "sealing_keys")

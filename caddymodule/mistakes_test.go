@@ -36,6 +36,8 @@ func inIssuer(options string) string {
 
 func inPolicy(options string) string { return inGlobal("policy billing {\n" + options + "\n}") }
 
+func inPages(options string) string { return inGlobal("pages {\n" + options + "\n}") }
+
 func inNATS(options string) string {
 	return inGlobal("ledger nats tls://nats-1.internal:4222 {\n" + options + "\n}")
 }
@@ -57,8 +59,8 @@ func inFile(global, site string) string {
 }
 
 // mistakes are at least one for every option of every block, and what blocks
-// lack. DIR is the working directory. It has the files "empty", "short"
-// and "pem", and none that is "missing".
+// lack. DIR is the working directory. It has the files "empty", "short",
+// "large", "html", "pixel" and "pem", and none that is "missing".
 var mistakes = []mistake{
 	// Global options.
 	{"no issuer", "{\n admin off\n curfew {" + here + "\n}\n}\n", "add `issuer <url> { audience <audience> }`"},
@@ -90,6 +92,22 @@ var mistakes = []mistake{
 	{"token_cache too small", inGlobal("token_cache 1KiB" + here), "give at least 1MiB"},
 	{"token_cache too large", inGlobal("token_cache 100TiB" + here), "want a size such as 64MiB, 1TiB at most"},
 	{"unknown log_user", inGlobal("log_user name" + here), `want one of ["sub" "hash" "off"]`},
+	{"pages with a value", inGlobal("pages plain" + here), `remove "plain"`},
+	{"unknown option of pages", inPages("colour red" + here), "the options of this block are brand, change_password,"},
+	{"brand without value", inPages("brand" + here), "write `brand <value>`"},
+	{"brand that is too long", inPages("brand " + strings.Repeat("x", 65) + here), "give 1 to 64"},
+	{"brand that hides", inPages("brand \"a\u202eb\"" + here), "U+202E, which is not shown: remove it"},
+	{"missing logo", inPages("brand a\nlogo missing" + here), "let the user Caddy runs as read it"},
+	{"logo that is no image", inPages("logo short" + here + "\nbrand a"), "give an SVG, PNG, JPEG, WebP or GIF file"},
+	{"logo that is a directory", inPages("logo DIR" + here), "it is not a file: name one"},
+	{"logo that is too large", inPages("logo large" + here), "make it smaller"},
+	{"missing style", inPages("logo pixel\nstyle missing" + here), "let the user Caddy runs as read it"},
+	{"style that ends itself", inPages("style html" + here), "give CSS only"},
+	{"recovery that is a path", inPages("recovery /recover" + here), "want the whole address of a page"},
+	{"two_step over http", inPages("brand a\ntwo_step http://login.example.com/2fa" + here), "want the whole address of a page"},
+	{"change_password with a script", inPages("change_password javascript:alert" + here), "want the whole address of a page"},
+	{"help without address", inPages("help desk" + here), "want `help <text> <url>`"},
+	{"help with a script", inPages("help desk javascript:alert" + here), ", or a mailto"},
 	{"missing sealing_key", inGlobal("sealing_key missing" + here), "write one with `openssl rand -base64 32`"},
 	{"short sealing_key", inGlobal("sealing_key short" + here), "write one with `openssl rand -base64 32`"},
 	{"strict_sites with a value", inGlobal("strict_sites on" + here), `remove "on"`},
@@ -219,6 +237,9 @@ func TestCaddyValidateNamesTheLineOfAMistakeAndItsMend(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "empty"), nil)
 	writeFile(t, filepath.Join(dir, "short"), []byte("abc"))
+	writeFile(t, filepath.Join(dir, "large"), make([]byte, 1<<20))
+	writeFile(t, filepath.Join(dir, "html"), []byte("</style>"))
+	writeFile(t, filepath.Join(dir, "pixel"), []byte("\x89PNG\x0d\x0a\x1a\x0a"))
 	cert, _ := keyPair(t, dir, "pem")
 	t.Chdir(dir)
 	if err := os.Rename(cert, "pem"); err != nil {

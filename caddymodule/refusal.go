@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"curfew.dev/curfew/internal/pages"
 	"curfew.dev/curfew/internal/unread"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
@@ -109,7 +109,7 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision
 		g.withhold(r)
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
-	respond(w, r, d.Reason)
+	g.respond(w, r, d.Reason)
 	return nil
 }
 
@@ -190,54 +190,22 @@ func checkSignInURL(s string) error {
 	return nil
 }
 
-// respond writes the problem (RFC 9457), or a plain page for people.
-func respond(w http.ResponseWriter, r *http.Request, reason policy.Reason) {
-	status, body := reason.Status(), []byte(nil)
-	h := w.Header()
+// respond writes the problem (RFC 9457), or a page for people.
+func (g *Guard) respond(w http.ResponseWriter, r *http.Request, reason policy.Reason) {
 	if isNavigation(r) {
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		body = page(reason)
-	} else {
-		h.Set("Content-Type", "application/problem+json")
-		body, _ = json.Marshal(struct {
-			Type   string `json:"type"`
-			Title  string `json:"title"`
-			Status int    `json:"status"`
-		}{reason.ProblemType(), reason.Title(), status})
+		g.app.lonePages.Render(w, r, reason.Status(), pages.Refused{Problem: reason.String()})
+		return
 	}
+	body, _ := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+	}{reason.ProblemType(), reason.Title(), reason.Status()})
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
+	w.WriteHeader(reason.Status())
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body)
 	}
-}
-
-func page(reason policy.Reason) []byte {
-	return fmt.Appendf(nil, `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>%[1]s</title>
-<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem}</style>
-<main><h1>%[1]s</h1><p>%[2]s</p></main>
-</html>
-`, html.EscapeString(reason.Title()), html.EscapeString(advice(reason)))
-}
-
-// advice tells a person how to continue.
-func advice(reason policy.Reason) string {
-	switch reason {
-	case policy.NotReady, policy.Stale:
-		return "Please try again in a moment."
-	case policy.Blocked:
-		return "If you think this is a mistake, contact the people who run this service."
-	case policy.InsufficientScope:
-		return "The application you use was not given permission for this."
-	case policy.AmbiguousCredential:
-		return "The application you use sent its credential in a way that is not accepted."
-	}
-	return "Go back to the application and sign in again."
 }

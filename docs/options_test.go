@@ -21,6 +21,7 @@ var blocksOfOptions = []struct {
 }{
 	{"## Global options: `curfew`", "App.UnmarshalCaddyfile", caddymodule.App{}},
 	{"## `ledger nats <url>…`", "NATSLedger.parse", caddymodule.NATSLedger{}},
+	{"## `pages`", "App.parsePages", caddymodule.Pages{}},
 	{"## `issuer <url>`", "App.parseIssuer", caddymodule.Issuer{}},
 	{"## `policy <name>`", "Requirements.options", caddymodule.Requirements{}},
 	{"## Guard: `curfew [<matcher>] [<policy>…]`", "Guard.UnmarshalCaddyfile", caddymodule.Guard{}},
