@@ -21,7 +21,7 @@ const (
 	// PageNothingSent says that a form was not sent, because the session is over;
 	// Link signs in in a new tab.
 	PageNothingSent PageKind = "nothing-sent"
-	// PageSignOut asks whether to sign out: Form, Name.
+	// PageSignOut asks whether to sign out: Form, Name; Link goes on without.
 	PageSignOut PageKind = "sign-out"
 	// PageSignedOut says that this browser is signed out; Form, where there is
 	// one, tells the provider; Link signs in again.
@@ -77,6 +77,7 @@ type Page struct {
 type Form struct {
 	Action string
 	Fields []Param // hidden
+	Away   bool    // the answer, or Action itself, leads to another origin
 }
 
 // Choice is one of several sign-ins.

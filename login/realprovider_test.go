@@ -61,7 +61,7 @@ func TestASignInOverRealConnections(t *testing.T) {
 	all, err := New(Deps{
 		Keys: func() seal.Keys { return sealing }, OpenToken: verifier.Open, Find: index.Find, Ready: func(time.Time) bool { return true },
 		Submit: func(context.Context, *revocation.Draft) error { return nil }, Secure: func(r *http.Request) bool { return r.TLS != nil },
-		Pages: PlainPages{}, Now: time.Now,
+		Pages: textPages{}, Now: time.Now,
 	}, Config{Name: "staff", Issuer: issuer, Client: client, ClientID: "web", Idle: time.Hour, Lifetime: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestASignInOverRealConnections(t *testing.T) {
 	if page != "for alice" || at.Request.URL.RequestURI() != "/deep?a=1" {
 		t.Fatalf("%d at %s: %s", at.StatusCode, at.Request.URL, page)
 	}
-	if _, page = ask(http.MethodPost, origin+"/.curfew/sign-out", nil, origin); !strings.Contains(page, `action="`+issuer.URL+`/logout"`) {
+	if _, page = ask(http.MethodPost, origin+"/.curfew/sign-out", nil, origin); !strings.Contains(page, `"Action":"`+issuer.URL+`/logout"`) {
 		t.Errorf("signed out: %s", page)
 	}
 }

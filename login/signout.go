@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"net/http"
 
 	"curfew.dev/curfew/revocation"
@@ -22,7 +23,8 @@ func (s *Site) askSignOut(w http.ResponseWriter, r *http.Request, v *visitor) {
 	}
 	p := &Page{
 		Kind: PageSignOut, Status: http.StatusOK, SignIn: session.signIn.Title(), Name: session.Name(),
-		Form: &Form{Action: Prefix + "sign-out"},
+		Form: &Form{Action: Prefix + "sign-out", Away: !isReturnPath(cmp.Or(session.signIn.config.SignedOutURL, "/"))},
+		Link: cmp.Or(to, "/"),
 	}
 	if to != "" {
 		p.Form.Fields = []Param{{"return", to}}
@@ -91,7 +93,7 @@ func (s *SignIn) tellProvider(r *http.Request, v *visitor) *Form {
 	if c := s.config.Callback; c != nil {
 		origin = c.Origin
 	}
-	f := &Form{Action: e.endSession, Fields: []Param{{"client_id", s.config.ClientID}}}
+	f := &Form{Action: e.endSession, Away: true, Fields: []Param{{"client_id", s.config.ClientID}}}
 	if ok {
 		f.Fields = append(f.Fields, Param{"post_logout_redirect_uri", origin + Prefix + "signed-out"})
 	}

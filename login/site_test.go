@@ -238,6 +238,10 @@ func TestALocalSignOutLeavesTheProviderAlone(t *testing.T) {
 	stopped := *b.Client
 	stopped.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	b.Client = &stopped
+	var asks Page
+	if p := b.open(app + "/.curfew/sign-out?return=/deep"); json.Unmarshal([]byte(p.body), &asks) != nil || asks.Link != "/deep" || !asks.Form.Away {
+		t.Errorf("a browser must let the form lead away, and the person stay: %+v", p)
+	}
 	if p := b.post(app+"/.curfew/sign-out", nil); p.status != http.StatusSeeOther || p.header.Get("Location") != "https://www.example.com/bye" {
 		t.Errorf("got %d %v", p.status, p.header)
 	}
