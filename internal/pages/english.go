@@ -5,7 +5,7 @@ var english = catalog{
 	as:  "You are signed in as %s.",
 	at:  "You are signed in as %s (%s).",
 	words: words{
-		ThisSiteOnly: "Only of this site",
+		ThisSiteOnly: "Sign out of this site only",
 		TwoStep:      "Set up two-step verification",
 		Recovery:     "Recover your account",
 		Help:         "Help",

@@ -5,7 +5,7 @@ var german = catalog{
 	as:  "Sie sind angemeldet als %s.",
 	at:  "Sie sind angemeldet als %s (%s).",
 	words: words{
-		ThisSiteOnly: "Nur von dieser Website",
+		ThisSiteOnly: "Nur von dieser Website abmelden",
 		TwoStep:      "Bestätigung in zwei Schritten einrichten",
 		Recovery:     "Konto wiederherstellen",
 		Help:         "Hilfe",
