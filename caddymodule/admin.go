@@ -384,9 +384,7 @@ func (a *App) newAPI(prefix string, authenticate func(*http.Request) (admin.Call
 		Now: g.now, Observe: g.metrics.adminCall, Log: a.log, Done: a.stopping, Crowded: g.crowded, Facts: a.factsOf,
 	}
 	for _, i := range a.Issuers {
-		shared := i.shared()
-		shared.OnlyClients = func() []string { return a.onlyClients(i) }
-		cfg.Issuers = append(cfg.Issuers, *shared)
+		cfg.Issuers = append(cfg.Issuers, *a.admitted(i))
 	}
 	return admin.New(cfg)
 }

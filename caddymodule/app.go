@@ -25,6 +25,7 @@ import (
 	"curfew.dev/curfew/internal/pages"
 	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/ledger/local"
+	"curfew.dev/curfew/login"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token"
@@ -38,6 +39,9 @@ func init() { caddy.RegisterModule(new(App)) }
 type App struct {
 	// The OpenID providers whose tokens are admitted. At least one.
 	Issuers []*Issuer `json:"issuers,omitempty"`
+
+	// The ways in which browsers sign in.
+	SignIns []*SignIn `json:"sign_ins,omitempty"`
 
 	// Named sets of requirements that guards refer to.
 	Policies map[string]*Requirements `json:"policies,omitempty"`
@@ -112,8 +116,9 @@ type App struct {
 	entrances map[*caddyhttp.Server]*entrance
 	extra     []*pooledKeys // of the admin API's providers, which release them
 
-	pages        *pages.Set // for sites that serve /.curfew/
-	lonePages    *pages.Set // for other sites
+	signIns      *login.SignIns // nil: there are none
+	pages        *pages.Set     // for sites that serve /.curfew/
+	lonePages    *pages.Set     // for other sites
 	local        sync.Once
 	localHandler http.Handler
 	localErr     error
@@ -123,6 +128,7 @@ type App struct {
 //
 //	curfew {
 //		issuer <url> { … }
+//		sign_in <name> { … }
 //		policy <name> { … }
 //		ledger local [<dir>]
 //		ledger nats <url>… { … }
@@ -143,8 +149,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := alone(d); err != nil {
 		return err
 	}
-	return options{
+	err := options{
 		"issuer":        a.parseIssuer,
+		"sign_in":       a.parseSignIn,
 		"policy":        a.parsePolicy,
 		"ledger":        a.parseLedger,
 		"on_empty":      word(&a.OnEmpty),
@@ -157,7 +164,26 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"sealing_key":   a.parseSealingKey,
 		"pages":         a.parsePages,
 		"strict_sites":  flag(&a.StrictSites),
-	}.read(d, func() error { return decodeApp(caddyconfig.JSON(a, nil)).setDefaults() }, "issuer", "policy", "sealing_key")
+	}.read(d, func() error { return decodeApp(caddyconfig.JSON(a, nil)).setDefaults() }, "issuer", "sign_in", "policy", "sealing_key")
+	if err != nil {
+		return err
+	}
+	return a.checkBlocks()
+}
+
+// checkBlocks checks blocks that depend on others. The defaults are set on a copy:
+// what is adapted has only what was written.
+func (a *App) checkBlocks() error {
+	probe := decodeApp(caddyconfig.JSON(a, nil))
+	for i, s := range a.SignIns {
+		probe.SignIns[i].lines = s.lines
+	}
+	for _, i := range probe.Issuers {
+		if err := i.provision(); err != nil {
+			return nil // its own block has reported that
+		}
+	}
+	return probe.checkSignIns()
 }
 
 // decodeApp decodes an app that is only checked, never used.
@@ -192,6 +218,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	for _, i := range a.Issuers { // nodes that differ in this alone have the same digest
 		i.at, i.Place = i.Place, ""
 	}
+	for _, s := range a.SignIns {
+		s.at, s.Place = s.Place, ""
+	}
+	a.sessionLifetimes()
 	if a.gateway, err = acquireGateway(store, a.NodeName); err != nil {
 		return err
 	}
@@ -206,6 +236,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.provisionVerifier(); err != nil {
+		return err
+	}
+	if err := a.checkSignIns(); err != nil {
+		return err
+	}
+	if err := a.provisionSignIns(); err != nil {
 		return err
 	}
 	for name, p := range a.Policies {
@@ -275,8 +311,8 @@ func choose(option string, value *string, of []string) error {
 // ofTheMachine lists members of ledgers and issuers that name places on this
 // machine. Nodes may differ in them and still decide alike.
 var ofTheMachine = []string{
-	"place", "dir", "urls",
-	"credentials", "system_credentials", "tls_ca", "tls_client_cert", "tls_client_key",
+	"place", "credential_place", "dir", "urls",
+	"credentials", "system_credentials", "tls_ca", "tls_client_cert", "tls_client_key", "client_key", "client_secret",
 }
 
 // digestOf returns the same digest for nodes that decide alike.
@@ -292,6 +328,7 @@ func digestOf(a *App) string {
 	delete(members, "pages")
 	withoutMachine(members["ledger"])
 	withoutMachine(members["issuers"])
+	withoutMachine(members["sign_ins"])
 	delete(members, "sealing_keys")
 	members["sealing_key_ids"] = a.keyIDs()
 	b, _ = json.Marshal(members) // it was decoded from JSON above
@@ -374,7 +411,13 @@ func (a *App) Start() error {
 	if err := a.gateway.start(a); err != nil {
 		return err
 	}
-	return a.startSealing()
+	if err := a.startSealing(); err != nil {
+		return err
+	}
+	if a.signIns != nil {
+		a.signIns.Prepare()
+	}
+	return nil
 }
 
 // Stop does nothing, because the next configuration may use the same state.

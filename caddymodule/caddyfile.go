@@ -11,12 +11,15 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("curfew", parseGlobal)
 	httpcaddyfile.RegisterHandlerDirective("curfew_health", parseHandler(func() handler { return new(Health) }))
 	httpcaddyfile.RegisterHandlerDirective("curfew_admin", parseHandler(func() handler { return new(Admin) }))
+	httpcaddyfile.RegisterDirective("curfew_sign_in", parseSignInSite)
 	httpcaddyfile.RegisterDirective("curfew", parseGuard)
-	// Each directive goes just before basic_auth, so the last one is nearest to
-	// it.
-	for _, name := range []string{"curfew_health", "curfew_admin", "curfew"} {
-		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "basic_auth")
+	// What answers paths of its own comes before redir, rewrite and try_files, which
+	// would change them. Each directive goes just before redir, so the last one is
+	// nearest to it.
+	for _, name := range []string{"curfew_health", "curfew_admin", "curfew_sign_in"} {
+		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "redir")
 	}
+	httpcaddyfile.RegisterDirectiveOrder("curfew", httpcaddyfile.Before, "basic_auth")
 }
 
 type handler interface {
@@ -57,6 +60,18 @@ func parseGuard(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	return h.NewRoute(nil, g), nil
 }
 
+// parseSignInSite reads the directive, which takes no matcher.
+func parseSignInSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	s := new(SignInSite)
+	if global, ok := h.Option("curfew").(httpcaddyfile.App); ok {
+		s.app = decodeApp(global.Value) // to check the names against
+	}
+	if err := s.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(nil, s), nil
+}
+
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
 		d.Next() // so that the error names this line
@@ -75,4 +90,5 @@ var (
 	_ handler               = (*Guard)(nil)
 	_ handler               = (*Health)(nil)
 	_ handler               = (*Admin)(nil)
+	_ handler               = (*SignInSite)(nil)
 )

@@ -70,6 +70,7 @@ func TestExample(t *testing.T) {
 	t.Setenv("LEDGER_DIR", t.TempDir())
 	t.Setenv("HELPDESK_TOKEN", "helpdesk-token-of-the-test")
 	t.Setenv("DASHBOARD_TOKEN", "dashboard-token-of-the-test")
+	t.Setenv("SIGN_IN_SECRET", "sign-in-secret-of-the-test")
 	text, err := os.ReadFile("../Caddyfile.example")
 	if err != nil {
 		t.Fatal(err)

@@ -55,5 +55,14 @@ func (a *App) onlyClients(i *Issuer) []string {
 			return nil
 		}
 	}
-	return i.onlyClients()
+	only := i.onlyClients()
+	if only == nil {
+		return nil
+	}
+	for _, s := range a.SignIns {
+		if of, err := s.issuerOf(a); err == nil && of == i {
+			only = append(slices.Clip(only), s.ClientID)
+		}
+	}
+	return only
 }

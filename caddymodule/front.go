@@ -13,11 +13,13 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"curfew.dev/curfew/internal/identity"
+	"curfew.dev/curfew/login"
 )
 
 // entrance is what every request to a server with a guard passes first, also on
 // routes that no guard covers: they may lead to the same upstreams.
 type entrance struct {
+	app      *App
 	identity *identity.Headers
 	upgrades protocols // of all guards of the server
 }
@@ -26,10 +28,16 @@ type entrance struct {
 func (*entrance) String() string { return "" }
 
 // enter takes out of a request what a client must not send to any upstream:
-// headers that are ours, and upgrades to a protocol that no guard names.
-func (e *entrance) enter(r *http.Request) {
+// headers and cookies that are ours, and upgrades to a protocol that no guard
+// names. A visit, where there is one, keeps the cookies.
+func (e *entrance) enter(r *http.Request, v *visit) {
 	e.identity.Cleanse(r)
 	e.upgrades.restrict(r.Header)
+	if v != nil && e.app.signIns != nil {
+		v.take(r)
+		return
+	}
+	login.StripRequest(r.Header, nil)
 }
 
 // leave reports an upstream's 101 to a request that did not ask for its
@@ -83,16 +91,30 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if f.named != nil {
 		next = f.named.Compile(next)
 	}
-	// Routes for errors get a request that may have entered, and what guards
-	// wrote into it.
-	if caddyhttp.GetVar(r.Context(), visitVar) == nil {
-		caddyhttp.SetVar(r.Context(), visitVar, f.entrance)
-		f.enter(r)
-	}
 	if err := f.upgrades.checkExtended(r); err != nil {
 		return err
 	}
-	return leave(r, next.ServeHTTP(w, r))
+	// Routes for errors get a request that may have entered, and what guards
+	// wrote into it.
+	known := caddyhttp.GetVar(r.Context(), visitVar)
+	if f.app.signIns == nil {
+		if known == nil {
+			caddyhttp.SetVar(r.Context(), visitVar, f.entrance)
+			f.enter(r, nil)
+		}
+		return leave(r, next.ServeHTTP(w, r))
+	}
+	v, ok := known.(*visit)
+	if !ok {
+		v = newVisit(r)
+		f.enter(r, v)
+	}
+	w, outermost := v.around(w)
+	err := next.ServeHTTP(w, r)
+	if outermost {
+		v.response.ResponseWriter = nil
+	}
+	return leave(r, err)
 }
 
 // entranceOf makes the entrance of the server whose routes are being loaded,
@@ -105,12 +127,12 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 func (a *App) entranceOf(ctx caddy.Context) (*entrance, error) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
-		return nil, errors.New("curfew guards the routes of Caddy's HTTP servers only, and this is none of them")
+		return nil, errors.New("curfew stands in the routes of Caddy's HTTP servers only, and this is none of them")
 	}
 	if e := a.entrances[server]; e != nil {
 		return e, nil
 	}
-	e := &entrance{identity: &a.carried}
+	e := &entrance{app: a, identity: &a.carried}
 	if a.entrances == nil {
 		a.entrances = make(map[*caddyhttp.Server]*entrance)
 	}
@@ -220,7 +242,7 @@ func (e *entrance) coverLoaded(ctx caddy.Context, routes caddyhttp.RouteList) er
 // askNobody are Caddy's handlers that hand no request to another server, and
 // those that lead to routes which are covered.
 var askNobody = []string{
-	"acme_server", "authentication", "curfew", "curfew_admin", "curfew_health", "encode", "error", "file_server", "headers", "invoke",
+	"acme_server", "authentication", "curfew", "curfew_admin", "curfew_health", "curfew_sign_in", "encode", "error", "file_server", "headers", "invoke",
 	"log_append", "map", "metrics", "push", "request_body", "rewrite", "static_response", "templates", "tracing", "vars",
 }
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"curfew.dev/curfew/internal/identity"
+	"curfew.dev/curfew/login"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
 )
@@ -51,8 +52,14 @@ type Guard struct {
 	// narrow one of the two where several issuers or audiences exist.
 	Audiences []string `json:"audiences,omitempty"`
 
-	// Where the credential may be: `header`, or `cookie <name>`. Default: header.
+	// Where a token may be: `header`, or `cookie <name>`. Default: header, or
+	// nowhere in a guard with `session`.
 	TokenFrom []TokenSource `json:"token_from,omitempty"`
+
+	// The sign-ins whose browser sessions are accepted. A guard with sign-ins looks
+	// for a token only where `token_from` says. The site has `curfew_sign_in` with
+	// these names.
+	Session []string `json:"session,omitempty"`
 
 	// Let requests without a credential pass as anonymous; bad ones are refused.
 	Optional bool `json:"optional,omitempty"`
@@ -63,7 +70,8 @@ type Guard struct {
 	// CORS preflights without a credential: `refuse` (the default) or `pass`.
 	Preflight string `json:"preflight,omitempty"`
 
-	// A token in the query: `refuse` (the default) or `ignore`.
+	// A token in the query: `refuse` or `ignore`. Default: refuse, or ignore in a
+	// guard that takes browser sessions only.
 	QueryToken string `json:"query_token,omitempty"`
 
 	// How refusals are answered: `respond` (the default) or `handle_errors`.
@@ -102,6 +110,8 @@ type Guard struct {
 	required policy.Requirements
 	takes    map[string][]string // audiences, by issuer
 	sources  token.Sources
+	signIns  []*login.SignIn // of Session
+	site     *login.Site
 	identity identity.Headers
 	outcomes *outcomes
 	label    string
@@ -127,6 +137,7 @@ func (*Guard) CaddyModule() caddy.ModuleInfo {
 //		issuer <url>…
 //		audience <audience>…
 //		token_from header | cookie <name>
+//		session <name>…
 //		optional
 //		dry_run
 //		preflight refuse|pass
@@ -154,6 +165,7 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"issuer":          words(&g.Issuers),
 		"audience":        words(&g.Audiences),
 		"token_from":      g.parseTokenFrom,
+		"session":         words(&g.Session),
 		"optional":        flag(&g.Optional),
 		"dry_run":         flag(&g.DryRun),
 		"preflight":       word(&g.Preflight),
@@ -177,7 +189,7 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = probe.resolveWith(g.app)
 		}
 		return err
-	}, "issuer", "audience", "token_from", "identity_header", "upgrade")
+	}, "issuer", "audience", "token_from", "session", "identity_header", "upgrade")
 }
 
 func (g *Guard) parseTokenFrom(d *caddyfile.Dispenser) error {
@@ -241,6 +253,7 @@ func (g *Guard) provision(ctx caddy.Context) error {
 	if err := g.app.provide(g.needs()); err != nil {
 		return err
 	}
+	g.provisionSessions()
 	g.label = "default"
 	if len(g.Policies) > 0 {
 		g.label = strings.Join(g.Policies, "+")
@@ -285,11 +298,14 @@ func (g *Guard) loadMatchers(ctx caddy.Context) error {
 
 // resolve checks the guard's own options and compiles them.
 func (g *Guard) resolve() error {
-	if len(g.TokenFrom) == 0 {
+	if len(g.TokenFrom) == 0 && len(g.Session) == 0 {
 		g.TokenFrom = []TokenSource{{In: "header"}}
 	}
 	if len(g.Upgrade) == 0 {
 		g.Upgrade = protocols{webSocket}
+	}
+	if g.QueryToken == "" && len(g.TokenFrom) == 0 {
+		g.QueryToken = "ignore" // it is the application's
 	}
 	if err := cmp.Or(
 		choose("preflight", &g.Preflight, []string{"refuse", "pass"}),
@@ -328,6 +344,9 @@ func (g *Guard) resolve() error {
 // resolveWith resolves the names that the guard uses from the global options.
 func (g *Guard) resolveWith(app *App) error {
 	if err := g.require(app); err != nil {
+		return err
+	}
+	if err := g.resolveSessions(app); err != nil || len(g.sources) == 0 {
 		return err
 	}
 	return g.narrow(app)

@@ -89,6 +89,8 @@ type Issuer struct {
 	// The place of a file in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
 	at    place // what Place was
+
+	sessions time.Duration // the longest lifetime of its sign-ins
 }
 
 // parseIssuer reads
@@ -281,7 +283,7 @@ func (i *Issuer) shared() *revocation.Issuer {
 	return &revocation.Issuer{
 		URL: i.URL, ClockSkew: i.skew(), Retention: time.Duration(i.Retention), MaxTokenLifetime: time.Duration(i.MaxTokenLifetime),
 		RequireAuthTime: i.RequireAuthTime, DeviceClaim: i.DeviceClaim, TenantClaim: i.TenantClaim,
-		ExemptClients: i.ExemptClients, MachineClients: i.MachineClients,
+		ExemptClients: i.ExemptClients, MachineClients: i.MachineClients, SessionLifetime: i.sessions,
 	}
 }
 

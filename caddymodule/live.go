@@ -117,6 +117,7 @@ func (c *Connections) terms(expiresAt int64, now time.Time) (expires, until time
 // registered, since other goroutines read it.
 type admission struct {
 	guard    *Guard // the last on the route
+	visit    *visit
 	verified *token.Verified
 	required *policy.Requirements // of all on the route
 	now      int64                // Unix seconds
@@ -132,14 +133,14 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next cad
 	terms := live.Terms{Credential: v.Credential}
 	terms.Expires, terms.Until = g.Connections.terms(v.Credential.ExpiresAt, now)
 	if v.live != nil {
-		terms.Judge = &admission{guard: g, verified: v.verified, required: v.required, now: v.Now}
+		terms.Judge = &admission{guard: g, visit: v, verified: v.verified, required: v.required, now: v.Now}
 		if !v.live.Narrow(terms) {
 			return nil
 		}
 		return next.ServeHTTP(w, r)
 	}
 	s := v.newStay()
-	s.admission = admission{guard: g, verified: v.verified, required: v.required, now: v.Now}
+	s.admission = admission{guard: g, visit: v, verified: v.verified, required: v.required, now: v.Now}
 	v.next = next
 	terms.Judge = &s.admission
 	// The deadlines of the connection itself: those of Caddy's idle timeouts are
@@ -233,7 +234,9 @@ func (a *admission) decide(n *node.Node) policy.Decision {
 func (a *admission) refusal(d policy.Decision, reason string) *live.Refusal {
 	return &live.Refusal{
 		Reason: reason, Status: d.Reason.Status(), CloseCode: a.guard.closeCode(d.Reason.Status()),
-		Write: func(w http.ResponseWriter, r *http.Request) error { return a.guard.answer(w, r, d) },
+		Write: func(w http.ResponseWriter, r *http.Request) error {
+			return a.guard.answer(w, r, a.visit, a.required, d)
+		},
 		Note: func(r *http.Request) {
 			logDecision(r, &logged{
 				decision: "cut", reason: reason, policy: a.guard.label, revocation: d.RevocationID(),

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/login"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -38,6 +39,7 @@ type metrics struct {
 	adminRequests    *prometheus.CounterVec
 	adminDuration    *prometheus.HistogramVec
 	live             *liveMetrics
+	signIns          *signInMetrics
 }
 
 func newMetrics(g *gateway) *metrics {
@@ -57,6 +59,7 @@ func newMetrics(g *gateway) *metrics {
 	m := &metrics{
 		gateway:   g,
 		live:      newLiveMetrics(&g.live),
+		signIns:   newSignInMetrics(),
 		decisions: counter("decisions_total", "Decisions of guards.", "policy", "decision", "reason"),
 		decisionDuration: histogram("decision_duration_seconds", "Time to decide, from the cache or with a verification.",
 			[]float64{250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 10e-3, 100e-3}, "path"),
@@ -79,19 +82,19 @@ func newMetrics(g *gateway) *metrics {
 	for _, path := range []string{"hit", "verify"} {
 		m.decisionDuration.WithLabelValues(path)
 	}
-	for _, source := range []string{"admin", "cli"} {
+	for _, source := range []string{"admin", "cli", login.Source} {
 		m.enforcement.WithLabelValues(source)
 	}
 	return m
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{
+	return append(m.signIns.collectors(), []prometheus.Collector{
 		m.decisions, m.decisionDuration, m.cacheRequests, m.fences, m.staleAdmissions, m.ledgerErrors, m.integrity,
 		m.appendDuration, m.enforcement, m.jwksSuccess, m.jwksFetches, m.jwksUnknownKID, m.adminRequests, m.adminDuration,
 		m.live,
 		gauges{m.gateway},
-	}
+	}...)
 }
 
 // register adds the collectors to a configuration's registry. It is called once

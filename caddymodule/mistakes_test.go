@@ -38,6 +38,18 @@ func inPolicy(options string) string { return inGlobal("policy billing {\n" + op
 
 func inPages(options string) string { return inGlobal("pages {\n" + options + "\n}") }
 
+func inSignIn(options string) string {
+	return inGlobal("sign_in staff {\n client_id web\n" + options + "\n}")
+}
+
+func onSignInSite(directives string) string {
+	return inFile("issuer https://login.example.com {\n audience api\n }\nsign_in staff {\n client_id web\n}", directives)
+}
+
+func inSessionGuard(options string) string {
+	return onSignInSite("curfew_sign_in staff\ncurfew {\n" + options + "\n}")
+}
+
 func inNATS(options string) string {
 	return inGlobal("ledger nats tls://nats-1.internal:4222 {\n" + options + "\n}")
 }
@@ -116,6 +128,82 @@ var mistakes = []mistake{
 		strings.Replace(inSite("handle /a {\n curfew"+here+"\n reverse_proxy 127.0.0.1:1\n}\nreverse_proxy 127.0.0.1:1"), "policy billing", "strict_sites\npolicy billing", 1),
 		"put `curfew` before it, at the top of the site",
 	},
+
+	// Sign-ins.
+	{"sign_in without name", inGlobal("sign_in" + here), "write `sign_in <value>`"},
+	{"sign_in twice", inGlobal("sign_in staff {\n client_id web\n}\nsign_in staff {" + here + "\n client_id web\n}"), "merge the two blocks"},
+	{"sign_in with a space", inGlobal("sign_in \"my staff\" {" + here + "\n client_id web\n}"), "it is part of the redirect URI"},
+	{"unknown option of a sign_in", inSignIn("recheck 10m" + here), "the options of this block are allow_no_auth_time, callback,"},
+	{"unknown issuer of a sign_in", inSignIn("issuer https://other.example.com" + here), "add it to the global curfew options"},
+	{
+		"sign_in with several issuers",
+		inGlobal("issuer https://other.example.com {\n audience api\n}\nsign_in staff {" + here + "\n client_id web\n}"), "name one with `issuer <url>`",
+	},
+	{"sign_in without client", inGlobal("sign_in staff {" + here + "\n idle 1h\n}"), "set the one that the provider has registered"},
+	{"client_id without value", inGlobal("sign_in staff {\n client_id" + here + "\n}"), "write `client_id <value>`"},
+	{"missing client_secret", inSignIn("client_secret {file.missing}" + here), "let the user Caddy runs as read it"},
+	{"empty client_secret", inSignIn("client_secret {env.CURFEW_NOT_SET}" + here), "give it a value"},
+	{"client_secret and client_key", inSignIn("client_secret 0123456789abcdef\nclient_key short" + here), "remove the other"},
+	{"client_key that is none", inSignIn("client_key short" + here), "neither PEM nor a JWK"},
+	{"missing client_key", inSignIn("client_key missing" + here), "let the user Caddy runs as read it"},
+	{"scope with a quote", inSignIn("scope openid `a\"b`" + here), "RFC 6749"},
+	{"resource that is no address", inSignIn("resource api" + here), "RFC 8707"},
+	{"param without value", inSignIn("param audience" + here), "write `param <name> <value>`"},
+	{"param that we set", inSignIn("param audience x\nparam state x" + here), "remove it"},
+	{"param that changes the answer", inSignIn("param response_mode form_post" + here), "remove it"},
+	{"param twice", inSignIn("param audience x\nparam audience y" + here), "remove one"},
+	{"idle too short", inSignIn("idle 10s" + here), "give at least 1m"},
+	{"idle below zero", inSignIn("idle -1h" + here), "give a duration such as 1h"},
+	{"idle over the lifetime", inSignIn("lifetime 1h\nidle 2h" + here), "shorten idle"},
+	{"lifetime over the retention", inSignIn("lifetime 100d" + here), "raise `retention`"},
+	{"lifetime without a unit", inSignIn("lifetime 12" + here), "want a duration such as 10m"},
+	{"unknown kind of cookie", inSignIn("cookie forever" + here), `want one of ["session" "persistent"]`},
+	{"callback without value", inSignIn("callback" + here), "write `callback <origin> <host>…`"},
+	{"callback without hosts", inSignIn("callback https://auth.example.com" + here), "names no host"},
+	{"callback over http", inSignIn("callback http://auth.example.com app.example.com" + here), "use https"},
+	{"callback with a path", inSignIn("callback https://auth.example.com/cb app.example.com" + here), "write scheme, host and port alone"},
+	{"host of a callback with a port", inSignIn("callback https://auth.example.com app.example.com:8443" + here), "without scheme, port or final dot"},
+	{"host of a callback twice", inSignIn("callback https://auth.example.com a.example.com a.example.com" + here), "remove one"},
+	{"unknown sign_out", inSignIn("sign_out everywhere" + here), `want one of ["provider" "local"]`},
+	{"signed_out_url over http", inSignIn("signed_out_url http://www.example.com/bye" + here), "https"},
+	{"signed_out_url that is no address", inSignIn("signed_out_url www.example.com" + here), "want an absolute URL or a path"},
+	{"allow_no_auth_time with a value", inSignIn("allow_no_auth_time yes" + here), `remove "yes"`},
+	{"title that is too long", inSignIn("title " + strings.Repeat("x", 65) + here), "give 1 to 64"},
+	{
+		"sign_in in a cluster without a key", inGlobal("ledger nats tls://nats-1.internal:4222\nsign_in staff {" + here + "\n client_id web\n}"),
+		"name it with `sealing_key <file>`",
+	},
+
+	// Sites that sign in, and guards that take sessions.
+	{"curfew_sign_in without name", onSignInSite("curfew_sign_in" + here), "write `curfew_sign_in <name>…`"},
+	{"curfew_sign_in twice the same", onSignInSite("curfew_sign_in staff staff" + here), "remove one"},
+	{"curfew_sign_in of nobody", onSignInSite("curfew_sign_in nobody" + here), "add `sign_in nobody { … }`"},
+	{"curfew_sign_in with a matcher", onSignInSite("curfew_sign_in /.curfew/* staff" + here), "remove it"},
+	{"curfew_sign_in with an option", onSignInSite("curfew_sign_in staff {\n return /" + here + "\n}"), "remove it"},
+	{"curfew_sign_in without global options", "{\n admin off\n}\nhttp://127.0.0.1:9 {\n curfew_sign_in staff" + here + "\n}\n", "at the top"},
+	{"curfew_sign_in on any host", strings.Replace(onSignInSite("curfew_sign_in staff"+here), "http://127.0.0.1:9", "http://:9", 1), "write the host, or give the sign-in a `callback"},
+	{"curfew_sign_in on a wildcard", strings.Replace(onSignInSite("curfew_sign_in staff"+here), "http://127.0.0.1:9", "https://*.example.com", 1), "write the host"},
+	{"curfew_sign_in over http", strings.Replace(onSignInSite("curfew_sign_in staff"+here), "http://127.0.0.1:9", "http://app.example.com", 1), "use https"},
+	{
+		"curfew_sign_in on a host that the callback does not name",
+		strings.Replace(onSignInSite("curfew_sign_in staff"+here), "client_id web", "client_id web\n callback https://auth.example.com app.example.com", 1),
+		"add the host to `callback`",
+	},
+	{
+		"curfew_sign_in behind a guard", onSignInSite("route {\n curfew {\n  session staff\n }\n curfew_sign_in staff" + here + "\n}"), "put `curfew_sign_in` first",
+	},
+	{
+		"curfew_sign_in where credentials are logged",
+		strings.Replace(onSignInSite("log\n curfew_sign_in staff"+here), "admin off", "admin off\n servers {\n log_credentials\n }", 1), "remove it from the global option servers",
+	},
+	{"session of nobody", inSessionGuard("session nobody" + here), "add `sign_in nobody { … }`"},
+	{"session twice the same", inSessionGuard("session staff staff" + here), "remove one"},
+	{"session without value", inSessionGuard("session" + here), "write `session <value>…`"},
+	{"session on a site without sign-in", onSignInSite("curfew {" + here + "\n session staff\n}"), "add `curfew_sign_in staff` to it"},
+	{"session beside sign_in_url", inSessionGuard("session staff\nsign_in_url /login" + here), "remove one of the two"},
+	{"session with a short max_age", inSessionGuard("session staff\nmax_age 30s" + here), "give at least 1m"},
+	{"session with an audience", inSessionGuard("session staff\naudience api" + here), "add `token_from header`"},
+	{"session with an issuer", inSessionGuard("session staff\nissuer https://login.example.com" + here), "add `token_from header`"},
 
 	// Issuers.
 	{"unknown issuer option", inIssuer("audiences b" + here), "the options of this block are accept, algorithms, audience,"},

@@ -20,18 +20,29 @@ type options map[string]func(*caddyfile.Dispenser) error
 // the line of the option at fault (see [in]). Each option may appear once. The
 // options named in several may appear more often.
 func (o options) read(d *caddyfile.Dispenser, check func() error, several ...string) error {
-	block, seen := placeOf(d), make(lines)
+	block := placeOf(d)
+	seen, err := o.readLines(d, several...)
+	if err != nil {
+		return err
+	}
+	return seen.blame(block, check())
+}
+
+// readLines reads a block that is checked later, and returns the places of its
+// options.
+func (o options) readLines(d *caddyfile.Dispenser, several ...string) (lines, error) {
+	seen := make(lines)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		parse, known := o[name]
 		_, twice := seen[name]
 		switch {
 		case !known && len(o) == 0:
-			return d.Errf("no option can stand here, so remove it: unknown option %q", name)
+			return nil, d.Errf("no option can stand here, so remove it: unknown option %q", name)
 		case !known:
-			return d.Errf("the options of this block are %s: unknown option %q", strings.Join(slices.Sorted(maps.Keys(o)), ", "), name)
+			return nil, d.Errf("the options of this block are %s: unknown option %q", strings.Join(slices.Sorted(maps.Keys(o)), ", "), name)
 		case twice && !slices.Contains(several, name):
-			return d.Errf("remove one of the two: option %q is given twice", name)
+			return nil, d.Errf("remove one of the two: option %q is given twice", name)
 		}
 		seen[name] = placeOf(d)
 		ahead := *d
@@ -39,10 +50,10 @@ func (o options) read(d *caddyfile.Dispenser, check func() error, several ...str
 			seen[name+" "+value] = seen[name]
 		}
 		if err := parse(d); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return seen.blame(block, check())
+	return seen, nil
 }
 
 // unchecked is the check for a block whose options can't contradict each other.

@@ -54,7 +54,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	logDecision(r, &entry)
 	linger := unread.Ignore(w, r)
-	if err := g.answer(w, r, d); err != nil {
+	if err := g.answer(w, r, v, g.demanded(v), d); err != nil {
 		return err // error routes answer
 	}
 	linger()
@@ -87,8 +87,17 @@ func (g *Guard) explain(entry *logged, t *token.Verified, cause error) {
 		zap.String("revocation_id", entry.revocation), zap.Bool("dry_run", entry.dryRun))
 }
 
-// answer writes a refusal.
-func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision) error {
+// demanded returns the requirements of the guards up to this one.
+func (g *Guard) demanded(v *visit) *policy.Requirements {
+	if v.required == nil {
+		return &g.required
+	}
+	return v.requiredWith(g)
+}
+
+// answer writes a refusal. required are the requirements of the guards up to this
+// one.
+func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v *visit, required *policy.Requirements, d policy.Decision) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.curfew.reason", d.Reason.String())
 	repl.Set("http.curfew.problem_type", d.Reason.ProblemType())
@@ -102,6 +111,17 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision
 	if d.Reason.Status() == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
 	}
+	signIn := ""
+	if g.site != nil {
+		challenge, answered := h["Www-Authenticate"], false
+		h.Del("WWW-Authenticate") // pages have none
+		if answered, signIn = g.answerBrowser(w, r, v, required, &d); answered {
+			return nil
+		}
+		if challenge != nil {
+			h["Www-Authenticate"] = challenge
+		}
+	}
 	switch {
 	case g.SignInURL != "" && d.Reason.Status() == http.StatusUnauthorized && r.Method == http.MethodGet && isNavigation(r):
 		return g.redirect(w, r)
@@ -109,7 +129,8 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, d policy.Decision
 		g.withhold(r)
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
-	g.respond(w, r, d.Reason)
+	v.response.ours = true
+	g.respond(w, r, d.Reason, signIn)
 	return nil
 }
 
@@ -191,16 +212,21 @@ func checkSignInURL(s string) error {
 }
 
 // respond writes the problem (RFC 9457), or a page for people.
-func (g *Guard) respond(w http.ResponseWriter, r *http.Request, reason policy.Reason) {
+func (g *Guard) respond(w http.ResponseWriter, r *http.Request, reason policy.Reason, signIn string) {
 	if isNavigation(r) {
-		g.app.lonePages.Render(w, r, reason.Status(), pages.Refused{Problem: reason.String()})
+		set := g.app.lonePages
+		if g.site != nil {
+			set = g.app.pages
+		}
+		set.Render(w, r, reason.Status(), pages.Refused{Problem: reason.String()})
 		return
 	}
 	body, _ := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
-	}{reason.ProblemType(), reason.Title(), reason.Status()})
+		SignIn string `json:"sign_in,omitempty"`
+	}{reason.ProblemType(), reason.Title(), reason.Status(), signIn})
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -37,12 +37,18 @@ func (a *App) survey(ctx caddy.Context) error {
 		return nil
 	}
 	s := survey{guarded: make(map[string]*Guard)}
-	servers := ctx.Modules()[i].(*caddyhttp.App).Servers
+	app := ctx.Modules()[i].(*caddyhttp.App)
+	servers := app.Servers
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		s.look(name, servers[name])
 	}
 	if err := errors.Join(s.unreadable...); err != nil {
 		return err
+	}
+	for _, check := range []func() error{s.offered, s.credentialsLogged, func() error { return s.addOrigins(a, app) }} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	return s.report(a)
 }
@@ -70,6 +76,8 @@ type survey struct {
 	guarded    map[string]*Guard // by upstream: a guard of one of its routes
 	ways       []way
 	holes      []hole
+	offers     []signInSpot // of `curfew_sign_in`
+	takers     []signInSpot // guards that take sessions
 
 	name   string
 	server *caddyhttp.Server // the current server
@@ -102,6 +110,7 @@ type hole struct {
 // handlers of a server.
 type flow struct {
 	spot
+	named  []string // the hosts that a matcher has named; nil: any
 	guards []*Guard // every request has passed these
 	some   *Guard   // some requests have passed this one
 	bound  bool     // a matcher has chosen the route by the path
@@ -139,7 +148,7 @@ func (s *survey) routes(list caddyhttp.RouteList, f flow) flow {
 		if r.Terminal {
 			out.end("a terminal route")
 		}
-		out.spot, out.bound = f.spot, f.bound
+		out.spot, out.bound, out.named = f.spot, f.bound, f.named
 		g = group{byPath: g.byPath || f.looksAtPath(sets), goesOn: g.goesOn || out.ended == ""}
 		groups[r.Group] = g
 		if len(sets) == 0 && (!inGroup || !g.goesOn) {
@@ -194,7 +203,7 @@ func (f *flow) in(sets caddyhttp.MatcherSets) flow {
 		}
 	}
 	if len(named) > 0 {
-		inner.hosts = named
+		inner.hosts, inner.named = named, named
 	}
 	if text := describe(sets); text != "" {
 		inner.matchers = append(slices.Clip(f.matchers), text)
@@ -225,6 +234,9 @@ func (s *survey) handler(h any, f flow) flow {
 		}
 		if err := f.readable(setsOf(h.MatcherSetsRaw, h.covers.sets)); err != nil {
 			s.unreadable = append(s.unreadable, h.Place.name(err))
+		}
+		if len(h.Session) > 0 {
+			s.takers = append(s.takers, signInSpot{s.server, f.named, h.Session, h.Place})
 		}
 		f.guards = append(slices.Clip(f.guards), h)
 		if f.some == nil {
@@ -257,6 +269,14 @@ func (s *survey) handler(h any, f flow) flow {
 		f.end("`respond`")
 	case *caddyhttp.StaticError:
 		f.end("`error`")
+	case *SignInSite:
+		if h.Place == "" {
+			h.Place = place("server " + s.name) // JSON has no lines
+		}
+		s.offers = append(s.offers, signInSpot{s.server, f.named, h.Names, h.Place})
+		if slices.ContainsFunc(f.guards, func(g *Guard) bool { return len(g.MatcherSetsRaw) == 0 && len(g.covers.sets) == 0 }) {
+			s.unreadable = append(s.unreadable, h.Place.name(errors.New("a guard stands before `curfew_sign_in` and refuses whoever wants to sign in: put `curfew_sign_in` first")))
+		}
 	case *Admin:
 		f.end("`curfew_admin`")
 	default:

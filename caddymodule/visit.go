@@ -12,6 +12,7 @@ import (
 
 	"curfew.dev/curfew/internal/identity"
 	"curfew.dev/curfew/live"
+	"curfew.dev/curfew/login"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -23,9 +24,12 @@ type visit struct {
 	verified *token.Verified
 	from     token.Source
 	cached   bool
+	admitted *login.Session       // that the credential is of; nil: of a token
 	required *policy.Requirements // of the guards that admitted it; nil: none has
 	guards   int
+	by       *Guard // the last that admitted it
 	policy.Case
+	browser
 
 	live *live.Request // while a guard has it registered
 	next caddyhttp.Handler
@@ -50,8 +54,14 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return g.visited(w, r, newVisit(r), next)
 	}
 	v := newVisit(r)
-	g.entrance.enter(r)
-	return leave(r, g.visited(w, r, v, next))
+	g.entrance.enter(r, v)
+	if g.app.signIns == nil {
+		return leave(r, g.visited(w, r, v, next))
+	}
+	w, _ = v.around(w)
+	err := g.visited(w, r, v, next)
+	v.response.ResponseWriter = nil
+	return leave(r, err)
 }
 
 func newVisit(r *http.Request) *visit {
@@ -74,6 +84,9 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 		return err
 	}
 	shown := g.read(r, v)
+	if shown.crossSite {
+		return g.refuse(w, r, next, v, policy.Decision{Reason: policy.CrossSite}, nil)
+	}
 	if g.passPreflights && shown.none() && isPreflight(r) {
 		return g.bypass(w, r, v, next)
 	}
@@ -97,6 +110,7 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 		return g.refuse(w, r, next, v, d, nil)
 	}
 	v.guards++
+	v.by = g
 	if !g.DryRun { // a trial asks for nothing
 		v.required = v.requiredWith(g)
 	}
@@ -139,26 +153,46 @@ func (g *Guard) observe(cached bool, started time.Time) {
 // each guard, since handlers between two guards may change the request.
 type shown struct {
 	known   bool // a guard before has verified it
+	session *login.Session
 	raw     string
 	from    token.Source
-	err     error // why raw is empty
+	err     error // why there is neither
 	inQuery bool  // a token in the query, which the guard refuses
+	// crossSite: a page of another site may have made the browser send the session.
+	crossSite bool
 }
 
 // read looks for the credential where the guard takes one. A token that a guard
 // before found in another place is not looked at.
 func (g *Guard) read(r *http.Request, v *visit) shown {
-	s := shown{known: v.verified != nil && slices.Contains(g.sources, v.from), inQuery: g.refuseQueryTokens && token.QueryToken(r)}
-	if !s.known {
-		s.raw, s.from, s.err = g.sources.Extract(r)
+	s := shown{inQuery: g.refuseQueryTokens && token.QueryToken(r)}
+	if len(g.signIns) > 0 {
+		g.readSession(&s, r, v)
+	}
+	if len(g.sources) == 0 {
+		return s
+	}
+	if v.verified != nil && v.admitted == nil && slices.Contains(g.sources, v.from) {
+		s.known = true
+		return s
+	}
+	raw, from, err := g.sources.Extract(r)
+	if s.session == nil {
+		s.raw, s.from, s.err = raw, from, err
+	} else if !isMissing(err) {
+		s.session, s.known, s.crossSite, s.err = nil, false, false, errTwo
 	}
 	return s
 }
 
+func isMissing(err error) bool {
+	var e *token.Error
+	return errors.As(err, &e) && e.Kind == token.Missing
+}
+
 // none reports whether the request shows no credential in any place.
 func (s *shown) none() bool {
-	var e *token.Error
-	return !s.known && !s.inQuery && errors.As(s.err, &e) && e.Kind == token.Missing
+	return !s.known && s.session == nil && !s.inQuery && isMissing(s.err)
 }
 
 // errNotReady says that the node can't decide.
@@ -184,7 +218,7 @@ func (g *Guard) judgeable(ctx context.Context, v *visit, s *shown, now time.Time
 	if err := g.identify(ctx, v, s, now); err != nil {
 		return err
 	}
-	if !g.isFor(v.Credential) {
+	if v.admitted == nil && !g.isFor(v.Credential) {
 		return &token.Error{Kind: token.Invalid, Detail: "the token is for another issuer or audience than this route takes"}
 	}
 	v.Now = now.Unix()
@@ -201,6 +235,12 @@ func (g *Guard) identify(ctx context.Context, v *visit, s *shown, now time.Time)
 		return s.err
 	case v.verified != nil:
 		return &token.Error{Kind: token.Ambiguous, Detail: "two guards would take two credentials"}
+	case s.session != nil:
+		if !v.hit {
+			g.app.note(&s.session.Verified)
+		}
+		v.verified, v.admitted, v.cached, v.Credential = &s.session.Verified, s.session, v.hit, &s.session.Credential
+		return nil
 	}
 	t, cached, err := g.app.verifier.Verify(ctx, s.raw, now)
 	g.app.gateway.metrics.looked(cached)

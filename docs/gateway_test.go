@@ -28,6 +28,9 @@ const config = `{
 		issuer ISSUER {
 			audience api
 		}
+		sign_in staff {
+			client_id web
+		}
 		ledger local DIR
 		on_empty start
 	}

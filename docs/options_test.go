@@ -23,6 +23,7 @@ var blocksOfOptions = []struct {
 	{"## `ledger nats <url>…`", "NATSLedger.parse", caddymodule.NATSLedger{}},
 	{"## `pages`", "App.parsePages", caddymodule.Pages{}},
 	{"## `issuer <url>`", "App.parseIssuer", caddymodule.Issuer{}},
+	{"## `sign_in <name>`", "App.parseSignIn", caddymodule.SignIn{}},
 	{"## `policy <name>`", "Requirements.options", caddymodule.Requirements{}},
 	{"## Guard: `curfew [<matcher>] [<policy>…]`", "Guard.UnmarshalCaddyfile", caddymodule.Guard{}},
 	{"## `curfew_admin`", "Admin.UnmarshalCaddyfile", caddymodule.Admin{}},

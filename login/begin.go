@@ -62,6 +62,10 @@ func refererPath(r *http.Request) string {
 	return u.RequestURI()
 }
 
+// OtherAccount is the path at which a person signs in as somebody else, and comes
+// back to a path.
+func (s *SignIn) OtherAccount(to string) string { return s.link(to, "select_account") }
+
 // link is the path at which this sign-in begins.
 func (s *SignIn) link(to, prompt string) string { return linkTo(s.config.Name, to, prompt) }
 

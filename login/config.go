@@ -2,7 +2,6 @@ package login
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -94,61 +93,78 @@ type Claim struct {
 	Values []string
 }
 
+// ConfigError is a mistake in a [Config].
+type ConfigError struct {
+	SignIn        string
+	Option, Value string // at fault, as the Caddyfile has them; may be empty
+	Detail        string // what is wrong, and the mend
+}
+
+func (e *ConfigError) Error() string { return "sign_in " + e.SignIn + ": " + e.Detail }
+
 // Validate reports the first thing that is wrong with the configuration, and
-// the mend.
+// the mend. Every error is a [*ConfigError].
 func (c *Config) Validate() error {
-	for _, check := range []func() error{c.checkName, c.checkClient, c.checkTimes, c.checkParams, c.checkCallback, c.checkAddresses} {
+	for _, check := range []func() *ConfigError{c.checkName, c.checkClient, c.checkTimes, c.checkParams, c.checkCallback, c.checkAddresses} {
 		if err := check(); err != nil {
-			return fmt.Errorf("sign_in %s: %w", c.Name, err)
+			err.SignIn = c.Name
+			return err
 		}
 	}
 	return nil
 }
 
+// at is a mistake in an option, and perhaps in one of its values.
+func at(option, value, detail string, args ...any) *ConfigError {
+	return &ConfigError{Option: option, Value: value, Detail: fmt.Sprintf(detail, args...)}
+}
+
 // checkName keeps the name to what a path and a log need no escaping for.
-func (c *Config) checkName() error {
+func (c *Config) checkName() *ConfigError {
 	bad := func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
 	}
 	if c.Name == "" || len(c.Name) > maxName || strings.ContainsFunc(c.Name, bad) {
-		return fmt.Errorf("the name has 1 to %d characters of a-z, A-Z, 0-9, - and _: it is part of the redirect URI", maxName)
+		return at("", "", "the name has 1 to %d characters of a-z, A-Z, 0-9, - and _: it is part of the redirect URI", maxName)
 	}
 	return nil
 }
 
 const maxName = 64
 
-func (c *Config) checkClient() error {
+func (c *Config) checkClient() *ConfigError {
 	switch {
 	case c.Issuer == nil || c.Client == nil:
-		return errors.New("it has no issuer: name one of the configured with `issuer`")
+		return at("issuer", "", "it has no issuer: name one of the configured with `issuer`")
 	case c.ClientID == "" || len(c.ClientID) > revocation.MaxID:
-		return errors.New("it has no client_id: set the one that the provider has registered")
+		return at("client_id", "", "it has no client_id: set the one that the provider has registered")
 	case c.ClientSecret != nil && c.ClientKey != nil:
-		return errors.New("it has a client_secret and a client_key: the provider takes one of the two, remove the other")
+		return at("client_key", "", "it has a client_secret and a client_key: the provider takes one of the two, remove the other")
 	}
 	for _, scope := range c.Scope {
 		if !authorization.ChallengeToken(scope) {
-			return fmt.Errorf("scope %q has a character that a scope can't have (RFC 6749, 3.3)", scope)
+			return at("scope", scope, "scope %q has a character that a scope can't have (RFC 6749, 3.3)", scope)
 		}
 	}
 	for _, resource := range c.Resources {
 		if u, err := url.Parse(resource); err != nil || !u.IsAbs() || strings.Contains(resource, "#") {
-			return fmt.Errorf("resource %q is not an absolute URI without a fragment (RFC 8707, 2)", resource)
+			return at("resource", resource, "resource %q is not an absolute URI without a fragment (RFC 8707, 2)", resource)
 		}
 	}
 	return nil
 }
 
-func (c *Config) checkTimes() error {
+func (c *Config) checkTimes() *ConfigError {
 	idle, lifetime := c.idle(), c.lifetime()
 	switch {
-	case idle < time.Minute || lifetime < time.Minute:
-		return errors.New("idle and lifetime are at least 1m")
+	case idle < time.Minute:
+		return at("idle", "", "idle %s is too short: give at least 1m", idle)
+	case lifetime < time.Minute:
+		return at("lifetime", "", "lifetime %s is too short: give at least 1m", lifetime)
 	case idle > lifetime:
-		return fmt.Errorf("idle %s is longer than the lifetime of %s: shorten idle", idle, lifetime)
+		return at("idle", "", "idle %s is longer than the lifetime of %s: shorten idle", idle, lifetime)
 	case lifetime > c.Issuer.Retention:
-		return fmt.Errorf("lifetime %s is longer than the issuer's retention of %s: shorten it, or raise `retention`", lifetime, c.Issuer.Retention)
+		return at("lifetime", "", "lifetime %s is longer than the issuer's retention of %s: shorten it, or raise `retention`", lifetime, c.Issuer.Retention)
 	}
 	return nil
 }
@@ -160,50 +176,53 @@ var ours = []string{
 	"max_age", "acr_values", "prompt", "resource", "request", "request_uri", "response_mode",
 }
 
-func (c *Config) checkParams() error {
+func (c *Config) checkParams() *ConfigError {
 	for i, p := range c.Params {
 		switch {
 		case p.Name == "":
-			return errors.New("param has no name: write `param <name> <value>`")
+			return at("param", "", "param has no name: write `param <name> <value>`")
 		case slices.Contains(ours, p.Name):
-			return fmt.Errorf("param %s is set by Curfew, or would change how the answer comes: remove it", p.Name)
+			return at("param", p.Name, "param %s is set by Curfew, or would change how the answer comes: remove it", p.Name)
 		case slices.ContainsFunc(c.Params[:i], func(q Param) bool { return q.Name == p.Name }):
-			return fmt.Errorf("param %s is set twice: remove one", p.Name)
+			return at("param", p.Name, "param %s is set twice: remove one", p.Name)
 		}
 	}
 	return nil
 }
 
-func (c *Config) checkCallback() error {
+func (c *Config) checkCallback() *ConfigError {
 	if c.Callback == nil {
 		return nil
 	}
 	if _, err := parseOrigin(c.Callback.Origin); err != nil {
-		return fmt.Errorf("callback: %w", err)
+		return at("callback", "", "callback: %s", err)
 	}
 	if len(c.Callback.Hosts) == 0 {
-		return errors.New("callback names no host that signs in by it: write `callback <origin> <host>…`")
+		return at("callback", "", "callback names no host that signs in by it: write `callback <origin> <host>…`")
 	}
 	for i, host := range c.Callback.Hosts {
 		switch {
 		case !isHost(host):
-			return fmt.Errorf("callback: %q is not a host: write it in lower case, without scheme, port or final dot", host)
+			return at("callback", host, "callback: %q is not a host: write it in lower case, without scheme, port or final dot", host)
 		case slices.Contains(c.Callback.Hosts[:i], host):
-			return fmt.Errorf("callback names %s twice: remove one", host)
+			return at("callback", host, "callback names %s twice: remove one", host)
 		}
 	}
 	return nil
 }
 
-func (c *Config) checkAddresses() error {
+func (c *Config) checkAddresses() *ConfigError {
 	if c.SignedOutURL == "" || isReturnPath(c.SignedOutURL) {
 		return nil
 	}
 	u, err := url.Parse(c.SignedOutURL)
 	if err != nil || u.Host == "" || u.User != nil {
-		return fmt.Errorf("signed_out_url %q: want an absolute URL or a path", c.SignedOutURL)
+		return at("signed_out_url", "", "signed_out_url %q: want an absolute URL or a path", c.SignedOutURL)
 	}
-	return outbound.RequireSecure(u)
+	if err := outbound.RequireSecure(u); err != nil {
+		return at("signed_out_url", "", "signed_out_url: %s", err)
+	}
+	return nil
 }
 
 // parseOrigin reads a scheme, a host and perhaps a port: https, or http on this

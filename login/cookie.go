@@ -55,10 +55,13 @@ const (
 
 // setCookie sets a cookie of ours. An age of 0 keeps it until the browser closes.
 func setCookie(h http.Header, name, value string, age time.Duration) {
-	h.Add("Set-Cookie", (&http.Cookie{
+	line := (&http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(age / time.Second),
 		Secure: name[0] == '_', HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}).String())
+	}).String()
+	if !slices.Contains(h["Set-Cookie"], line) { // a guard and a site may both delete one
+		h.Add("Set-Cookie", line)
+	}
 }
 
 // Delete has the browser delete a cookie of ours, which must have one of the
@@ -86,14 +89,15 @@ func Read(h http.Header, name string) (value string, two bool) {
 	return value, false
 }
 
-// StripRequest takes our cookies out of a request, in place. The other cookies
-// stay as they are.
-func StripRequest(h http.Header) {
+// StripRequest takes our cookies out of a request. The other cookies stay as they
+// are. It returns the headers as they were, or nil if nothing was taken out of
+// them. What stays is put into room.
+func StripRequest(h http.Header, room []string) (before []string) {
 	lines := h["Cookie"]
-	if len(lines) == 0 {
-		return
+	if !slices.ContainsFunc(lines, func(line string) bool { return line == "" || stripped(line) != line }) {
+		return nil
 	}
-	kept := lines[:0]
+	kept := room[:0]
 	for _, line := range lines {
 		if line = stripped(line); line != "" {
 			kept = append(kept, line)
@@ -101,9 +105,10 @@ func StripRequest(h http.Header) {
 	}
 	if len(kept) == 0 {
 		delete(h, "Cookie")
-		return
+		return lines
 	}
-	h["Cookie"] = kept
+	h["Cookie"] = kept[:len(kept):len(kept)]
+	return lines
 }
 
 // stripped is a Cookie header without our cookies. It allocates only where

@@ -18,7 +18,7 @@ func TestStripRequestTakesOurCookiesOnly(t *testing.T) {
 		"a=b; __Host-curfew=x; __Host-curfew=y; c=d": "a=b; c=d", "curfew-development=1": "curfew-development=1",
 	} {
 		h := http.Header{"Cookie": {line}}
-		StripRequest(h)
+		StripRequest(h, nil)
 		if got := h.Get("Cookie"); got != want {
 			t.Errorf("%q: %q, want %q", line, got, want)
 		}
@@ -27,7 +27,7 @@ func TestStripRequestTakesOurCookiesOnly(t *testing.T) {
 		}
 	}
 	h := http.Header{"Cookie": {"__Host-curfew=x", "a=b", "curfew-dev=y; c=d"}}
-	if StripRequest(h); !slices.Equal(h["Cookie"], []string{"a=b", "c=d"}) {
+	if StripRequest(h, nil); !slices.Equal(h["Cookie"], []string{"a=b", "c=d"}) {
 		t.Errorf("got %q", h)
 	}
 }
@@ -45,7 +45,7 @@ func TestStripRequestKeepsEveryOtherCookie(t *testing.T) {
 			line, want = append(line, other), append(want, other)
 		}
 		h := http.Header{"Cookie": {strings.Join(line, "; ")}}
-		StripRequest(h)
+		StripRequest(h, nil)
 		if got := h.Get("Cookie"); got != strings.Join(want, "; ") {
 			r.Fatalf("%q became %q", line, got)
 		}
@@ -102,7 +102,7 @@ func TestLookingAtCookiesDoesNotAllocate(t *testing.T) {
 		if v, two := Read(h, secureCookies.Session); v == "" || two || HostOf(r) != appHost {
 			t.Error("not found")
 		}
-		StripRequest(other)
+		StripRequest(other, nil)
 		StripResponse(other)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,10 +40,11 @@ const (
 	// metadataRetry is how long a failure is remembered, so that a provider that is
 	// down is not asked for every request.
 	metadataRetry = time.Second
+	// firstWait is how long after its beginning a fetch is waited for.
+	firstWait = time.Second
 )
 
-// provider asks one provider for one sign-in. Nothing is asked before the first
-// sign-in.
+// provider asks one provider for one sign-in.
 type provider struct {
 	signIn *SignIn
 
@@ -51,27 +53,48 @@ type provider struct {
 	err     error
 	fetched time.Time
 	round   chan struct{} // of the fetch that runs; nil: none does
+	began   time.Time     // of that fetch; zero: nobody is to wait for it
+	silent  bool          // the last fetch took too long
 }
 
 // errProvider is wrapped by errors that say that the provider does not answer, or
 // not as it should.
 var errProvider = errors.New("the provider")
 
-// endpoints returns what is known, and waits for a fetch only where nothing is.
-func (p *provider) endpoints(ctx context.Context, now time.Time) (*endpoints, error) {
+// refresh has the metadata fetched, beside the caller, if what is known is too old.
+func (p *provider) refresh(now time.Time) {
 	p.mu.Lock()
-	fresh := p.known != nil && now.Sub(p.fetched).Abs() < metadataAge || p.err != nil && now.Sub(p.fetched).Abs() < metadataRetry
-	if !fresh && p.round == nil {
-		p.round = make(chan struct{})
-		go p.fetch(context.WithoutCancel(ctx), p.round)
+	defer p.mu.Unlock()
+	age := metadataAge
+	if p.known == nil {
+		age = metadataRetry
 	}
-	known, err, round := p.known, p.err, p.round
+	if p.round != nil || !p.fetched.IsZero() && now.Sub(p.fetched).Abs() < age {
+		return
+	}
+	p.round, p.began = make(chan struct{}), time.Now()
+	if p.silent {
+		p.began = time.Time{}
+	}
+	go p.fetch(context.Background(), p.round)
+}
+
+// endpoints returns what is known. Where nothing is, a fetch that has just begun is
+// waited for. A provider that is silent keeps nobody waiting longer.
+func (p *provider) endpoints(ctx context.Context, now time.Time) (*endpoints, error) {
+	p.refresh(now)
+	p.mu.Lock()
+	known, err, round, patience := p.known, p.err, p.round, firstWait-time.Since(p.began)
 	p.mu.Unlock()
-	if known != nil || fresh {
+	if known != nil || round == nil {
 		return known, err
 	}
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
 	select {
 	case <-round:
+	case <-timeout.C:
+		return nil, cmp.Or(err, fmt.Errorf("%w: it has not told its metadata yet", errProvider))
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", errProvider, ctx.Err())
 	}
@@ -81,9 +104,11 @@ func (p *provider) endpoints(ctx context.Context, now time.Time) (*endpoints, er
 }
 
 func (p *provider) fetch(ctx context.Context, round chan struct{}) {
+	started := time.Now()
 	known, err := p.discover(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.silent = time.Since(started) > firstWait
 	p.fetched, p.err = p.signIn.all.deps.Now(), err
 	if err == nil {
 		p.known = known

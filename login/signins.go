@@ -69,6 +69,46 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Prepare asks each provider for its metadata, and returns at once. Without it,
+// the first sign-in asks.
+func (all *SignIns) Prepare() {
+	for _, s := range all.named {
+		s.provider.refresh(all.deps.Now())
+	}
+}
+
+// Keep has the sessions that the sign-in makes hold a claim, beside those of its
+// [Config]. Call it before requests come.
+func (s *SignIn) Keep(c Claim) {
+	for i := range s.config.Claims {
+		known := &s.config.Claims[i]
+		if known.Name != c.Name {
+			continue
+		}
+		if known.Values != nil && c.Values != nil {
+			known.Values = slices.Concat(known.Values, slices.DeleteFunc(slices.Clone(c.Values), func(v string) bool { return slices.Contains(known.Values, v) }))
+		} else {
+			known.Values = nil
+		}
+		return
+	}
+	s.config.Claims = append(slices.Clip(s.config.Claims), c)
+}
+
+// Session opens the session that a request carries in a cookie of these names. It
+// allocates nothing if the session is remembered. There is none over plain http but
+// on this machine.
+func (all *SignIns) Session(cookie string, two bool, r *http.Request, secure bool, now time.Time) (s *Session, hit bool, problem Problem) {
+	host := HostOf(r)
+	switch {
+	case !secure && !loopback.Is(host):
+		return nil, false, Absent
+	case two:
+		return nil, false, Damaged
+	}
+	return all.Open(cookie, host, now)
+}
+
 // Named is the sign-in of a name, or nil.
 func (all *SignIns) Named(name string) *SignIn { return all.named[name] }
 

@@ -10,6 +10,7 @@ const (
 	Stale
 	NoCredential
 	AmbiguousCredential
+	CrossSite
 	InvalidToken
 	Blocked
 	SignedOut
@@ -34,6 +35,7 @@ var answers = [numReasons]answer{
 	Stale:               {"stale", 503, "", "This gateway can't prove that it knows every revocation"},
 	NoCredential:        {"no-credential", 401, "", "A credential is required"},
 	AmbiguousCredential: {"ambiguous-credential", 400, "invalid_request", "The request carries more than one credential, or one in the wrong place"},
+	CrossSite:           {"cross-site", 403, "", "A page of another site has sent this, so nothing was done"},
 	InvalidToken:        {"invalid-token", 401, "invalid_token", "The access token is not valid here"},
 	Blocked:             {"blocked", 403, "", "Access is blocked"},
 	SignedOut:           {"signed-out", 401, "insufficient_user_authentication", "The session was signed out; sign in again"},

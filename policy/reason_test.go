@@ -16,6 +16,7 @@ func TestAnswers(t *testing.T) {
 	want := map[string]row{
 		"no-credential":        {401, "", true},
 		"ambiguous-credential": {400, "invalid_request", true},
+		"cross-site":           {403, "", false},
 		"invalid-token":        {401, "invalid_token", true},
 		"revoked":              {401, "invalid_token", true},
 		"signed-out":           {401, "insufficient_user_authentication", true},

@@ -33,11 +33,25 @@ func Check(value []byte) error {
 	return nil
 }
 
+// checkGiven refuses what is no secret of a client (RFC 6749, appendix A.2).
+func checkGiven(value []byte) error {
+	if len(value) == 0 {
+		return errors.New("it is empty or not set: give it a value")
+	}
+	for _, c := range value {
+		if c < ' ' || c > '~' {
+			return errors.New("it has characters that no client secret has: use visible ASCII")
+		}
+	}
+	return nil
+}
+
 // Secret is a value from the configuration: a literal, {env.NAME} or
 // {file.PATH}. A file is read again when it changes. The configuration itself
 // keeps the placeholder, so the value never shows in /config/.
 type Secret struct {
-	path string // of the file; empty for other secrets
+	path  string // of the file; empty for other secrets
+	check func([]byte) error
 
 	mu    sync.Mutex
 	value []byte
@@ -46,8 +60,14 @@ type Secret struct {
 
 // New resolves a configured value. It returns an error for a value that can't be a
 // secret.
-func New(configured string) (*Secret, error) {
-	s := &Secret{}
+func New(configured string) (*Secret, error) { return resolve(configured, Check) }
+
+// Given is [New] for a secret that another party has chosen, so that it may be
+// short.
+func Given(configured string) (*Secret, error) { return resolve(configured, checkGiven) }
+
+func resolve(configured string, check func([]byte) error) (*Secret, error) {
+	s := &Secret{check: check}
 	name, placeholder := strings.CutPrefix(configured, "{")
 	name, closed := strings.CutSuffix(name, "}")
 	switch {
@@ -67,7 +87,7 @@ func New(configured string) (*Secret, error) {
 	default:
 		return nil, errors.New("a secret is a literal, {env.NAME} or {file./path}")
 	}
-	if err := Check(s.value); err != nil {
+	if err := check(s.value); err != nil {
 		if placeholder && closed {
 			return nil, fmt.Errorf("secret %s: %w", configured, err)
 		}
@@ -111,7 +131,7 @@ func (s *Secret) Value() ([]byte, error) {
 		if err := s.read(); err != nil {
 			return nil, fmt.Errorf("reading a secret file: %w", err)
 		}
-		if err := Check(s.value); err != nil {
+		if err := s.check(s.value); err != nil {
 			s.stat = nil // read again at the next call
 			return nil, fmt.Errorf("secret file %s: %w", s.path, err)
 		}
