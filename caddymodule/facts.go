@@ -14,6 +14,16 @@ func (a *App) note(t *token.Verified) {
 	a.witness(t)
 }
 
+// signedIn records the credential of a new browser session. Guards find the session
+// in the cache when it is used, so they don't note it.
+func (a *App) signedIn(c *revocation.Credential) {
+	a.gateway.node.Verified(c)
+	a.gateway.sightings.Note(c)
+	if dialect, ok := a.dialects[c.Issuer]; ok {
+		a.gateway.witness.Note(dialect, revocation.IDToken, c)
+	}
+}
+
 // witness records the facts that a credential carries, if its issuer is configured.
 func (a *App) witness(t *token.Verified) {
 	if dialect, ok := a.dialects[t.Credential.Issuer]; ok {

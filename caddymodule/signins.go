@@ -62,7 +62,7 @@ func (a *App) provisionSignIns() error {
 		Secure:   isSecure,
 		Pages:    loginPages{a.pages},
 		Now:      a.gateway.now,
-		Verified: a.gateway.node.Verified,
+		Verified: a.signedIn,
 		Log:      a.log,
 		Observer: a.gateway.metrics.signIns,
 	}, configs...)

@@ -99,7 +99,7 @@ func TestOriginsOfHosts(t *testing.T) {
 			t.Errorf("%s: %q %v", host, got, ok)
 		}
 	}
-	for origin, ok := range map[string]bool{"https://a.example": true, "https://auth.example.com:444": true, "https://other.example": false} {
+	for origin, ok := range map[string]bool{"https://a.example": true, "https://auth.example.com:444": true, "http://a.example": true, "https://other.example": false, "http://other.example": false} {
 		if err := s.AddOrigin(origin); ok != (err == nil) {
 			t.Errorf("%s: %v", origin, err)
 		}

@@ -146,17 +146,19 @@ func (s *SignIn) log() *slog.Logger { return s.all.deps.Log }
 // sign-in has a callback that names the host, or whose origin is on that host, and
 // is an error where the callback does neither.
 func (s *SignIn) AddOrigin(origin string) error {
+	if c := s.config.Callback; c != nil {
+		// Scheme and port are the callback's: a proxy in front may have another.
+		u, err := url.Parse(origin)
+		if err == nil && (s.isCallbackHost(u.Hostname()) || slices.Contains(c.Hosts, u.Hostname())) {
+			return nil
+		}
+		return fmt.Errorf("the callback of sign_in %s does not name the host of %s: add the host to `callback`, or use another sign_in here", s.config.Name, origin)
+	}
 	u, err := parseOrigin(origin)
 	if err != nil {
 		return err
 	}
 	host := u.Hostname()
-	if c := s.config.Callback; c != nil {
-		if s.isCallbackHost(host) || slices.Contains(c.Hosts, host) {
-			return nil
-		}
-		return fmt.Errorf("the callback of sign_in %s does not name %s: add the host to `callback`, or use another sign_in here", s.config.Name, host)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other, ok := s.origins[host]; ok && other != origin {

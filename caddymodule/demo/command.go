@@ -18,14 +18,14 @@ import (
 const long = `
 Runs a gateway, a small service behind it and an OpenID provider for
 development on this machine, signs alice and bob in, and prints what to try with
-curl. Everything listens on loopback, keeps its data in a directory of its own
+curl and with a browser. Everything listens on loopback, keeps its data in a directory of its own
 and ends with Ctrl-C; a Caddy that runs already is left alone.
 
 With --upstream the gateway stands in front of a service of yours, which gets
 the Curfew-* headers of alice and bob. Their tokens carry the scopes, the tenant
 (claim tid) and the acr that --scope, --tenant and --acr name.
 
-With --check it plays the story by itself over HTTP: sign-ins, a sign-out
+With --check it plays the story by itself over HTTP: sign-ins, in browsers too, a sign-out
 everywhere, refusals, a new sign-in, a restart, a kill. It prints a timed line
 for each step and exits 0 only if all of it held.`
 

@@ -25,7 +25,7 @@ func TestCheck(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	lines := regexp.MustCompile(`(?m)^ok +[0-9.]+ ms  \S`).FindAllString(p.stdout.String(), -1)
-	if len(lines) != 13 || !strings.Contains(p.stdout.String(), "All 13 steps held") {
+	if len(lines) != 17 || !strings.Contains(p.stdout.String(), "All 17 steps held") {
 		t.Errorf("%d lines say ok:\n%s", len(lines), &p.stdout)
 	}
 	if p.stderr.String() != "" {
@@ -112,7 +112,7 @@ func TestGuide(t *testing.T) {
 		"200", "200", // 6. the others
 		"200", "200", // 7. sign in again
 		"200", "401", "200", // 8. restart
-		"200", // 9. metrics
+		"200", // 10. metrics
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v\n%s%s", got, want, &p.stdout, &p.stderr)

@@ -43,11 +43,16 @@ func (p people) enter(ctx context.Context, app string) error {
 	return nil
 }
 
-func newProvider(l net.Listener, tenant string) (*devidp.Provider, error) {
+// newProvider also knows the gateway, at which browsers sign in to app.
+func newProvider(l net.Listener, app, tenant string) (*devidp.Provider, error) {
 	c := devidp.Config{Issuer: urlOf(l.Addr().String())}
 	for _, id := range []string{"web", "mobile", "game-console"} {
 		c.Clients = append(c.Clients, devidp.Client{ID: id, RedirectURIs: []string{redirectURI}, Audience: audience})
 	}
+	c.Clients = append(c.Clients, devidp.Client{
+		ID: "browser", Audience: audience,
+		RedirectURIs: []string{app + "/.curfew/callback/demo"}, PostLogoutRedirectURIs: []string{app + "/.curfew/signed-out"},
+	})
 	for user, password := range passwords {
 		c.Users = append(c.Users, devidp.User{Subject: user, Password: password, Tenant: tenant})
 	}

@@ -51,7 +51,7 @@ func open(ctx context.Context, dir directory, o options) (_ *stage, err error) {
 	if err := s.prepare(o.verbose); err != nil {
 		return nil, err
 	}
-	provider, err := newProvider(s.at.issuer, o.tenant)
+	provider, err := newProvider(s.at.issuer, urlOf(s.at.app), o.tenant)
 	if err != nil {
 		return nil, err
 	}

@@ -17,14 +17,18 @@ import (
 type story struct {
 	*stage
 
-	lost  []string // Authorization headers of alice's sessions from before
-	alice node.Receipt
-	bob   node.Receipt
-	key   string
+	lost     []string    // Authorization headers of alice's sessions from before
+	browsers [2]*browser // alice's
+	alice    node.Receipt
+	bob      node.Receipt
+	key      string
 }
 
 func newStory(s *stage) *story {
-	return &story{stage: s, key: rand.Text()}
+	return &story{
+		stage: s, key: rand.Text(),
+		browsers: [2]*browser{newBrowser("alice", s.api.issuer), newBrowser("alice", s.api.issuer)},
+	}
 }
 
 func (s *story) steps() []step {
@@ -32,16 +36,20 @@ func (s *story) steps() []step {
 		{"without a token: 401, and the service is not asked", s.stranger},
 		{"alice signs in on a phone, a laptop and a game console, bob on a laptop", s.everybodySignsIn},
 		{"all four pass the gateway, which tells the service who they are", s.everybodyPasses},
-		{"preview: one account, two sessions; the game console is exempt", s.preview},
+		{"alice opens the service in two browsers: each signs in and gets the page", s.browsersSignIn},
+		{"preview: one account, four sessions; the game console is exempt", s.preview},
 		{"sign alice out everywhere: durable, enforced, the console named", s.signOut},
 		{"her phone and her laptop: 401 with the exact challenge", s.lostIsRefused},
+		{"both browsers: back to the sign-in page; a script hears that it is signed out", s.browsersAreOut},
 		{"her phone refreshes its token: 401 all the same", s.refreshDoesNotHelp},
 		{"bob and the game console: 200", s.othersPass},
 		{"the sign-out is retried with the same key: the same receipt", s.retry},
 		{"alice signs in again on her phone: 200", s.signInAgain},
+		{"and in one browser: it gets the page; the other is still out", s.browserSignsInAgain},
 		{"her old tokens: still 401", s.lostIsRefused},
 		{"the gateway stops and starts again on the same data: as before", s.restartGateway},
 		{"a gateway process signs bob out and is killed: both stay out", s.killGateway},
+		{"alice presses \"sign out\" in her browser: it is out, her phone is not", s.browserSignsOut},
 	}
 }
 
@@ -95,7 +103,7 @@ func (s *story) preview(ctx context.Context) (string, error) {
 	}
 	return "", errors.Join(
 		expect("accounts", p.Accounts, 1),
-		expect("sessions", p.Sessions, 2),
+		expect("sessions", p.Sessions, 4),
 		s.consoleIsNamed(p.ExemptClients),
 	)
 }
@@ -201,7 +209,7 @@ func (s *story) asBefore(ctx context.Context) error {
 	r := answer.Value
 	return errors.Join(
 		inForce(r), expect("instant of "+r.ID, r.At.Time, s.alice.At.Time),
-		s.passes(ctx, s.people.alicePhone), s.passes(ctx, s.people.aliceConsole),
+		s.passes(ctx, s.people.alicePhone), s.passes(ctx, s.people.aliceConsole), s.browserPasses(ctx, s.browsers[0], 0),
 	)
 }
 

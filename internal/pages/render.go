@@ -88,7 +88,7 @@ func formAction(f *Form, r *http.Request) string {
 	case !f.Away:
 		return "'self'"
 	case r.TLS == nil:
-		return "'self' https: http://localhost:* http://127.0.0.1:* http://[::1]:*"
+		return "'self' https: http://localhost:* http://127.0.0.1:*"
 	}
 	return "'self' https:"
 }
