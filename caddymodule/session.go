@@ -108,7 +108,7 @@ func (g *Guard) answerBrowser(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	p := pages.Refused{Problem: d.Reason.String()}
 	if s := v.admitted; s != nil {
-		p.Account = pages.Account{Name: s.Name(), SignIn: s.SignIn().Title()}
+		p.Account = pages.Account{Name: s.Person(), SignIn: s.SignIn().Title()}
 		p.Link = s.SignIn().OtherAccount(sent.URL.RequestURI())
 	}
 	g.app.pages.Render(w, r, status, p)

@@ -259,7 +259,7 @@ func (s *SignIn) judgeFacts(w http.ResponseWriter, r *http.Request, c *arrival, 
 		return nil
 	case j.verdict == blocked:
 		s.done("blocked")
-		s.page(w, r, &Page{Kind: PageBlocked, Status: http.StatusForbidden, Name: f.Person, Link: s.link(c.state.Return, "select_account")})
+		s.page(w, r, &Page{Kind: PageBlocked, Status: http.StatusForbidden, Name: f.person(), Link: s.link(c.state.Return, "select_account")})
 		return nil
 	case j.verdict == unmet && !c.state.Again:
 		return &j
@@ -276,7 +276,7 @@ func (s *SignIn) stepUpUnmet(w http.ResponseWriter, r *http.Request, st *state, 
 	}
 	s.log().Warn("a sign-in did not bring what was asked for", "sign_in", s.config.Name, "reason", d.Reason.String(), "mend", mend)
 	s.done("step-up-unmet")
-	s.page(w, r, &Page{Kind: PageStepUpUnmet, Status: http.StatusForbidden, Name: f.Person, Link: s.link(st.Return, "select_account")})
+	s.page(w, r, &Page{Kind: PageStepUpUnmet, Status: http.StatusForbidden, Name: f.person(), Link: s.link(st.Return, "select_account")})
 }
 
 // tryAgain sends a browser to the provider once more, when a sign-in can pass.

@@ -125,6 +125,10 @@ func TestASignInOverRealConnections(t *testing.T) {
 	if page != "for alice" || at.Request.URL.RequestURI() != "/deep?a=1" {
 		t.Fatalf("%d at %s: %s", at.StatusCode, at.Request.URL, page)
 	}
+	// The provider says no name.
+	if _, page = ask(http.MethodGet, origin+"/.curfew/sign-out", nil, ""); !strings.Contains(page, `"Name":"alice"`) {
+		t.Errorf("asked to sign out: %s", page)
+	}
 	if _, page = ask(http.MethodPost, origin+"/.curfew/sign-out", nil, origin); !strings.Contains(page, `"Action":"`+issuer.URL+`/logout"`) {
 		t.Errorf("signed out: %s", page)
 	}

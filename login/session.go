@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -27,6 +28,11 @@ func (s *Session) SignIn() *SignIn { return s.signIn }
 
 // Name is what the provider calls the person; empty if it does not.
 func (s *Session) Name() string { return s.facts.Person }
+
+// Person names the person on pages: as the provider does, else by subject.
+func (s *Session) Person() string { return s.facts.person() }
+
+func (f *facts) person() string { return cmp.Or(f.Person, f.Subject) }
 
 // over reports whether the session's time is over, by its lifetime or for want of
 // use.

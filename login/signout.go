@@ -22,7 +22,7 @@ func (s *Site) askSignOut(w http.ResponseWriter, r *http.Request, v *visitor) {
 		to = returnPath(q.Get("return"))
 	}
 	p := &Page{
-		Kind: PageSignOut, Status: http.StatusOK, SignIn: session.signIn.Title(), Name: session.Name(),
+		Kind: PageSignOut, Status: http.StatusOK, SignIn: session.signIn.Title(), Name: session.Person(),
 		Form: &Form{Action: Prefix + "sign-out", Away: !isReturnPath(cmp.Or(session.signIn.config.SignedOutURL, "/"))},
 		Link: cmp.Or(to, "/"),
 	}

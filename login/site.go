@@ -187,7 +187,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, v *visitor) {
 		switch {
 		case good && fromElsewhere(r, v.secure):
 			s.page(w, r, &Page{
-				Kind: PageContinue, Status: http.StatusOK, Name: session.Name(), SignIn: session.signIn.Title(),
+				Kind: PageContinue, Status: http.StatusOK, Name: session.Person(), SignIn: session.signIn.Title(),
 				Link: r.URL.EscapedPath() + "?" + r.URL.Query().Encode(),
 			})
 			return
