@@ -86,7 +86,7 @@ func hostname(hostport string) string {
 
 // around returns the response writer that stands around what answers a request, in
 // which our cookies have their rules. outermost reports whether it did not stand
-// there before: the caller then ends it, so that routes for errors get a new one.
+// there before: the caller then calls leave.
 func (v *visit) around(w http.ResponseWriter) (_ http.ResponseWriter, outermost bool) {
 	if v.response.ResponseWriter != nil {
 		return w, false
@@ -94,6 +94,9 @@ func (v *visit) around(w http.ResponseWriter) (_ http.ResponseWriter, outermost 
 	v.response = response{ResponseWriter: w, visit: v, deletes: v.response.deletes}
 	return &v.response, true
 }
+
+// leave ends what around began, so that routes for errors get another one.
+func (v *visit) leave() { v.response.ResponseWriter = nil }
 
 // response is the response writer behind the entrance of a server whose browsers
 // sign in.

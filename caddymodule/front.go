@@ -22,6 +22,7 @@ type entrance struct {
 	app      *App
 	identity *identity.Headers
 	upgrades protocols // of all guards of the server
+	log      *accessLog
 }
 
 // String keeps it out of what a template or log prints of Caddy's variables.
@@ -109,12 +110,21 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		v = newVisit(r)
 		f.enter(r, v)
 	}
+	return leave(r, f.pass(w, r, v, next))
+}
+
+// pass has next answer a request that has entered, with a response in which our
+// cookies have their rules.
+func (e *entrance) pass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	w, outermost := v.around(w)
-	err := next.ServeHTTP(w, r)
-	if outermost {
-		v.response.ResponseWriter = nil
+	if !outermost {
+		return next.ServeHTTP(w, r)
 	}
-	return leave(r, err)
+	defer v.leave()
+	if tellsTooMuch(r) {
+		return e.log.serve(w, r, v, next)
+	}
+	return next.ServeHTTP(w, r)
 }
 
 // entranceOf makes the entrance of the server whose routes are being loaded,
@@ -132,7 +142,7 @@ func (a *App) entranceOf(ctx caddy.Context) (*entrance, error) {
 	if e := a.entrances[server]; e != nil {
 		return e, nil
 	}
-	e := &entrance{app: a, identity: &a.carried}
+	e := &entrance{app: a, identity: &a.carried, log: newAccessLog(ctx, server)}
 	if a.entrances == nil {
 		a.entrances = make(map[*caddyhttp.Server]*entrance)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"curfew.dev/curfew/internal/pages"
 	"curfew.dev/curfew/internal/unread"
+	"curfew.dev/curfew/login"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/token"
 )
@@ -213,11 +214,11 @@ func checkSignInURL(s string) error {
 
 // respond writes the problem (RFC 9457), or a page for people.
 func (g *Guard) respond(w http.ResponseWriter, r *http.Request, reason policy.Reason, signIn string) {
-	if isNavigation(r) {
-		set := g.app.lonePages
-		if g.site != nil {
-			set = g.app.pages
-		}
+	set, navigates := g.app.lonePages, isNavigation(r)
+	if g.site != nil {
+		set, navigates = g.app.pages, login.IsNavigation(r)
+	}
+	if navigates {
 		set.Render(w, r, reason.Status(), pages.Refused{Problem: reason.String()})
 		return
 	}

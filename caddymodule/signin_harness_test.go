@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +30,8 @@ import (
 // without being asked.
 type provider struct {
 	*tokentest.Issuer
-	t testing.TB
+	t   testing.TB
+	now func() time.Time
 
 	mu       sync.Mutex
 	signedIn map[string]int64      // when, by person
@@ -83,7 +86,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 	q, person := r.URL.Query(), r.Header.Get("Person")
 	p.asked = append(p.asked, q)
-	now := time.Now().Unix()
+	now := p.now().Unix()
 	if _, known := p.signedIn[person]; !known || q.Get("prompt") == "login" {
 		p.signedIn[person] = now
 	}
@@ -103,7 +106,7 @@ func (p *provider) redeem(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
 		return
 	}
-	now, person := time.Now().Unix(), q.Get("person")
+	now, person := p.now().Unix(), q.Get("person")
 	c := tokentest.Claims{
 		"iss": p.URL, "aud": q.Get("client_id"), "sub": person, "iat": now, "exp": now + 300, "auth_time": p.signedIn[person],
 		"nonce": q.Get("nonce"), "sid": "sid-" + person, "acr": "pwd", "amr": []string{"pwd"}, "name": "Person " + person,
@@ -214,6 +217,7 @@ http://localhost:HTTPPORT {
 http://127.0.0.1:ADMINPORT {
 	curfew_admin {
 		token helpdesk write ` + helpdesk + `
+		token root break_glass ` + breakGlass + `
 		token dashboards read reading-secret-of-the-tests
 	}
 }
@@ -236,7 +240,7 @@ func startSignIns(t *testing.T, change ...string) *signIns {
 func prepareSignIns(t *testing.T) *signIns {
 	t.Helper()
 	s := &signIns{gateway: prepare(t)}
-	s.provider = &provider{Issuer: s.issuer, t: t, signedIn: make(map[string]int64), codes: make(map[string]url.Values)}
+	s.provider = &provider{Issuer: s.issuer, t: t, now: time.Now, signedIn: make(map[string]int64), codes: make(map[string]url.Values)}
 	s.issuer.Fail(s.provider)
 	cert, key := keyPair(t, t.TempDir(), "site")
 	s.plain = porttest.Keep(t, 1)[0]
@@ -319,6 +323,9 @@ func (b *tab) ask(method, address, body string, header ...string) answer {
 		r.Header.Add(header[i], header[i+1])
 	}
 	resp, err := b.Do(r)
+	for tries := 0; tries < 3 && method == http.MethodGet && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)); tries++ {
+		resp, err = b.Do(r) // a reload has closed the connection
+	}
 	if err != nil {
 		b.s.t.Fatal(err)
 	}

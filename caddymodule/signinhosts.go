@@ -96,7 +96,13 @@ func (o *signInSpot) addOrigins(a *App, app *caddyhttp.App, name string) error {
 			"write the host, or give the sign-in a `callback <origin> <host>…`", name)
 	}
 	origins, err := o.origins(app)
-	if err != nil && !shared {
+	if shared { // the scheme and the port are those of the callback
+		origins, err = nil, nil
+		for _, host := range o.hosts {
+			origins = append(origins, "https://"+bracketed(strings.ToLower(strings.TrimSuffix(host, "."))))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("curfew_sign_in %s: %w", name, err)
 	}
 	for _, origin := range origins {
@@ -132,8 +138,8 @@ func (o *signInSpot) origins(app *caddyhttp.App) ([]string, error) {
 			switch {
 			case port != usual:
 				host = net.JoinHostPort(host, strconv.Itoa(port))
-			case strings.Contains(host, ":"):
-				host = "[" + host + "]"
+			default:
+				host = bracketed(host)
 			}
 			if origin := scheme + "://" + host; !slices.Contains(all, origin) {
 				all = append(all, origin)
@@ -141,6 +147,14 @@ func (o *signInSpot) origins(app *caddyhttp.App) ([]string, error) {
 		}
 	}
 	return all, nil
+}
+
+// bracketed is a host as it stands in an address.
+func bracketed(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
 }
 
 // credentialsLogged refuses a server that writes cookies into its access log.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,18 +17,18 @@ import (
 	"curfew.dev/curfew/login"
 )
 
-// accessLog writes the access log of what is under /.curfew/. Caddy has copied the
-// request for its own line before any handler sees it, and that line would have
-// the code and the state of a sign-in: in the address, and in the Referer of what
-// follows. So Caddy's line is left out and the same line is written without them.
+// accessLog writes the access log of requests that a log may not show as they are.
+// Caddy has copied a request for its own line before any handler sees it, and that
+// line would have the code and the state of a sign-in: in the address of a callback,
+// and in the Referer of what follows. So Caddy's line is left out and the same line
+// is written without them.
 type accessLog struct {
 	server *caddyhttp.Server
 	log    *zap.Logger
 }
 
-func newAccessLog(ctx caddy.Context) *accessLog {
-	l := new(accessLog)
-	l.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+func newAccessLog(ctx caddy.Context, server *caddyhttp.Server) *accessLog {
+	l := &accessLog{server: server}
 	for _, m := range ctx.Modules() {
 		if app, ok := m.(*caddyhttp.App); ok {
 			l.log = ctx.Logger(app).Named("log.access")
@@ -36,53 +37,78 @@ func newAccessLog(ctx caddy.Context) *accessLog {
 	return l
 }
 
-// serve has h answer the request as the browser sent it.
-func (l *accessLog) serve(w http.ResponseWriter, r, sent *http.Request, h http.Handler) {
-	shown, secret := withoutSecrets(sent)
-	if !secret {
-		h.ServeHTTP(w, sent)
-		return
+// tellsTooMuch reports whether a log may not show a request as it is. Almost none
+// is such a request, so it is quick.
+func tellsTooMuch(r *http.Request) bool {
+	if strings.HasPrefix(r.RequestURI, login.Prefix) && isCallback(r.URL) {
+		return true
 	}
-	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	loggers := l.loggers(r)
-	if len(loggers) == 0 {
-		h.ServeHTTP(w, sent)
-		return
+	for _, referer := range r.Header["Referer"] {
+		if strings.Contains(referer, login.Prefix) {
+			return true
+		}
 	}
-	started, recorder := time.Now(), caddyhttp.NewResponseRecorder(w, nil, nil)
-	h.ServeHTTP(recorder, sent)
-	level := zapcore.InfoLevel
-	if recorder.Status() >= 500 {
-		level = zapcore.ErrorLevel
-	}
-	for _, log := range loggers {
-		log.Log(level, "handled request",
-			zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: shown}), zap.Int("bytes_read", 0), zap.String("user_id", ""),
-			zap.Duration("duration", time.Since(started)), zap.Int("size", recorder.Size()), zap.Int("status", recorder.Status()),
-			zap.Object("resp_headers", caddyhttp.LoggableHTTPHeader{Header: withoutQuery(recorder.Header())}))
-	}
+	return false
 }
 
-// withoutSecrets returns the request as a log may show it, and whether that
-// differs.
-func withoutSecrets(r *http.Request) (shown *http.Request, differs bool) {
-	here, from := isCallback(r.URL), false
-	referer, err := url.Parse(r.Header.Get("Referer"))
-	if err != nil || referer != nil && isCallback(referer) {
-		from = r.Header.Get("Referer") != ""
+// serve has next answer a request that a log may not show, and writes its line.
+func (l *accessLog) serve(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) (err error) {
+	shown := withoutSecrets(r)
+	r.Header["Referer"] = shown.Header["Referer"] // upstreams have logs, too
+	if len(r.Header["Referer"]) == 0 {
+		delete(r.Header, "Referer")
 	}
-	if !here && !from {
-		return r, false
-	}
-	shown = r.Clone(r.Context())
-	if here {
+	loggers := l.loggers(r)
+	started, recorder := time.Now(), caddyhttp.NewResponseRecorder(w, nil, nil)
+	defer func() {
+		if skip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.LogSkipVar).(bool); skip {
+			return // the configuration leaves it out
+		}
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+		status, level := recorder.Status(), zapcore.InfoLevel
+		if failed, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+			status = failed.StatusCode
+		}
+		if status >= 500 {
+			level = zapcore.ErrorLevel
+		}
+		user := ""
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			user, _ = repl.GetString("http.auth.user.id")
+		}
+		fields := []zap.Field{
+			zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: shown}), zap.Int64("bytes_read", max(r.ContentLength, 0)), zap.String("user_id", user),
+			zap.Duration("duration", time.Since(started)), zap.Int("size", recorder.Size()), zap.Int("status", status),
+			zap.Object("resp_headers", caddyhttp.LoggableHTTPHeader{Header: withoutQuery(recorder.Header())}),
+		}
+		if v.logged.decision != "" {
+			fields = append(fields, zap.Object("curfew", &v.logged))
+		}
+		for _, log := range loggers {
+			log.Log(level, "handled request", fields...)
+		}
+	}()
+	return next.ServeHTTP(recorder, r)
+}
+
+// withoutSecrets returns a copy of a request that a log may show.
+func withoutSecrets(r *http.Request) *http.Request {
+	shown := r.Clone(r.Context())
+	if isCallback(shown.URL) {
 		shown.URL.RawQuery = ""
 		shown.RequestURI = shown.URL.RequestURI()
 	}
-	if from {
-		shown.Header.Del("Referer")
+	var kept []string
+	for _, referer := range r.Header["Referer"] {
+		if u, err := url.Parse(referer); err == nil && !isCallback(u) {
+			kept = append(kept, referer)
+		}
 	}
-	return shown, true
+	shown.Header["Referer"] = kept
+	if kept == nil {
+		delete(shown.Header, "Referer")
+	}
+	return shown
 }
 
 // isCallback reports whether the query of an address holds a code and a state.
@@ -91,11 +117,11 @@ func isCallback(u *url.URL) bool {
 	return strings.HasPrefix(path, login.Prefix+"callback/") || path == login.Prefix+"finish"
 }
 
-// withoutQuery removes the query of Location, which sends the code on to another
+// withoutQuery removes the query of a Location that sends the code on to another
 // host.
 func withoutQuery(h http.Header) http.Header {
-	location, query, _ := strings.Cut(h.Get("Location"), "?")
-	if query == "" {
+	location, _, _ := strings.Cut(h.Get("Location"), "?")
+	if to, err := url.Parse(h.Get("Location")); err != nil || !isCallback(to) {
 		return h
 	}
 	h = h.Clone()

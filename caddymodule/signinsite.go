@@ -27,7 +27,6 @@ type SignInSite struct {
 
 	app  *App
 	site *login.Site
-	log  *accessLog
 }
 
 // CaddyModule returns the Caddy module information.
@@ -86,7 +85,6 @@ func (s *SignInSite) Provision(ctx caddy.Context) (err error) {
 	s.site = s.app.newSite(s.Names)
 	s.site.Handle(http.MethodGet, "style.css", s.app.pages.StyleSheet())
 	s.site.Handle(http.MethodGet, "logo", s.app.pages.LogoImage())
-	s.log = newAccessLog(ctx)
 	if err := s.app.survey(ctx); err != nil {
 		return err
 	}
@@ -117,8 +115,7 @@ func (s *SignInSite) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		return errors.New("the request came around the entrance of its server")
 	}
 	v.response.ours = true
-	sent := v.asSent(r)
-	s.log.serve(w, r, sent, s.site)
+	s.site.ServeHTTP(w, v.asSent(r))
 	return nil
 }
 

@@ -58,10 +58,9 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if g.app.signIns == nil {
 		return leave(r, g.visited(w, r, v, next))
 	}
-	w, _ = v.around(w)
-	err := g.visited(w, r, v, next)
-	v.response.ResponseWriter = nil
-	return leave(r, err)
+	return leave(r, g.entrance.pass(w, r, v, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		return g.visited(w, r, v, next)
+	})))
 }
 
 func newVisit(r *http.Request) *visit {

@@ -178,6 +178,9 @@ func (s *SignIn) overtaken(w http.ResponseWriter, r *http.Request, c *arrival) {
 		s.keep(w, c, made)
 		return
 	}
+	// Tabs that began without a cookie each got a key, and the browser may have kept
+	// another one since this request left. By now it may have a session.
+	w.Header().Set("Refresh", "1; url="+c.state.Return)
 	s.startAgain(w, r, c.state.Return)
 }
 
