@@ -415,6 +415,7 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 		return refusedBefore(refusalOf(err).Reason, err.Error()), nil
 	}
 	c := a.caseOf(&t.Credential, &required, now)
+	c.Claims = policy.ClaimsOf(&t.Verified)
 	d, tried := c.Explain()
 	e := admin.Explanation{Decision: "admit", Reason: d.Reason.String()}
 	if !d.Admits() {

@@ -111,6 +111,7 @@ type App struct {
 	verifier  *token.Verifier
 	digest    string
 	dialects  map[string]string // by issuer
+	claims    *claimSet         // apart from the app: cached tokens refer to it
 	carried   identity.Headers  // the headers that all guards together set
 	admins    []*Admin          // of this configuration
 	entrances map[*caddyhttp.Server]*entrance
@@ -202,6 +203,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // as the process. It touches neither network nor ledger.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger()
+	a.claims = new(claimSet)
 	if len(a.Issuers) == 0 {
 		return a.Place.name(errors.New("curfew needs at least one issuer: add `issuer <url> { audience <audience> }` to the global curfew options"))
 	}
@@ -245,7 +247,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	for name, p := range a.Policies {
-		if _, err := p.compile(); err != nil {
+		r, err := p.compile()
+		if err == nil {
+			err = a.provide(needs{claims: r.Claims}) // also those of policies that only explain is asked about
+		}
+		if err != nil {
 			return fmt.Errorf("policy %s: %w", name, err)
 		}
 	}
@@ -382,12 +388,13 @@ func (a *App) provisionVerifier() error {
 // guards one after the other, before any request.
 func (a *App) provide(n needs) error {
 	a.carried.Include(n.headers)
+	a.claims.take(n.claims)
+	names := slices.Concat(a.verifying.Claims, a.claims.named())
 	for _, m := range n.headers {
-		if !slices.Contains(a.verifying.Claims, m.Claim) {
-			a.verifying.Claims = append(a.verifying.Claims, m.Claim)
-		}
+		names = append(names, m.Claim)
 	}
-	slices.Sort(a.verifying.Claims)
+	slices.Sort(names)
+	a.verifying.Claims = slices.Compact(names)
 	verifier, err := token.NewVerifier(a.verifying)
 	if err != nil {
 		return err

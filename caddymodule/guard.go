@@ -189,7 +189,7 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = probe.resolveWith(g.app)
 		}
 		return err
-	}, "issuer", "audience", "token_from", "session", "identity_header", "upgrade")
+	}, "issuer", "audience", "token_from", "session", "identity_header", "upgrade", "claim")
 }
 
 func (g *Guard) parseTokenFrom(d *caddyfile.Dispenser) error {
@@ -266,9 +266,10 @@ func (g *Guard) provision(ctx caddy.Context) error {
 // requests that other guards admit.
 type needs struct {
 	headers []identity.Mapping // no client may send these headers; the cache keeps their claims
+	claims  []*policy.Claim
 }
 
-func (g *Guard) needs() needs { return needs{headers: g.identity.Mapped()} }
+func (g *Guard) needs() needs { return needs{headers: g.identity.Mapped(), claims: g.required.Claims} }
 
 // cover makes every request to the guard's server pass its entrance.
 func (g *Guard) cover(ctx caddy.Context) error {

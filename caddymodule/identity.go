@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"sync/atomic"
+
 	"curfew.dev/curfew/internal/identity"
 	"curfew.dev/curfew/token"
 )
@@ -10,6 +12,7 @@ import (
 type shownFacts struct {
 	headers      identity.Values
 	user, hashed any // the subject, as log_user says
+	claims       atomic.Pointer[metClaims]
 }
 
 // factsOf returns the facts of a credential.

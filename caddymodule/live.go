@@ -219,7 +219,7 @@ func (a *admission) decide(n *node.Node) policy.Decision {
 	if look(n, a.verified, &c); c.Finding.Clear() {
 		return policy.Decision{}
 	}
-	c.Issuer = a.guard.app.issuers[c.Credential.Issuer]
+	c.Issuer, c.Claims = a.guard.app.issuers[c.Credential.Issuer], a.guard.app.claimsOf(a.verified)
 	d := c.Decide()
 	if !d.Admits() {
 		// The challenge is for now.

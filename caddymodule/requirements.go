@@ -25,6 +25,9 @@ type Requirements struct {
 	// Scopes that the token must all have.
 	Scope []string `json:"scope,omitempty"`
 
+	// Claims of which each must have one of the values.
+	Claims []ClaimRequirement `json:"claims,omitempty"`
+
 	// Whether step-ups that ask for sensitive routes apply here.
 	Sensitive bool `json:"sensitive,omitempty"`
 }
@@ -45,7 +48,7 @@ func (a *App) parsePolicy(d *caddyfile.Dispenser) error {
 	return r.options().read(d, func() error {
 		_, err := r.compile()
 		return err
-	})
+	}, "claim")
 }
 
 // options reads the requirements of a policy or guard:
@@ -54,12 +57,14 @@ func (a *App) parsePolicy(d *caddyfile.Dispenser) error {
 //	amr <value>…
 //	max_age <duration>
 //	scope <scope>…
+//	claim <name> <value>…
 //	sensitive
 func (r *Requirements) options() options {
 	return options{
 		"acr":   words(&r.ACR),
 		"amr":   words(&r.AMR),
 		"scope": words(&r.Scope),
+		"claim": r.parseClaim,
 		"max_age": func(d *caddyfile.Dispenser) error {
 			r.MaxAge = new(caddy.Duration)
 			return duration(r.MaxAge)(d)
@@ -82,6 +87,13 @@ func (r *Requirements) compile() (policy.Requirements, error) {
 	}
 	if len(r.AMR) > 0 {
 		p.AMR = [][]string{r.AMR}
+	}
+	for i := range r.Claims {
+		c, err := r.Claims[i].compile()
+		if err != nil {
+			return p, err
+		}
+		p.Claims = append(p.Claims, c)
 	}
 	if r.MaxAge != nil {
 		age := time.Duration(*r.MaxAge)

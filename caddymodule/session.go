@@ -80,6 +80,12 @@ func (g *Guard) provisionSessions() {
 		for _, m := range g.identity.Mapped() {
 			s.Keep(login.Claim{Name: m.Claim})
 		}
+		for _, c := range g.required.Claims {
+			s.Keep(login.Claim{Name: c.Name, Values: c.Values})
+			if c.NeedsVerification() {
+				s.Keep(login.Claim{Name: "email_verified"})
+			}
+		}
 	}
 }
 

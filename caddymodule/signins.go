@@ -15,6 +15,7 @@ import (
 	"curfew.dev/curfew/login"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/token"
 )
 
 // sessionLifetimes tells each issuer the longest lifetime of its sign-ins.
@@ -56,7 +57,11 @@ func (a *App) provisionSignIns() error {
 	}
 	var err error
 	a.signIns, err = login.New(login.Deps{
-		Keys: a.sealingKeys, OpenToken: a.verifier.Open, Find: a.gateway.node.Index().Find,
+		Keys: a.sealingKeys, Find: a.gateway.node.Index().Find,
+		// Guards that are provisioned later have it know more claims.
+		OpenToken: func(ctx context.Context, raw string, now time.Time) (*token.Opened, error) {
+			return a.verifier.Open(ctx, raw, now)
+		},
 		Ready:    func(now time.Time) bool { return a.gateway.node.StateAt(now) == node.Ready },
 		Submit:   a.submit,
 		Secure:   isSecure,

@@ -98,6 +98,7 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 	}
 	v.Requirements = &g.required
 	v.Issuer = g.app.issuers[v.Credential.Issuer]
+	v.Claims = g.app.claimsOf(v.verified)
 	d := v.Decide()
 	g.observe(v.cached, started)
 	if !d.Admits() {

@@ -29,6 +29,7 @@ var rows = map[string]row{
 	"blocked":              {403, ""},
 	"step-up-required":     {401, "insufficient_user_authentication"},
 	"insufficient-scope":   {403, "insufficient_scope"},
+	"claim-missing":        {403, ""},
 	"not-ready":            {503, ""},
 }
 

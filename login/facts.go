@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"curfew.dev/curfew/internal/strictjson"
+	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
 )
 
@@ -116,19 +117,11 @@ func (c *Claim) keep(v strictjson.Value) string {
 	}
 	kept := []string{}
 	for _, m := range members {
-		if text, ok := m.Text(); ok && slices.ContainsFunc(c.Values, func(want string) bool { return matches(want, text) }) {
+		if text, ok := m.Scalar(); ok && slices.ContainsFunc(c.Values, func(want string) bool { return policy.MatchesClaim(want, text) }) {
 			kept = append(kept, string(m))
 		}
 	}
 	return "[" + strings.Join(kept, ",") + "]"
-}
-
-// matches compares exactly, but for a leading * that stands for any beginning.
-func matches(want, value string) bool {
-	if end, any := strings.CutPrefix(want, "*"); any {
-		return strings.HasSuffix(value, end)
-	}
-	return want == value
 }
 
 // seal makes the claim's place in a session.

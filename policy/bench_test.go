@@ -23,11 +23,21 @@ func satisfied() *policy.Case {
 		Credential: &cred, Issuer: exampleIssuer, Now: decidedAt,
 		Requirements: &policy.Requirements{
 			ACR: [][]string{{"phr", "low"}}, AMR: [][]string{{"pwd"}}, MaxAge: &age, Scope: []string{"billing:write"}, Sensitive: true,
+			Claims: []*policy.Claim{{Name: "groups", Values: []string{"staff"}}},
 		},
+		Claims: policy.ClaimsOf(known),
 	}
 	x.Find(c.Credential, &c.Finding)
 	return c
 }
+
+// known are claims that were read before.
+var known = memo{"groups": {"guests", "staff"}}
+
+type memo map[string][]string
+
+func (m memo) Values(name string) []string { return m[name] }
+func (m memo) True(string) bool            { return false }
 
 func TestDecideDoesNotAllocate(t *testing.T) {
 	plain := &policy.Case{Credential: satisfied().Credential, Issuer: exampleIssuer, Requirements: &policy.Requirements{}, Now: decidedAt}

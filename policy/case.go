@@ -8,7 +8,8 @@ type Case struct {
 	Finding      revocation.Finding
 	Issuer       *revocation.Issuer // of the credential; required
 	Requirements *Requirements
-	Now          int64 // Unix seconds, rounded down
+	Claims       Claims // of the credential; nil: it meets no demand on a claim
+	Now          int64  // Unix seconds, rounded down
 }
 
 // Decision is the outcome of a case. The zero Decision admits.

@@ -22,6 +22,7 @@ type written struct {
 		ACR, AMR  [][]string
 		MaxAge    *int64 `json:"max_age"`
 		Scope     []string
+		Claims    []*policy.Claim
 		Sensitive bool
 	}
 	Want struct {
@@ -40,7 +41,22 @@ type claims struct {
 	ACR      *string
 	AMR      []string
 	Scope    []string
+	Claims   values
 }
+
+// values are claims by name: an array of texts, or true.
+type values map[string]any
+
+func (v values) Values(name string) []string {
+	var all []string
+	held, _ := v[name].([]any)
+	for _, held := range held {
+		all = append(all, held.(string))
+	}
+	return all
+}
+
+func (v values) True(name string) bool { return v[name] == true }
 
 type line struct {
 	Type      string
@@ -115,7 +131,7 @@ func (l line) record(t *testing.T) revocation.Record {
 
 func (w *written) requirements() *policy.Requirements {
 	r := w.Requirements
-	got := &policy.Requirements{ACR: r.ACR, AMR: r.AMR, Scope: r.Scope, Sensitive: r.Sensitive}
+	got := &policy.Requirements{ACR: r.ACR, AMR: r.AMR, Scope: r.Scope, Claims: r.Claims, Sensitive: r.Sensitive}
 	if r.MaxAge != nil {
 		age := time.Duration(*r.MaxAge) * time.Second
 		got.MaxAge = &age
@@ -138,7 +154,7 @@ func TestCases(t *testing.T) {
 			for i, l := range w.Records {
 				x.Apply(revocation.Entry{Position: revocation.Position{Epoch: 1, Sequence: uint64(i + 1)}, Records: []revocation.Record{l.record(t)}})
 			}
-			c := policy.Case{Credential: w.Credential.credential(), Issuer: exampleIssuer, Requirements: w.requirements(), Now: decidedAt}
+			c := policy.Case{Credential: w.Credential.credential(), Issuer: exampleIssuer, Requirements: w.requirements(), Claims: policy.ClaimsOf(w.Credential.Claims), Now: decidedAt}
 			x.Find(c.Credential, &c.Finding)
 			d := c.Decide()
 			if d.Reason.String() != w.Want.Reason {

@@ -59,8 +59,11 @@ func reasonsOf(c *policy.Case, matching []revocationtest.Located) []policy.Reaso
 	for _, s := range req.Scope {
 		has[policy.InsufficientScope] = has[policy.InsufficientScope] || !slices.Contains(cred.Scope, s)
 	}
+	for _, demand := range req.Claims {
+		has[policy.ClaimMissing] = has[policy.ClaimMissing] || !c.Claims.Meets(demand)
+	}
 	var all []policy.Reason
-	for _, r := range []policy.Reason{policy.Blocked, policy.SignedOut, policy.Revoked, policy.StepUpRequired, policy.InsufficientScope} {
+	for _, r := range []policy.Reason{policy.Blocked, policy.SignedOut, policy.Revoked, policy.StepUpRequired, policy.InsufficientScope, policy.ClaimMissing} {
 		if has[r] {
 			all = append(all, r)
 		}
@@ -73,6 +76,7 @@ func drawRequirements(t *rapid.T) *policy.Requirements {
 	r.ACR = rapid.SampledFrom([][][]string{nil, nil, {{"high"}}, {{"low", "high"}, {"high", "other"}}}).Draw(t, "required acr")
 	r.AMR = rapid.SampledFrom([][][]string{nil, nil, {{"mfa"}}, {{"otp", "mfa"}}}).Draw(t, "required amr")
 	r.Scope = rapid.SampledFrom([][]string{nil, nil, {"read"}, {"read", "write"}}).Draw(t, "required scope")
+	r.Claims = rapid.SampledFrom([][]*policy.Claim{nil, nil, {{Name: "groups", Values: []string{"staff"}}}, {{Name: "email", Values: []string{"*@b"}}, {Name: "groups", Values: []string{"*"}}}}).Draw(t, "required claims")
 	if rapid.Bool().Draw(t, "has max_age") {
 		age := time.Duration(rapid.IntRange(0, 6).Draw(t, "max_age")) * time.Second
 		r.MaxAge = &age
@@ -95,6 +99,7 @@ func drawCase(t *rapid.T) (*policy.Case, []revocationtest.Located) {
 		Now:          revocationtest.Start + rapid.Int64Range(0, revocationtest.Span+4).Draw(t, "now"),
 	}
 	c.Credential.Scope = rapid.SampledFrom([][]string{nil, {"read"}, {"write", "read"}}).Draw(t, "scope")
+	c.Claims = policy.ClaimsOf(rapid.SampledFrom([]values{nil, {"groups": []any{"staff"}}, {"groups": []any{"guests"}, "email": []any{"a@b"}, "email_verified": true}}).Draw(t, "claims"))
 	x.Find(c.Credential, &c.Finding)
 	return c, m.Matching(c.Credential)
 }
@@ -136,7 +141,7 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 				}
 			}
 		}
-		if first != want.Reason.String() || len(tried) != 8 {
+		if first != want.Reason.String() || len(tried) != 9 {
 			t.Fatalf("%d rules, the first to refuse is %s, decided %s", len(tried), first, want.Reason)
 		}
 	})

@@ -17,6 +17,7 @@ const (
 	Revoked
 	StepUpRequired
 	InsufficientScope
+	ClaimMissing
 
 	numReasons
 )
@@ -42,6 +43,7 @@ var answers = [numReasons]answer{
 	Revoked:             {"revoked", 401, "invalid_token", "The access token was revoked"},
 	StepUpRequired:      {"step-up-required", 401, "insufficient_user_authentication", "A stronger or more recent sign-in is required"},
 	InsufficientScope:   {"insufficient-scope", 403, "insufficient_scope", "The access token does not cover this"},
+	ClaimMissing:        {"claim-missing", 403, "", "The account does not have what this route asks for"},
 }
 
 // String is the reason's label in metrics, logs and problem types.

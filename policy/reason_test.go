@@ -23,6 +23,7 @@ func TestAnswers(t *testing.T) {
 		"blocked":              {403, "", false},
 		"step-up-required":     {401, "insufficient_user_authentication", true},
 		"insufficient-scope":   {403, "insufficient_scope", true},
+		"claim-missing":        {403, "", false},
 		"not-ready":            {503, "", false},
 		"stale":                {503, "", false},
 	}

@@ -14,6 +14,8 @@ type Requirements struct {
 	MaxAge *time.Duration
 	// Scope values must all be granted.
 	Scope []string
+	// Claims are demands on claims, which must all be met.
+	Claims []*Claim
 	// Sensitive routes are also subject to step-ups that name only those.
 	Sensitive bool
 }
@@ -26,6 +28,12 @@ func (r Requirements) Merge(s Requirements) Requirements {
 	for _, scope := range s.Scope {
 		if !slices.Contains(r.Scope, scope) {
 			r.Scope = append(r.Scope, scope)
+		}
+	}
+	r.Claims = slices.Clip(r.Claims)
+	for _, c := range s.Claims {
+		if !slices.ContainsFunc(r.Claims, c.Same) {
+			r.Claims = append(r.Claims, c)
 		}
 	}
 	if s.MaxAge != nil && (r.MaxAge == nil || *s.MaxAge < *r.MaxAge) {

@@ -13,17 +13,21 @@ func TestRequirementsOfTwoGuardsAreUnited(t *testing.T) {
 	long, short := time.Hour, time.Minute
 	first := policy.Requirements{
 		ACR: append(make([][]string, 0, 8), []string{"a"}), AMR: append(make([][]string, 0, 8), []string{"m"}),
-		Scope: append(make([]string, 0, 8), "read"), MaxAge: &long,
+		Scope: append(make([]string, 0, 8), "read"), MaxAge: &long, Claims: append(make([]*policy.Claim, 0, 8), &policy.Claim{Name: "groups", Values: []string{"a"}}),
 	}
 	both := first.Merge(policy.Requirements{
 		ACR: [][]string{{"b", "c"}}, AMR: [][]string{{"n"}}, Scope: []string{"read", "write"}, MaxAge: &short,
+		Claims: []*policy.Claim{{Name: "groups", Values: []string{"a"}}, {Name: "groups", Values: []string{"b"}}, {Name: "groups", Values: []string{"a"}, Unverified: true}},
 	})
 	// A second guard after the same first one must not change what the other has.
-	_ = first.Merge(policy.Requirements{ACR: [][]string{{"x"}}, AMR: [][]string{{"y"}}, Scope: []string{"z"}})
+	_ = first.Merge(policy.Requirements{ACR: [][]string{{"x"}}, AMR: [][]string{{"y"}}, Scope: []string{"z"}, Claims: []*policy.Claim{{Name: "z"}}})
 	equal := func(a, b [][]string) bool { return slices.EqualFunc(a, b, slices.Equal[[]string]) }
 	if !equal(both.ACR, [][]string{{"a"}, {"b", "c"}}) || !equal(both.AMR, [][]string{{"m"}, {"n"}}) ||
 		!slices.Equal(both.Scope, []string{"read", "write"}) || *both.MaxAge != short {
 		t.Errorf("%+v", both)
+	}
+	if len(both.Claims) != 3 || both.Claims[1].Values[0] != "b" || !both.Claims[2].Unverified {
+		t.Errorf("claims %v", both.Claims)
 	}
 	if again := both.Merge(first); *again.MaxAge != short {
 		t.Errorf("a longer max_age of a later guard counts: %s", *again.MaxAge)

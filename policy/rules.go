@@ -8,7 +8,7 @@ import (
 )
 
 // A rule judges one thing. Order is precedence: blocked, signed out, revoked,
-// step-up, scope, as section 7 ranks them.
+// step-up, scope, claims, as section 7 ranks them.
 type rule struct {
 	name   string
 	judge  func(*Case) Decision
@@ -54,6 +54,17 @@ var rules = [...]rule{
 	}},
 	{"scope", scope, func(c *Case) map[string]any {
 		return map[string]any{"scope": c.Credential.Scope, "required_scope": c.Requirements.Scope}
+	}},
+	{"claim", claim, func(c *Case) map[string]any {
+		required, missing := make([]string, 0, len(c.Requirements.Claims)), []string{}
+		for _, demand := range c.Requirements.Claims {
+			text := demand.String()
+			required = append(required, text)
+			if !c.meets(demand) {
+				missing = append(missing, text)
+			}
+		}
+		return map[string]any{"required_claims": required, "missing_claims": missing}
 	}},
 }
 
@@ -213,3 +224,14 @@ func scope(c *Case) Decision {
 	}
 	return Decision{}
 }
+
+func claim(c *Case) Decision {
+	for _, demand := range c.Requirements.Claims {
+		if !c.meets(demand) {
+			return Decision{Reason: ClaimMissing}
+		}
+	}
+	return Decision{}
+}
+
+func (c *Case) meets(demand *Claim) bool { return c.Claims != nil && c.Claims.Meets(demand) }

@@ -34,6 +34,27 @@ func (v *Verified) Ignored() []string { return v.ignored }
 // credential.
 func (v *Verified) Keep(claims strictjson.Object) { v.kept = claims }
 
+// Values are the scalars that a kept claim has: its value or, of an array, the
+// members. A number or boolean is its JSON text. Objects and arrays within are
+// left out, as are empty strings.
+func (v *Verified) Values(name string) []string {
+	kept := v.kept.Value(name)
+	elements, isArray := kept.Elements()
+	if !isArray {
+		elements = []strictjson.Value{kept}
+	}
+	var all []string
+	for _, e := range elements {
+		if text, ok := e.Scalar(); ok {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// True reports whether a kept claim is the JSON literal true. A string is not.
+func (v *Verified) True(name string) bool { return v.kept.Value(name) == "true" }
+
 // Claim returns a claim that was kept: of a token those that [VerifierConfig] asked
 // for. It is a string's value, or the JSON text of anything else. A claim that is
 // absent or null is not ok.

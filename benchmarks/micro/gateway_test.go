@@ -81,7 +81,7 @@ func newGateway(b testing.TB, entries int) *gateway {
 			"http": map[string]any{"servers": servers},
 			"curfew": map[string]any{
 				"issuers":  []any{map[string]any{"url": g.issuer.URL, "audiences": []string{"api"}, "device_claim": "device_id", "tenant_claim": "tid"}},
-				"policies": map[string]any{"strict": map[string]any{"acr": []string{"mfa"}, "max_age": "10m", "scope": []string{"read"}}},
+				"policies": map[string]any{"strict": map[string]any{"acr": []string{"mfa"}, "max_age": "10m", "scope": []string{"read"}, "claims": []map[string]any{{"name": "groups", "values": []string{"staff"}}}}},
 				"ledger":   map[string]any{"local": map[string]any{"dir": dir}},
 				"on_empty": "start",
 			},
@@ -144,7 +144,7 @@ func (g *gateway) token(subject string) string {
 	c := g.issuer.Claims("api", g.now)
 	maps.Copy(c, tokentest.Claims{
 		"sub": subject, "jti": "jti-" + subject, "sid": "sid-" + subject, "device_id": "device-" + subject, "tid": "contoso",
-		"scope": "read write", "acr": "mfa", "amr": []string{"pwd", "otp"}, "pad": strings.Repeat("x", 330),
+		"scope": "read write", "acr": "mfa", "amr": []string{"pwd", "otp"}, "groups": []string{"guests", "staff"}, "pad": strings.Repeat("x", 330),
 	})
 	return g.issuer.Sign(c)
 }

@@ -44,6 +44,15 @@ func (v Value) Texts() ([]string, bool) {
 	return texts, true
 }
 
+// Scalar is the value of a JSON string, or the text of a number or boolean. An
+// empty string is none.
+func (v Value) Scalar() (string, bool) {
+	if text, ok := v.Text(); ok {
+		return text, text != ""
+	}
+	return string(v), v != "" && v != "null" && v[0] != '[' && v[0] != '{'
+}
+
 // Empty reports a value that says nothing: null, or a string of no characters.
 func (v Value) Empty() bool { return v == "null" || v == `""` }
 
