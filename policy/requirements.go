@@ -22,25 +22,30 @@ type Requirements struct {
 
 // Merge adds up requirements: what satisfies the result satisfies both.
 func (r Requirements) Merge(s Requirements) Requirements {
-	r.ACR = append(slices.Clip(r.ACR), s.ACR...)
-	r.AMR = append(slices.Clip(r.AMR), s.AMR...)
-	r.Scope = slices.Clip(r.Scope)
-	for _, scope := range s.Scope {
-		if !slices.Contains(r.Scope, scope) {
-			r.Scope = append(r.Scope, scope)
-		}
-	}
-	r.Claims = slices.Clip(r.Claims)
-	for _, c := range s.Claims {
-		if !slices.ContainsFunc(r.Claims, c.Same) {
-			r.Claims = append(r.Claims, c)
-		}
-	}
+	r.ACR = union(r.ACR, s.ACR, slices.Equal[[]string])
+	r.AMR = union(r.AMR, s.AMR, slices.Equal[[]string])
+	r.Scope = union(r.Scope, s.Scope, func(a, b string) bool { return a == b })
+	r.Claims = union(r.Claims, s.Claims, (*Claim).Same)
 	if s.MaxAge != nil && (r.MaxAge == nil || *s.MaxAge < *r.MaxAge) {
 		r.MaxAge = s.MaxAge
 	}
 	r.Sensitive = r.Sensitive || s.Sensitive
 	return r
+}
+
+// union shares the memory of a list to which nothing is added: guards are united
+// for each request. To append to the result never changes a list.
+func union[T any](all, more []T, same func(a, b T) bool) []T {
+	if len(all) == 0 {
+		return slices.Clip(more)
+	}
+	all = slices.Clip(all)
+	for _, v := range more {
+		if !slices.ContainsFunc(all, func(known T) bool { return same(known, v) }) {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 // oneOf lists the values that meet every group, in the order of the first; if

@@ -21,6 +21,11 @@ func TestRequirementsOfTwoGuardsAreUnited(t *testing.T) {
 	})
 	// A second guard after the same first one must not change what the other has.
 	_ = first.Merge(policy.Requirements{ACR: [][]string{{"x"}}, AMR: [][]string{{"y"}}, Scope: []string{"z"}, Claims: []*policy.Claim{{Name: "z"}}})
+	shared := policy.Requirements{}.Merge(first)
+	one, two := shared.Merge(policy.Requirements{Scope: []string{"one"}}), shared.Merge(policy.Requirements{Scope: []string{"two"}})
+	if one.Scope[1] != "one" || two.Scope[1] != "two" {
+		t.Errorf("what one adds, another has: %v %v", one.Scope, two.Scope)
+	}
 	equal := func(a, b [][]string) bool { return slices.EqualFunc(a, b, slices.Equal[[]string]) }
 	if !equal(both.ACR, [][]string{{"a"}, {"b", "c"}}) || !equal(both.AMR, [][]string{{"m"}, {"n"}}) ||
 		!slices.Equal(both.Scope, []string{"read", "write"}) || *both.MaxAge != short {
