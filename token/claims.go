@@ -22,6 +22,7 @@ type claims struct {
 	issuedAt, expiresAt               int64
 	notBefore, authTime               int64
 	hasEvents, hasConfirmation        bool
+	confirmation                      confirmation
 	hasTokenHash, hasScope            bool
 	marked                            bool // it has a claim of access tokens, whatever is in it
 	ignored                           []string
@@ -155,7 +156,7 @@ func (c *claims) set(m strictjson.Member) string {
 	case "events":
 		c.hasEvents = true
 	case "cnf":
-		c.hasConfirmation = true
+		c.hasConfirmation, c.confirmation = true, readConfirmation(m.Value)
 	case "at_hash", "c_hash":
 		c.hasTokenHash = true
 	}

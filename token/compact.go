@@ -41,6 +41,7 @@ type header struct {
 	alg string
 	kid string
 	typ string // lower case, without application/
+	jwk strictjson.Value
 
 	more bool // it has parameters that are ignored
 }
@@ -137,8 +138,10 @@ func (h *header) set(m strictjson.Member) error {
 		}
 	case "crit", "b64", "zip", "enc", "cty":
 		return invalid("header: crit, b64, zip, enc and cty are not supported")
+	case "jwk":
+		h.jwk, h.more = m.Value, true // for proofs; nothing else looks at it
 	default:
-		// Among them jku, jwk, x5u and x5c, which may name or bring a key. They are
+		// Among them jku, x5u and x5c, which may name or bring a key. They are
 		// ignored (RFC 7515, 4): keys come from the issuer's set alone, so nothing
 		// is fetched from there and nothing in there is trusted.
 		h.more = true

@@ -11,8 +11,11 @@ var idToken = judge{isID: true, rules: slices.Concat(idTokenRules, holderRules, 
 
 // IDToken judges the token as an ID token for one of the issuer's Clients,
 // whichever kinds the issuer's guards take. A nonce is the caller's to compare
-// (OpenID Connect Core, 3.1.3.7, item 11). Errors are of type *[Error].
-func (o *Opened) IDToken(now time.Time) (*Token, error) { return o.judgedBy(idToken, now) }
+// (OpenID Connect Core, 3.1.3.7, item 11). A token that is bound to a key is
+// refused. Errors are of type *[Error].
+func (o *Opened) IDToken(now time.Time) (*Token, error) { return o.judgedBy(unboundIDToken, now) }
+
+var unboundIDToken = judge{isID: true, rules: append(slices.Clone(idToken.rules), unbound)}
 
 // SignIn judges the token as the ID token of a sign-in of one client, which may
 // be none of the issuer's Clients. The caller keeps neither the token nor its
@@ -31,7 +34,7 @@ func (o *Opened) SignIn(client string, now time.Time) (*Token, error) {
 const forever = 100 * 365 * 24 * time.Hour
 
 // signIn judges ID tokens that the token endpoint has handed out.
-var signIn = judge{isID: true, rules: slices.Concat([]rule{carriesEvents, typOfIDToken}, forClient, holderRules, signInInstants)}
+var signIn = judge{isID: true, rules: slices.Concat([]rule{carriesEvents, typOfIDToken, unbound}, forClient, holderRules, signInInstants)}
 
 var typOfIDToken = rule{"typ names another kind of token", func(x *candidate) bool { return x.typ != "" && x.typ != "jwt" }}
 

@@ -30,7 +30,8 @@ type judge struct {
 }
 
 // Judge decides whether the token is of a kind that the issuer's guards take,
-// and valid now. Errors are of type *[Error].
+// and valid now. It may be bound to a key ([Token.Bound]). Errors are of type
+// *[Error].
 func (o *Opened) Judge(now time.Time) (*Token, error) {
 	if o.claims.hasEvents {
 		return nil, o.Refuse(carriesEvents.detail)
@@ -108,5 +109,13 @@ var holderRules = []rule{
 	{"client_id and azp differ", func(x *candidate) bool {
 		return len(x.ClientClaims) == 0 && x.client != "" && x.authorizedParty != "" && x.client != x.authorizedParty
 	}},
-	{"it is bound to a key (cnf) whose possession was not verified", func(x *candidate) bool { return x.hasConfirmation }},
+	{"its cnf is not one that can be verified: want jkt, x5t#S256 or both", func(x *candidate) bool {
+		return x.hasConfirmation && x.confirmation == confirmation{}
+	}},
 }
+
+// unbound refuses tokens that are bound to a key, where nobody could be asked to
+// show that key.
+var unbound = rule{detailUnproven, func(x *candidate) bool { return x.hasConfirmation }}
+
+const detailUnproven = "it is bound to a key (cnf) whose possession was not verified"

@@ -24,62 +24,86 @@ var (
 	errForeign = &Error{Kind: Missing, Detail: "a cookie is no credential for this request without a same-origin Origin or Sec-Fetch-Site"}
 )
 
-// Extract returns the one token of a request and where it was. Errors are of
-// type *[Error]: Missing; Ambiguous, where there is more than one; Invalid,
-// where the credential can't be a bearer token. A place with an empty value
-// holds no credential, whichever place it is. The body is never read.
+// Found is the token of a request as it was found.
+type Found struct {
+	Raw  string
+	From Source
+	// DPoP: the DPoP scheme was used (RFC 9449, 7.1).
+	DPoP bool
+}
+
+// Extract returns the one bearer token of a request and where it was. It refuses
+// the DPoP scheme. Errors are those of [Sources.Find].
 func (s Sources) Extract(r *http.Request) (raw string, from Source, err error) {
+	f, err := s.Find(r)
+	switch {
+	case f.DPoP:
+		return "", Source{}, invalid(authorization.ErrDPoP.Error())
+	case err != nil:
+		return "", Source{}, err
+	}
+	return f.Raw, f.From, nil
+}
+
+// Find returns the one token of a request. Errors are of type *[Error]: Missing;
+// Ambiguous, where there is more than one; Invalid, where the credential can't be a
+// token. Even with an error, it says whether the DPoP scheme was used. A place with
+// an empty value holds no credential, whichever place it is. The body is never read.
+func (s Sources) Find(r *http.Request) (f Found, err error) {
 	if len(s) == 0 {
-		raw, err = bearer(r.Header["Authorization"])
-		return raw, Source{}, err
+		f.Raw, f.DPoP, err = inHeader(r.Header["Authorization"])
+		return f, err
 	}
 	for _, source := range s {
-		found, err := source.find(r)
+		raw, dpop, err := source.find(r)
+		f.DPoP = f.DPoP || dpop
 		switch {
 		case err == errMissing:
 		case err != nil:
-			return "", Source{}, err
-		case raw != "":
-			return "", Source{}, ambiguous("two sources carry a credential")
+			return Found{DPoP: f.DPoP}, err
+		case f.Raw != "":
+			return Found{DPoP: f.DPoP}, ambiguous("two sources carry a credential")
 		default:
-			raw, from = found, source
+			f.Raw, f.From = raw, source
 		}
 	}
 	switch {
-	case raw == "":
-		return "", Source{}, errMissing
-	case from.Cookie != "" && changesState(r) && !fromOwnPage(r):
+	case f.Raw == "":
+		return f, errMissing
+	case f.From.Cookie != "" && changesState(r) && !fromOwnPage(r):
 		// This comes last: together with another credential, the cookie is one too
 		// many, whichever page sent it.
-		return "", Source{}, errForeign
+		return Found{}, errForeign
 	}
-	return raw, from, nil
+	return f, nil
 }
 
-func (s Source) find(r *http.Request) (string, error) {
+func (s Source) find(r *http.Request) (raw string, dpop bool, err error) {
 	if s.Cookie == "" {
-		return bearer(r.Header["Authorization"])
+		return inHeader(r.Header["Authorization"])
 	}
-	return cookie(r.Header["Cookie"], s.Cookie)
+	raw, err = cookie(r.Header["Cookie"], s.Cookie)
+	return raw, false, err
 }
 
-// bearer takes other schemes for no credential, except DPoP: its token must not
-// pass with its binding unchecked. No token has a comma; proxies join two headers
-// with one.
-func bearer(values []string) (string, error) {
-	raw, err := authorization.Bearer(values)
+// inHeader takes schemes other than Bearer and DPoP for no credential. No token has
+// a comma; proxies join two headers with one.
+func inHeader(values []string) (raw string, dpop bool, err error) {
+	raw, dpop, err = authorization.Token(values)
 	switch err {
 	case nil:
 		if strings.IndexByte(raw, ',') >= 0 {
-			return "", ambiguous(authorization.ErrSeveral.Error())
+			return "", dpop, ambiguous(authorization.ErrSeveral.Error())
 		}
-		return raw, nil
+		return raw, dpop, nil
 	case authorization.ErrNone, authorization.ErrScheme:
-		return "", errMissing
-	case authorization.ErrRepeated, authorization.ErrSeveral:
-		return "", ambiguous(err.Error())
+		return "", dpop, errMissing
+	case authorization.ErrSeveral:
+		return "", dpop, ambiguous(authorization.ErrSeveral.Error())
+	case authorization.ErrRepeated:
+		return "", dpop, ambiguous(err.Error())
 	}
-	return "", invalid(err.Error())
+	return "", dpop, invalid(err.Error())
 }
 
 // cookie finds the one cookie of that name. Names are compared byte for byte,

@@ -1,14 +1,16 @@
 package token
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
 	"curfew.dev/curfew/revocation"
 )
 
-// Token is a token that passed every check. All but Clean and Memo is
-// read-only, and requests share it.
+// Token is a token that passed every check but one: whoever sends a token that is
+// [Token.Bound] must still show the key. All but Clean and Memo is read-only, and
+// requests share it.
 type Token struct {
 	Verified
 
@@ -50,10 +52,12 @@ func newToken(o *Opened, x *candidate) *Token {
 		Subject:   cl.subject,
 		Client:    x.party(),
 		Session:   cl.session,
-		Device:    cl.device,
+		Device:    cmp.Or(cl.device, cl.confirmation.jkt, cl.confirmation.x5t),
 		Tenant:    cl.tenant,
 		TokenID:   cl.tokenID,
 		KeyID:     o.key.id,
+		JKT:       cl.confirmation.jkt,
+		X5TS256:   cl.confirmation.x5t,
 		IssuedAt:  cl.issuedAt,
 		AuthTime:  cl.authTime,
 		ExpiresAt: cl.expiresAt,

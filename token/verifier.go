@@ -80,9 +80,21 @@ func digest(c VerifierConfig) string {
 	return string(h.Sum(nil))
 }
 
-// Verify returns the verified token, and whether it was remembered. Errors are
-// of type *[Error]. It may wait for a fetch of keys; ctx ends that wait.
+// Verify returns the verified token, and whether it was remembered. It refuses a
+// token that is bound to a key. Errors are of type *[Error]. It may wait for a
+// fetch of keys; ctx ends that wait.
 func (v *Verifier) Verify(ctx context.Context, raw string, now time.Time) (t *Token, hit bool, err error) {
+	t, hit, err = v.VerifyUnproven(ctx, raw, now)
+	if err == nil && t.Bound() {
+		return nil, hit, &Error{Kind: Invalid, Detail: detailUnproven, Issuer: t.Credential.Issuer, Client: t.Credential.Client}
+	}
+	return t, hit, err
+}
+
+// VerifyUnproven is like [Verifier.Verify], and accepts tokens that are bound to a
+// key. The caller must check that the sender of a token that is [Token.Bound] holds
+// the key, with [Token.Prove]: without it, the token may be stolen.
+func (v *Verifier) VerifyUnproven(ctx context.Context, raw string, now time.Time) (t *Token, hit bool, err error) {
 	if len(raw) > MaxBytes {
 		return nil, false, invalid("longer than 16 KiB")
 	}

@@ -20,9 +20,9 @@ var (
 	ErrScheme = errors.New("the credential is not a bearer token")
 	// ErrDPoP: the token is bound to a key (RFC 9449, 7.1). It must not pass with
 	// its binding unchecked.
-	ErrDPoP = errors.New("the DPoP scheme is not supported: its binding can't be verified")
+	ErrDPoP = errors.New("the DPoP scheme is not supported here: the binding of its token is not verified")
 	// ErrEmpty: the scheme is all that there is.
-	ErrEmpty = errors.New("the Bearer scheme carries no token")
+	ErrEmpty = errors.New("the scheme carries no token")
 	// ErrRepeated: there are two headers, or more.
 	ErrRepeated = errors.New("the Authorization header is repeated")
 	// ErrSeveral: there is white space within the token.
@@ -33,28 +33,38 @@ var (
 // 6750, 2.1). Its characters are not checked, but that there is no white space
 // among them.
 func Bearer(values []string) (string, error) {
+	token, dpop, err := Token(values)
+	if dpop {
+		return "", ErrDPoP
+	}
+	return token, err
+}
+
+// Token is like [Bearer], and takes the DPoP scheme too (RFC 9449, 7.1). dpop says
+// that it was used: the caller must then check the proof of possession.
+func Token(values []string) (token string, dpop bool, err error) {
 	if len(values) == 0 {
-		return "", ErrNone
+		return "", false, ErrNone
 	}
 	if len(values) > 1 {
-		return "", ErrRepeated
+		return "", false, ErrRepeated
 	}
 	value := strings.Trim(values[0], " \t")
 	scheme, rest := value, ""
 	if cut := strings.IndexAny(value, " \t"); cut >= 0 {
 		scheme, rest = value[:cut], strings.Trim(value[cut:], " \t")
 	}
-	switch {
-	case value == "":
-		return "", ErrNone
-	case strings.EqualFold(scheme, "DPoP"):
-		return "", ErrDPoP
-	case !strings.EqualFold(scheme, "Bearer"):
-		return "", ErrScheme
-	case rest == "":
-		return "", ErrEmpty
-	case strings.IndexByte(rest, ' ') >= 0, strings.IndexByte(rest, '\t') >= 0:
-		return "", ErrSeveral
+	if dpop = strings.EqualFold(scheme, "DPoP"); !dpop && !strings.EqualFold(scheme, "Bearer") {
+		if value == "" {
+			return "", false, ErrNone
+		}
+		return "", false, ErrScheme
 	}
-	return rest, nil
+	switch {
+	case rest == "":
+		return "", dpop, ErrEmpty
+	case strings.IndexByte(rest, ' ') >= 0, strings.IndexByte(rest, '\t') >= 0:
+		return "", dpop, ErrSeveral
+	}
+	return rest, dpop, nil
 }

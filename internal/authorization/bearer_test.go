@@ -39,6 +39,29 @@ func TestBearer(t *testing.T) {
 	}
 }
 
+func TestTheDPoPSchemeIsToldFromBearer(t *testing.T) {
+	for _, c := range []struct {
+		values []string
+		token  string
+		dpop   bool
+		want   error
+	}{
+		{[]string{"Bearer t"}, "t", false, nil},
+		{[]string{"dpop\tt "}, "t", true, nil},
+		{[]string{"DPoP"}, "", true, ErrEmpty},
+		{[]string{"DPoP t u"}, "", true, ErrSeveral},
+		{[]string{"DPoPt u"}, "", false, ErrScheme},
+		{[]string{" "}, "", false, ErrNone},
+		{nil, "", false, ErrNone},
+		{[]string{"DPoP t", "Bearer t"}, "", false, ErrRepeated},
+	} {
+		token, dpop, err := Token(c.values)
+		if token != c.token || dpop != c.dpop || !errors.Is(err, c.want) {
+			t.Errorf("%q: got %q, %v, %v", c.values, token, dpop, err)
+		}
+	}
+}
+
 // FuzzBearer: no panic, no white space in a token, and nothing of a header in an
 // error.
 func FuzzBearer(f *testing.F) {
