@@ -55,9 +55,38 @@ var routes = map[string][]map[string]any{
 	"stacked": {{"handler": "curfew"}, {"handler": "curfew", "policies": []string{"strict"}}},
 }
 
+// signInRoutes are those of a gateway that signs browsers in.
+var signInRoutes = map[string][]map[string]any{
+	"session": {{"handler": "curfew_sign_in", "names": []string{"staff"}}, {"handler": "curfew", "session": []string{"staff"}}},
+	"token":   {{"handler": "curfew"}},
+}
+
 // newGateway loads Caddy with a ledger that holds a number of cuts of other
 // users.
 func newGateway(b testing.TB, entries int) *gateway {
+	b.Helper()
+	g := load(b, entries, routes, nil)
+	g.awaitReady(b)
+	return g
+}
+
+// newSignInGateway loads Caddy with a sign-in.
+func newSignInGateway(b testing.TB) *gateway {
+	b.Helper()
+	g := load(b, 0, signInRoutes, map[string]any{"sign_ins": []any{map[string]any{
+		"name": "staff", "client_id": "curfew-web", "callback": map[string]any{"origin": "https://" + appHost, "hosts": []string{appHost}},
+	}}})
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		w := httptest.NewRecorder()
+		if g.servers["token"].ServeHTTP(w, request(g.token("probe"))); w.Code == http.StatusNoContent {
+			return g
+		}
+	}
+	b.Fatal("the gateway did not become ready")
+	return nil
+}
+
+func load(b testing.TB, entries int, routes map[string][]map[string]any, more map[string]any) *gateway {
 	b.Helper()
 	home := b.TempDir()
 	b.Setenv("XDG_DATA_HOME", home)
@@ -74,17 +103,19 @@ func newGateway(b testing.TB, entries int) *gateway {
 			"routes":          []any{map[string]any{"handle": append(handlers[:len(handlers):len(handlers)], map[string]any{"handler": "curfew_benchmark_sink"})}},
 		}
 	}
+	app := map[string]any{
+		"issuers":  []any{map[string]any{"url": g.issuer.URL, "audiences": []string{"api"}, "device_claim": "device_id", "tenant_claim": "tid"}},
+		"policies": map[string]any{"strict": map[string]any{"acr": []string{"mfa"}, "max_age": "10m", "scope": []string{"read"}, "claims": []map[string]any{{"name": "groups", "values": []string{"staff"}}}}},
+		"ledger":   map[string]any{"local": map[string]any{"dir": dir}},
+		"on_empty": "start",
+	}
+	maps.Copy(app, more)
 	config := map[string]any{
 		"admin":   map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
 		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}},
 		"apps": map[string]any{
-			"http": map[string]any{"servers": servers},
-			"curfew": map[string]any{
-				"issuers":  []any{map[string]any{"url": g.issuer.URL, "audiences": []string{"api"}, "device_claim": "device_id", "tenant_claim": "tid"}},
-				"policies": map[string]any{"strict": map[string]any{"acr": []string{"mfa"}, "max_age": "10m", "scope": []string{"read"}, "claims": []map[string]any{{"name": "groups", "values": []string{"staff"}}}}},
-				"ledger":   map[string]any{"local": map[string]any{"dir": dir}},
-				"on_empty": "start",
-			},
+			"http":   map[string]any{"servers": servers},
+			"curfew": app,
 		},
 	}
 	if err := caddy.Load(caddyconfig.JSON(config, nil), true); err != nil {
@@ -95,12 +126,11 @@ func newGateway(b testing.TB, entries int) *gateway {
 			b.Error(err)
 		}
 	})
-	app, err := caddy.ActiveContext().App("http")
+	loaded, err := caddy.ActiveContext().App("http")
 	if err != nil {
 		b.Fatal(err)
 	}
-	g.servers = app.(*caddyhttp.App).Servers
-	g.awaitReady(b)
+	g.servers = loaded.(*caddyhttp.App).Servers
 	return g
 }
 
