@@ -19,11 +19,12 @@ import (
 
 // Connections says how long a request may go on after it was admitted.
 type Connections struct {
-	// What becomes of a request whose token expires: `grace` (the default)
-	// ends it `connection_grace` later, `enforce` at once, `ignore` never.
+	// What becomes of a request whose token expires, or whose sign-in gets older
+	// than the `max_age` of its route: `grace` (the default) ends it
+	// `connection_grace` later, `enforce` at once, `ignore` never.
 	ConnectionExpiry string `json:"connection_expiry,omitempty"`
 
-	// How long a request may outlive its token. Default: 30s.
+	// How long a request may outlive its token, or its `max_age`. Default: 30s.
 	ConnectionGrace caddy.Duration `json:"connection_grace,omitempty"`
 
 	// How long any request may last. Default: no limit.
@@ -102,15 +103,20 @@ func (c *Connections) closeCode(status int) uint16 {
 	return 0
 }
 
-// terms are how long a request may last that is admitted now.
-func (c *Connections) terms(expiresAt int64, now time.Time) (expires, until time.Time) {
+// terms are how long a request may last that is admitted now. A sign-in that gets
+// too old for the guard ends it as the expiry of the credential does.
+func (c *Connections) terms(admitted *policy.Case, now time.Time) live.Terms {
+	t := live.Terms{Credential: admitted.Credential}
 	if c.endsExpired {
-		expires = time.Unix(expiresAt, int64(c.ConnectionGrace))
+		t.Expires = time.Unix(admitted.Credential.ExpiresAt, int64(c.ConnectionGrace))
+		if at, decays := admitted.DecaysAt(); decays {
+			t.Decays = time.Unix(at, int64(c.ConnectionGrace))
+		}
 	}
 	if c.MaxConnectionAge > 0 {
-		until = now.Add(time.Duration(c.MaxConnectionAge))
+		t.Until = now.Add(time.Duration(c.MaxConnectionAge))
 	}
-	return expires, until
+	return t
 }
 
 // admission is what a request was admitted by. It does not change once it is
@@ -130,8 +136,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, v *visit, next cad
 	if g.DryRun {
 		return next.ServeHTTP(w, r)
 	}
-	terms := live.Terms{Credential: v.Credential}
-	terms.Expires, terms.Until = g.Connections.terms(v.Credential.ExpiresAt, now)
+	terms := g.Connections.terms(&v.Case, now) // the requirements are those of this guard
 	if v.live != nil {
 		terms.Judge = &admission{guard: g, visit: v, verified: v.verified, required: v.required, now: v.Now}
 		if !v.live.Narrow(terms) {
@@ -182,17 +187,20 @@ func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 // The reasons of cuts that no policy knows.
 const (
 	reasonExpired  = "expired"
+	reasonDecayed  = "max-age"
 	reasonAged     = "max-connection-age"
 	reasonStopping = "stopping"
 )
 
 // Judge says whether the request would be admitted now, by the index of now and
-// by the time of its admission: a max_age that has passed since is no reason to
-// end the request.
+// by the time of its admission: when a max_age that has passed since ends the
+// request is a matter of its terms.
 func (a *admission) Judge(c live.Cause) *live.Refusal {
 	switch c {
 	case live.Expired:
 		return a.refusal(policy.Decision{Reason: policy.InvalidToken}, reasonExpired)
+	case live.Decayed:
+		return a.refusal(a.tooOld(), reasonDecayed)
 	case live.Aged:
 		// It may come again at once, with the same credential.
 		return a.refusal(policy.Decision{Reason: policy.NotReady}, reasonAged)
@@ -229,6 +237,17 @@ func (a *admission) decide(n *node.Node) policy.Decision {
 		}
 	}
 	return d
+}
+
+// tooOld is what a new request gets whose sign-in is too long ago.
+func (a *admission) tooOld() policy.Decision {
+	app := a.guard.app
+	c := app.caseOf(&a.verified.Credential, a.required, app.gateway.now())
+	c.Claims = app.claimsOf(a.verified)
+	if d := c.Decide(); !d.Admits() {
+		return d
+	}
+	return policy.Decision{Reason: policy.StepUpRequired} // the clock was set back
 }
 
 func (a *admission) refusal(d policy.Decision, reason string) *live.Refusal {

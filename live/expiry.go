@@ -23,9 +23,9 @@ func (g *Registry) Run(ctx context.Context) {
 func (g *Registry) expire(now int64) {
 	for i := range g.shards {
 		for j := range g.shards[i] {
-			expired, aged := g.shards[i][j].due(now)
-			g.cut(expired, Expired)
-			g.cut(aged, Aged)
+			for cause, due := range g.shards[i][j].due(now) {
+				g.cut(due, Cause(cause))
+			}
 		}
 	}
 }
@@ -47,27 +47,23 @@ func (s *shard) hasten(q *Request, at int64, due Cause) {
 	}
 }
 
-// due returns the requests whose deadline has passed, and clears those
+// due returns the requests whose deadline has passed, by cause, and clears those
 // deadlines. While no deadline of the shard has passed, it looks at no request.
-func (s *shard) due(now int64) (expired, aged []*Request) {
+func (s *shard) due(now int64) (all [numCauses][]*Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.earliest == 0 || s.earliest > now {
-		return nil, nil
+		return all
 	}
 	s.earliest = 0
 	for q := s.first; q != nil; q = q.next {
 		switch {
 		case q.deadline != 0 && q.deadline <= now:
 			q.deadline = 0
-			if q.due == Aged {
-				aged = append(aged, q)
-			} else {
-				expired = append(expired, q)
-			}
+			all[q.due] = append(all[q.due], q)
 		default:
 			s.expect(q)
 		}
 	}
-	return expired, aged
+	return all
 }

@@ -281,23 +281,28 @@ func TestCutsWhatMatchesAndIsRefused(t *testing.T) {
 
 func TestDeadlines(t *testing.T) {
 	for _, c := range []struct {
-		name                  string
-		expires, until, lasts time.Duration
-		reason                string
+		name                          string
+		expires, decays, until, lasts time.Duration
+		reason                        string
 	}{
-		{"expiry", 5 * time.Second, 0, 5 * time.Second, "expired"},
-		{"age", 0, 7 * time.Second, 7 * time.Second, "aged"},
-		{"expiry first", 5 * time.Second, 7 * time.Second, 5 * time.Second, "expired"},
-		{"age first", 7 * time.Second, 5 * time.Second, 5 * time.Second, "aged"},
+		{"expiry", 5 * time.Second, 0, 0, 5 * time.Second, "expired"},
+		{"decay", 0, 6 * time.Second, 0, 6 * time.Second, "decayed"},
+		{"age", 0, 0, 7 * time.Second, 7 * time.Second, "aged"},
+		{"expiry first", 5 * time.Second, 6 * time.Second, 7 * time.Second, 5 * time.Second, "expired"},
+		{"decay first", 7 * time.Second, 5 * time.Second, 6 * time.Second, 5 * time.Second, "decayed"},
+		{"age first", 7 * time.Second, 6 * time.Second, 5 * time.Second, 5 * time.Second, "aged"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var g live.Registry
 				go g.Run(t.Context())
-				terms := live.Terms{Credential: credential("alice"), Judge: &verdicts{because: map[live.Cause]string{live.Expired: "expired", live.Aged: "aged"}}}
+				terms := live.Terms{Credential: credential("alice"), Judge: &verdicts{because: map[live.Cause]string{live.Expired: "expired", live.Decayed: "decayed", live.Aged: "aged"}}}
 				start := time.Now()
 				if c.expires > 0 {
 					terms.Expires = start.Add(c.expires)
+				}
+				if c.decays > 0 {
+					terms.Decays = start.Add(c.decays)
 				}
 				if c.until > 0 {
 					terms.Until = start.Add(c.until)

@@ -25,9 +25,10 @@ type Terms struct {
 	// may use it, unlike the controllers of the response writers around it.
 	// Nil: the response writer's own.
 	Controller *http.ResponseController
-	// Expires is the time at which the credential expires. Until is the time at
-	// which the request has reached its largest age. Zero: never.
-	Expires, Until time.Time
+	// Expires is the time at which the credential expires. Decays is the time at
+	// which its sign-in is too long ago for the route. Until is the time at which
+	// the request has reached its largest age. Zero: never.
+	Expires, Decays, Until time.Time
 }
 
 // Judge decides again about one admitted request. It is called from several
@@ -47,12 +48,16 @@ const (
 	Changed Cause = iota
 	// Expired means that Terms.Expires has passed.
 	Expired
+	// Decayed means that Terms.Decays has passed.
+	Decayed
 	// Aged means that Terms.Until has passed.
 	Aged
 	// Unready means that the gateway can't vouch for any credential.
 	Unready
 	// Stopping means that the gateway is about to stop.
 	Stopping
+
+	numCauses
 )
 
 // Refusal describes the end of a request that was cut.
@@ -167,13 +172,20 @@ func (q *Request) Narrow(t Terms) bool {
 }
 
 func (t *Terms) deadline() (int64, Cause) {
-	switch {
-	case t.Expires.IsZero() && t.Until.IsZero():
-		return 0, Changed
-	case t.Expires.IsZero(), !t.Until.IsZero() && t.Until.Before(t.Expires):
-		return t.Until.UnixNano(), Aged
+	var first time.Time
+	due := Changed
+	sooner := func(at time.Time, c Cause) {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first, due = at, c
+		}
 	}
-	return t.Expires.UnixNano(), Expired
+	sooner(t.Expires, Expired)
+	sooner(t.Decays, Decayed)
+	sooner(t.Until, Aged)
+	if first.IsZero() {
+		return 0, due
+	}
+	return first.UnixNano(), due
 }
 
 // leave is deferred around the handler, so it also runs when the handler

@@ -175,11 +175,21 @@ func (c *Case) hasAMR(d *revocation.Demand) bool {
 // authentication holds the credential to the route's acr, amr and max_age.
 func authentication(c *Case) Decision {
 	r, cred := c.Requirements, c.Credential
-	old := r.MaxAge != nil && (cred.AuthTime == 0 || c.Now-cred.AuthTime > seconds(*r.MaxAge+c.Issuer.ClockSkew))
+	decays, does := c.DecaysAt()
+	old := does && (cred.AuthTime == 0 || c.Now >= decays)
 	if !old && (len(r.ACR) == 0 || meets(r.ACR, cred.ACR)) && meets(r.AMR, cred.AMR...) {
 		return Decision{}
 	}
 	return Decision{Reason: StepUpRequired, Challenge: c.stronger()}
+}
+
+// DecaysAt returns the second from which on the sign-in is too long ago for the
+// requirements, whatever else happens. It is not ok if they have no max_age.
+func (c *Case) DecaysAt() (unix int64, ok bool) {
+	if c.Requirements.MaxAge == nil {
+		return 0, false
+	}
+	return c.Credential.AuthTime + seconds(*c.Requirements.MaxAge+c.Issuer.ClockSkew) + 1, true
 }
 
 // stronger asks for one sign-in that satisfies the route and every step-up that
