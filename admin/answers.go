@@ -37,7 +37,7 @@ var exampleExplanation = Explanation{Decision: "refuse", Reason: "signed-out", R
 
 var exampleNodes = nodesReply{Items: []node.Status{{
 	Node: "edge-1/k3f9", State: "ready", Position: "7.1042", Epoch: 7, Version: "v1.0.0",
-	ConfigDigest: "5d41402abc4b2a76", Format: 1, LastHeard: node.NewTime(exampleInstant),
+	ConfigDigest: "5d41402abc4b2a76", Format: 1, LastHeard: node.NewTime(exampleInstant), SealingKeys: []string{"b1Kd2gQ7"},
 	Issuers: []ledger.IssuerStatus{{Issuer: exampleIssuer, Ready: true}},
 }}, Expected: 1}
 

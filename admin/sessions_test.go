@@ -228,7 +228,7 @@ func TestStatesAreDocumented(t *testing.T) {
 	want := []string{active, expired}
 	for _, r := range policy.Reasons() {
 		switch r {
-		case policy.NoCredential, policy.AmbiguousCredential, policy.InvalidToken, policy.InsufficientScope:
+		case policy.NoCredential, policy.AmbiguousCredential, policy.CrossSite, policy.InvalidToken, policy.InsufficientScope, policy.ClaimMissing:
 			continue // of a request, or of a route's requirements
 		}
 		want = append(want, stateFor(r))

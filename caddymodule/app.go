@@ -336,7 +336,7 @@ func digestOf(a *App) string {
 	withoutMachine(members["issuers"])
 	withoutMachine(members["sign_ins"])
 	delete(members, "sealing_keys")
-	members["sealing_key_ids"] = a.keyIDs()
+	members["sealing_key_ids"] = a.configuredKeyIDs()
 	b, _ = json.Marshal(members) // it was decoded from JSON above
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:6])
@@ -479,7 +479,7 @@ func (a *App) settings() node.Settings {
 	}
 	return node.Settings{
 		MaxStaleness: time.Duration(a.MaxStaleness), Unbounded: a.OnStale == "allow", Expect: a.ExpectNodes,
-		Version: version, ConfigDigest: a.digest, Issuers: a.issuerStatus, Skews: skews,
+		Version: version, ConfigDigest: a.digest, Issuers: a.issuerStatus, SealingKeys: a.keyIDs, Skews: skews,
 	}
 }
 

@@ -126,15 +126,20 @@ func (a *App) sealingKeys() seal.Keys {
 	return keys
 }
 
-// keyIDs identifies the configured keys without revealing them or the place
-// where this node keeps them.
-func (a *App) keyIDs() string {
-	if len(a.SealingKeys) == 0 {
-		return ""
-	}
+// keyIDs identifies the present keys without revealing them or the place where
+// this node keeps them.
+func (a *App) keyIDs() []string {
 	var ids []string
 	for _, k := range a.sealingKeys() {
 		ids = append(ids, k.ID())
 	}
-	return strings.Join(ids, " ")
+	return ids
+}
+
+// configuredKeyIDs is [App.keyIDs] of keys that the configuration names.
+func (a *App) configuredKeyIDs() string {
+	if len(a.SealingKeys) == 0 {
+		return ""
+	}
+	return strings.Join(a.keyIDs(), " ")
 }

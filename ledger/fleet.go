@@ -135,6 +135,8 @@ type Heartbeat struct {
 	ConfigDigest string              `json:"config_digest,omitempty"`
 	// Format is the newest format of a record that the node reads; 0 means 1.
 	Format int `json:"format,omitempty"`
+	// SealingKeys are the ids of the node's sealing keys; the first one seals.
+	SealingKeys []string `json:"sealing_keys,omitempty"`
 	// Issuers are the issuers whose tokens the node takes.
 	Issuers []IssuerStatus `json:"issuers,omitempty"`
 	// Newest is the newest iat or auth_time of each issuer that the node, or one

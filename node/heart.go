@@ -150,7 +150,7 @@ func (f *follower) heartbeat(now time.Time) ledger.Heartbeat {
 	said := ledger.Heartbeat{
 		Node: n.ID(), Nonce: promised.nonce, MaxStaleness: promised.limit, Unbounded: promised.unbounded,
 		Position: f.enforced.passed(), State: state.String(), Staleness: n.Staleness(), Version: s.Version, ConfigDigest: s.ConfigDigest, Format: revocation.Format,
-		Issuers: s.issuers(), Newest: n.newest.known(), Leaving: state == Closed,
+		SealingKeys: s.sealingKeys(), Issuers: s.issuers(), Newest: n.newest.known(), Leaving: state == Closed,
 	}
 	said.Facts = n.cfg.Facts()
 	if why := n.Why(); why != nil {

@@ -25,6 +25,9 @@ type Settings struct {
 	// Skews are the clock skews of the issuers that are configured. Claims of
 	// nodes about other issuers are ignored.
 	Skews map[string]time.Duration
+	// SealingKeys returns the ids of the sealing keys, which are told to the other
+	// nodes; nil: there are none.
+	SealingKeys func() []string
 	// Issuers says whether the keys of each issuer are there; nil: nobody asks.
 	Issuers func() []ledger.IssuerStatus
 }
@@ -34,6 +37,14 @@ func (s Settings) withDefaults() Settings {
 		s.MaxStaleness = DefaultMaxStaleness
 	}
 	return s
+}
+
+// sealingKeys are the ids of the keys that seal and open now.
+func (s *Settings) sealingKeys() []string {
+	if s.SealingKeys == nil {
+		return nil
+	}
+	return s.SealingKeys()
 }
 
 // issuers are the issuers of the configuration in force.

@@ -22,6 +22,9 @@ type Status struct {
 	ConfigDigest string  `json:"config_digest"`
 	Format       int     `json:"format" minimum:"1" doc:"The newest format of records that the node reads. No node writes what another can't read"`
 	LastHeard    *Time   `json:"last_heard"`
+	// SealingKeys are the ids of its sealing keys. A text that one node has sealed
+	// opens on another only if that has the key.
+	SealingKeys []string `json:"sealing_keys,omitempty" doc:"Ids of the sealing keys: the first seals, all open. They tell nothing of the keys"`
 	// Issuers are the issuers whose tokens it takes, and whether it has their keys.
 	Issuers []ledger.IssuerStatus `json:"issuers" nullable:"false"`
 }
@@ -59,6 +62,7 @@ func (n *Node) Status() Status {
 	s := Status{
 		Node: n.ID(), State: n.State().String(), LastHeard: NewTime(n.cfg.Now()),
 		Version: is.Version, ConfigDigest: is.ConfigDigest, Format: revocation.Format, Staleness: n.Staleness().Seconds(),
+		SealingKeys: is.sealingKeys(),
 	}
 	if why := n.Why(); why != nil {
 		s.Why = why.Error()
@@ -95,6 +99,7 @@ func (p *peer) status(now time.Time) Status {
 	s := Status{
 		Node: p.said.Node, State: p.state(now), Why: p.said.Why, Position: p.said.Position.String(), Epoch: p.said.Position.Epoch,
 		Staleness: p.said.Staleness.Seconds(), Version: p.said.Version, ConfigDigest: p.said.ConfigDigest, Format: p.format(), LastHeard: NewTime(p.heard),
+		SealingKeys: p.said.SealingKeys,
 	}
 	if n := len(p.reached); n > 0 {
 		s.Position, s.Epoch = p.reached[n-1].at.String(), p.reached[n-1].at.Epoch

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,7 +63,8 @@ func nodes() *cobra.Command {
 		Use:   "nodes",
 		Short: "Lists the nodes with position, staleness and state",
 		Long: `Lists every node that this one knows of, as it was last heard. A * marks an
-epoch, version, format of records or configuration that differs from this node's, the first.`,
+epoch, version, format of records, configuration or sealing keys that differ from this node's,
+the first. Of the keys it shows ids: the first key seals, all open.`,
 		Example: `  $ caddy curfew nodes`,
 		Args:    cobra.NoArgs,
 	}
@@ -96,6 +98,7 @@ func writeStatus(w io.Writer, n adminclient.Nodes) error {
 		lines.line("version", s.Version)
 		lines.line("format", formatText(s.Format))
 		lines.line("config", s.ConfigDigest)
+		lines.line("keys", strings.Join(s.SealingKeys, " "))
 		for _, i := range s.Issuers {
 			lines.line("issuer", issuerText(i))
 		}
@@ -119,7 +122,7 @@ func issuerText(i ledger.IssuerStatus) string {
 
 func writeNodes(w io.Writer, n adminclient.Nodes) error {
 	s := newSheet(w)
-	s.row("NODE", "STATE", "POSITION", "STALENESS", "LAST HEARD", "VERSION", "FORMAT", "CONFIG")
+	s.row("NODE", "STATE", "POSITION", "STALENESS", "LAST HEARD", "VERSION", "FORMAT", "CONFIG", "KEYS")
 	drift := false
 	mark := func(text string, differs bool) string {
 		if !differs {
@@ -132,7 +135,8 @@ func writeNodes(w io.Writer, n adminclient.Nodes) error {
 		is, first := &n.Items[i], &n.Items[0]
 		s.row(is.Node, is.State, mark(is.Position, is.Epoch != first.Epoch), secondsText(is.Staleness), timeText(is.LastHeard),
 			mark(is.Version, is.Version != first.Version), mark(formatText(is.Format), max(1, is.Format) != max(1, first.Format)),
-			mark(is.ConfigDigest, is.ConfigDigest != first.ConfigDigest))
+			mark(is.ConfigDigest, is.ConfigDigest != first.ConfigDigest),
+			mark(strings.Join(is.SealingKeys, " "), !slices.Equal(is.SealingKeys, first.SealingKeys)))
 	}
 	err := s.flush()
 	if drift && err == nil {
