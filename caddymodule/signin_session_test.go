@@ -484,3 +484,75 @@ func TestATrustedProxySaysThatItIsHTTPS(t *testing.T) {
 		t.Errorf("as a stranger sends it: %d", a.StatusCode)
 	}
 }
+
+// A cut of one session is kept as long as a session lasts, however short tokens are,
+// and a provider whose ID tokens alone are taken bounds no target of a sign-out.
+func TestACutOfASessionLastsAsLongAsASession(t *testing.T) {
+	s := prepareSignIns(t)
+	c := new(clock)
+	t.Cleanup(caddymodule.SetClock(c.now))
+	s.provider.now = c.now
+	s.loadSignIns("SIGNIN", "idle 3d\nlifetime 3d", "audience api", "audience api\nmax_token_lifetime 1h\nclient web\naccept id_token")
+	s.awaitReady()
+	b, other := s.browser("alice"), s.browser("alice")
+	b.signIn("app")
+	other.signIn("app")
+	old := b.copyOf("app")
+	if a := b.script("POST", s.site("app")+"/.curfew/sign-out", "scope=host", "Content-Type", "application/x-www-form-urlencoded"); a.StatusCode != 200 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	if a := other.script("POST", s.site("app")+"/.curfew/sign-out", ""); a.StatusCode != 200 {
+		t.Errorf("of all hosts: %d %s", a.StatusCode, a.body)
+	}
+	kept := s.browser("bob")
+	kept.signIn("app")
+	for range 5 {
+		c.off.Add(int64(12 * time.Hour))
+		s.revoke(map[string]string{"iss": s.issuer.URL, "sub": "somebody"}) // what has run out goes
+		if got := old.copyOf("app").status("app"); got != 401 {
+			t.Errorf("%s later the session is back: %d", time.Duration(c.off.Load()), got)
+		}
+		if got := kept.status("app"); got != 200 {
+			t.Errorf("%s later bob gets %d", time.Duration(c.off.Load()), got)
+		}
+	}
+}
+
+// A wildcard site with a shared callback signs in at the hosts that its routes name,
+// and JSON configurations say which server has the mistake.
+func TestAWildcardSiteSignsIn(t *testing.T) {
+	s := prepareSignIns(t)
+	global, sites := s.texts("SIGNIN", "callback https://wiki.example.com:"+s.port+" app.example.com wiki.example.com")
+	admin := sites[strings.Index(sites, "http://127.0.0.1:ADMINPORT"):]
+	wildcard := s.replaced.Replace(`
+https://*.example.com:APPPORT {
+	tls CERT KEY
+	curfew_sign_in staff
+	@app host app.example.com
+	handle @app {
+		curfew {
+			session staff
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle {
+		respond "another host"
+	}
+}
+`)
+	s.load(global, wildcard+admin)
+	s.awaitReady()
+	b := s.browser("alice")
+	b.signIn("app")
+	if a := b.open(s.site("shop") + "/"); a.body != "another host" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	adapted, err := s.config(global, wildcard+admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.loadJSON(string(adapted))
+	if got := b.status("app"); got != 200 {
+		t.Errorf("by JSON: %d", got)
+	}
+}

@@ -24,7 +24,7 @@ type signInSpot struct {
 // serves reports whether requests for a host on a server come to the spot. An empty
 // host stands for any.
 func (s *signInSpot) serves(server *caddyhttp.Server, host string) bool {
-	return s.server == server && (s.hosts == nil || host != "" && slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, host) }))
+	return s.server == server && (s.hosts == nil || host != "" && slices.ContainsFunc(s.hosts, func(h string) bool { return covers(h, host) }))
 }
 
 // offered checks that each guard with sessions stands on a site that offers its
@@ -74,14 +74,19 @@ func (s *survey) addOrigins(a *App, app *caddyhttp.App) error {
 	return nil
 }
 
-// covers reports whether a host of a matcher, which may begin with a wildcard, is
-// for a host.
+// covers reports whether a host of a matcher, in which a wildcard stands for one
+// label, is for a host.
 func covers(pattern, host string) bool {
-	if rest, wild := strings.CutPrefix(pattern, "*."); wild {
-		_, parent, _ := strings.Cut(host, ".")
-		return strings.EqualFold(rest, parent)
+	patterns, labels := strings.Split(pattern, "."), strings.Split(host, ".")
+	if len(patterns) != len(labels) {
+		return false
 	}
-	return strings.EqualFold(pattern, host)
+	for i, label := range labels {
+		if patterns[i] != "*" && !strings.EqualFold(patterns[i], label) {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *signInSpot) addOrigins(a *App, app *caddyhttp.App, name string) error {
@@ -107,6 +112,9 @@ func (o *signInSpot) addOrigins(a *App, app *caddyhttp.App, name string) error {
 	}
 	for _, origin := range origins {
 		if err := signIn.AddOrigin(origin); err != nil {
+			if !shared && strings.HasPrefix(origin, "http://") {
+				return fmt.Errorf("curfew_sign_in %s: %w; if a proxy in front ends TLS, give the sign-in a `callback <origin> <host>…`", name, err)
+			}
 			return fmt.Errorf("curfew_sign_in %s: %w", name, err)
 		}
 	}
