@@ -25,7 +25,7 @@ func TestTheCaddyfilesOfBrowserSignInAreValid(t *testing.T) {
 	ownDirectories(t)
 	etc := filesOfSignIn(t)
 	found := 0
-	for _, name := range []string{"sign-in.md", "providers.md"} {
+	for _, name := range []string{"sign-in.md", "migrate-from-oauth2-proxy.md", "providers.md"} {
 		for _, b := range read(t, name).blocks() {
 			if b.language != "caddyfile" || !strings.Contains(b.text, "sign_in") {
 				continue
@@ -44,7 +44,7 @@ func TestTheCaddyfilesOfBrowserSignInAreValid(t *testing.T) {
 			}
 		}
 	}
-	if found < 12 {
+	if found < 14 {
 		t.Errorf("%d Caddyfiles: they are not found", found)
 	}
 }
@@ -169,7 +169,10 @@ func startProvider(t *testing.T, redirectURI string) string {
 	issuer := "http://" + l.Addr().String()
 	p, err := devidp.New(devidp.Config{
 		Issuer: issuer, Clients: []devidp.Client{{ID: "web", Audience: "web", RedirectURIs: []string{redirectURI}}},
-		Users: []devidp.User{{Subject: "alice", Password: "wonderland"}},
+		Users: []devidp.User{
+			{Subject: "alice", Password: "wonderland", Claims: map[string]any{"email": "alice@example.com", "email_verified": true, "groups": []string{"all", "staff"}}},
+			{Subject: "bob", Password: "wonderland", Claims: map[string]any{"email": "bob@example.com", "email_verified": false, "groups": []string{"staff"}}},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

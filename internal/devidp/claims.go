@@ -3,6 +3,7 @@ package devidp
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -50,16 +51,17 @@ func (p *Provider) issue(client Client, g grant, scope []string, refresh, nonce 
 	var key jose.JSONWebKey
 	p.store.view(func(s *state) { key = s.keys[0].JWK })
 	var err error
-	if response.AccessToken, err = sign(key, "at+jwt", access); err != nil {
+	if response.AccessToken, err = sign(key, "at+jwt", access, nil); err != nil {
 		return Tokens{}, err
 	}
-	if response.IDToken, err = sign(key, "JWT", id); err != nil {
+	if response.IDToken, err = sign(key, "JWT", id, p.directory.users[a.Subject].Claims); err != nil {
 		return Tokens{}, err
 	}
 	return response, nil
 }
 
-func sign(key jose.JSONWebKey, typ jose.ContentType, c claims) (string, error) {
+// sign signs claims, and further ones of a user.
+func sign(key jose.JSONWebKey, typ jose.ContentType, c claims, further map[string]any) (string, error) {
 	signer, err := jose.NewSigner(
 		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key},
 		(&jose.SignerOptions{}).WithType(typ),
@@ -68,6 +70,12 @@ func sign(key jose.JSONWebKey, typ jose.ContentType, c claims) (string, error) {
 		return "", fmt.Errorf("preparing signature: %w", err)
 	}
 	payload, err := json.Marshal(c)
+	if err == nil && len(further) > 0 {
+		all := maps.Clone(further)
+		if err = json.Unmarshal(payload, &all); err == nil { // ours replace the user's
+			payload, err = json.Marshal(all)
+		}
+	}
 	if err != nil {
 		return "", fmt.Errorf("encoding claims: %w", err)
 	}

@@ -58,6 +58,9 @@ type User struct {
 	Code string
 	// Tenant is the tid of the tokens. Empty: the tokens have none.
 	Tenant string
+	// Claims are further claims of the ID tokens, such as email. They replace none
+	// of the provider's own.
+	Claims map[string]any
 }
 
 // directory holds the users who may sign in and the clients that they may use.

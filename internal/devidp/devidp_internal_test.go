@@ -148,7 +148,7 @@ func FuzzStateFile(f *testing.F) {
 			return
 		}
 		for _, key := range s.keys {
-			if _, err := sign(key.JWK, "JWT", claims{}); err != nil {
+			if _, err := sign(key.JWK, "JWT", claims{}, nil); err != nil {
 				t.Fatalf("accepted a key that can't sign: %v", err)
 			}
 		}

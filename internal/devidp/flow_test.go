@@ -53,6 +53,22 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+func TestFurtherClaimsAreInIDTokensAndReplaceNone(t *testing.T) {
+	s := start(t, devidp.Config{Users: []devidp.User{{Subject: "alice", Password: "wonder", Claims: map[string]any{"email": "alice@example.com", "sub": "bob"}}}})
+	tokens := s.signIn(s.request(nil))
+	for token, want := range map[string]any{tokens.IDToken: "alice@example.com", tokens.AccessToken: nil} {
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(payload, &got); err != nil || got["email"] != want || got["sub"] != "alice" {
+			t.Errorf("email %v, sub %v, want email %v: %v", got["email"], got["sub"], want, err)
+		}
+	}
+	s.verify(tokens.IDToken, "web")
+}
+
 func headerOf(t *testing.T, token string) (header map[string]any) {
 	t.Helper()
 	part, _, _ := strings.Cut(token, ".")

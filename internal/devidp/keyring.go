@@ -62,7 +62,7 @@ func (k signingKey) check() error {
 	if !slices.Contains(signingAlgorithms, jose.SignatureAlgorithm(k.JWK.Algorithm)) {
 		return fmt.Errorf("checking signing key: algorithm %q is not supported", k.JWK.Algorithm)
 	}
-	_, err := sign(k.JWK, "JWT", claims{})
+	_, err := sign(k.JWK, "JWT", claims{}, nil)
 	return err
 }
 
