@@ -407,7 +407,7 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 		return refusedBefore(policy.NotReady, "the node has not read its ledger"), nil
 	}
 	now := a.gateway.now()
-	t, cached, err := a.verifier.Verify(ctx, raw, now)
+	t, cached, err := a.verifier.VerifyUnproven(ctx, raw, now)
 	if err == nil && !cached {
 		a.note(&t.Verified) // the guards will find it in the cache
 	}
@@ -422,6 +422,13 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 		e.Decision = "refuse"
 	}
 	inputs := map[string]any{"issuer": t.Credential.Issuer, "kid": t.Credential.KeyID, "exp": t.Credential.ExpiresAt}
+	// Explained is the decision for a sender that proves to hold the key.
+	if jkt := t.Credential.JKT; jkt != "" {
+		inputs["jkt"] = jkt
+	}
+	if x5t := t.Credential.X5TS256; x5t != "" {
+		inputs["x5t_s256"] = x5t
+	}
 	if ignored := t.Ignored(); ignored != nil {
 		inputs["ignored_claims"] = ignored
 	}

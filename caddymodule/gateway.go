@@ -14,6 +14,7 @@ import (
 
 	"curfew.dev/curfew/account"
 	"curfew.dev/curfew/admin"
+	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/node"
@@ -44,6 +45,8 @@ type gateway struct {
 	witness   account.Witness
 	memory    admin.Memory
 	live      live.Registry
+	replays   token.Replays
+	nonces    nonces
 	node      *node.Node
 	stop      context.CancelFunc  // of the goroutine that ends live requests at their deadline
 	app       atomic.Pointer[App] // the configuration that was started last
@@ -63,6 +66,7 @@ func acquireGateway(s *store, nodeName string) (*gateway, error) {
 			return nil, fmt.Errorf("making the token cache: %w", err)
 		}
 		g := &gateway{store: s, cache: cache, now: clock}
+		g.nonces.own = seal.RandomKey()
 		g.sightings.Now = g.now
 		g.metrics = newMetrics(g)
 		g.live.Observer = g.metrics.live

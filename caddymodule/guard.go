@@ -93,6 +93,8 @@ type Guard struct {
 	// carries requests of its own, such as h2c, goes around it. Default: websocket.
 	Upgrade protocols `json:"upgrade,omitempty"`
 
+	Possession
+
 	Connections
 
 	// Where the Caddyfile has it, for messages: filled in by the adapter.
@@ -146,6 +148,9 @@ func (*Guard) CaddyModule() caddy.ModuleInfo {
 //		sign_in_url <url>
 //		identity_header <Header> <claim>
 //		authorization pass|strip
+//		require_bound_tokens
+//		dpop_nonce
+//		dpop_proof strip|pass
 //		upgrade <protocol>…
 //		connection_expiry enforce | grace <duration> | ignore
 //		max_connection_age <duration>
@@ -175,6 +180,10 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"identity_header": g.parseIdentityHeader,
 		"authorization":   word(&g.Authorization),
 		"upgrade":         words((*[]string)(&g.Upgrade)),
+
+		"require_bound_tokens": flag(&g.RequireBoundTokens),
+		"dpop_nonce":           flag(&g.DPoPNonce),
+		"dpop_proof":           word(&g.DPoPProof),
 
 		"connection_expiry":    g.Connections.parseExpiry,
 		"max_connection_age":   duration(&g.MaxConnectionAge),
@@ -331,6 +340,9 @@ func (g *Guard) resolve() error {
 		}
 		g.sources = append(g.sources, source)
 	}
+	if err := g.Possession.resolve(len(g.sources) > 0, g.readsHeader()); err != nil {
+		return err
+	}
 	for _, header := range slices.Sorted(maps.Keys(g.IdentityHeaders)) {
 		claim := g.IdentityHeaders[header]
 		if err := g.identity.Map(header, claim); err != nil {
@@ -341,6 +353,9 @@ func (g *Guard) resolve() error {
 	g.required, err = g.Requirements.compile()
 	return err
 }
+
+// readsHeader reports whether the guard takes tokens from the Authorization header.
+func (g *Guard) readsHeader() bool { return slices.Contains(g.sources, token.Source{}) }
 
 // resolveWith resolves the names that the guard uses from the global options.
 func (g *Guard) resolveWith(app *App) error {

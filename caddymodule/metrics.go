@@ -29,6 +29,7 @@ type metrics struct {
 	cacheMisses      prometheus.Counter
 	fences           prometheus.Counter
 	staleAdmissions  prometheus.Counter
+	proofs           *prometheus.CounterVec
 	ledgerErrors     *prometheus.CounterVec
 	integrity        prometheus.Counter
 	appendDuration   prometheus.Histogram
@@ -66,6 +67,7 @@ func newMetrics(g *gateway) *metrics {
 		cacheRequests:   counter("token_cache_requests_total", "Look-ups of verified tokens.", "result"),
 		fences:          counter("fence_transitions_total", "Times this node fenced itself or was unfenced.").WithLabelValues(),
 		staleAdmissions: counter("stale_admissions_total", "Requests admitted while stale, under on_stale allow.").WithLabelValues(),
+		proofs:          counter("proofs_total", "Proofs that the sender of a bound token holds its key.", "result"),
 		ledgerErrors:    counter("ledger_errors_total", "Ledger operations that failed.", "op"),
 		integrity:       counter("ledger_integrity_failures_total", "Times the ledger failed its integrity checks.").WithLabelValues(),
 		appendDuration:  histogram("ledger_append_duration_seconds", "Time until an append was durable.", seconds).WithLabelValues().(prometheus.Histogram),
@@ -79,6 +81,10 @@ func newMetrics(g *gateway) *metrics {
 	}
 	m.cacheHits, m.cacheMisses = m.cacheRequests.WithLabelValues("hit"), m.cacheRequests.WithLabelValues("miss")
 	m.ledgerErrors.WithLabelValues("append")
+	m.proofs.WithLabelValues("ok")
+	for _, fault := range token.ProofFaults() {
+		m.proofs.WithLabelValues(fault.String())
+	}
 	for _, path := range []string{"hit", "verify"} {
 		m.decisionDuration.WithLabelValues(path)
 	}
@@ -90,7 +96,7 @@ func newMetrics(g *gateway) *metrics {
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return append(m.signIns.collectors(), []prometheus.Collector{
-		m.decisions, m.decisionDuration, m.cacheRequests, m.fences, m.staleAdmissions, m.ledgerErrors, m.integrity,
+		m.decisions, m.decisionDuration, m.cacheRequests, m.fences, m.staleAdmissions, m.proofs, m.ledgerErrors, m.integrity,
 		m.appendDuration, m.enforcement, m.jwksSuccess, m.jwksFetches, m.jwksUnknownKID, m.adminRequests, m.adminDuration,
 		m.live,
 		gauges{m.gateway},
@@ -148,6 +154,15 @@ func (m *metrics) looked(hit bool) {
 		return
 	}
 	m.cacheMisses.Inc()
+}
+
+// proved counts a proof of possession; a nil fault: it was good.
+func (m *metrics) proved(fault *token.ProofError) {
+	result := "ok"
+	if fault != nil {
+		result = fault.Fault.String()
+	}
+	m.proofs.WithLabelValues(result).Inc()
 }
 
 // adminCall counts a call of the admin API.
@@ -269,6 +284,7 @@ var (
 	descLedger     = prometheus.NewDesc("curfew_ledger_info", "The ledger in use.", []string{"kind", "epoch"}, nil)
 	descConfig     = prometheus.NewDesc("curfew_config_info", "The configuration in use.", []string{"digest"}, nil)
 	descCacheBytes = prometheus.NewDesc("curfew_token_cache_bytes", "Memory of verified tokens.", nil, nil)
+	descProofs     = prometheus.NewDesc("curfew_proofs_remembered", "DPoP proofs that were used and are remembered.", nil, nil)
 	descEvictions  = prometheus.NewDesc("curfew_token_cache_evictions_total", "Verified tokens dropped for want of room.", nil, nil)
 	descEntries    = prometheus.NewDesc("curfew_index_entries", "Targets with something in force.", []string{"kind"}, nil)
 	descIndexBytes = prometheus.NewDesc("curfew_index_bytes", "Memory of the index.", nil, nil)
@@ -285,7 +301,7 @@ var (
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descLedger, descConfig, descCacheBytes, descEvictions, descEntries, descIndexBytes, descSequence,
-		descFresh, descMaxStale, descFenced, descOffset, descNodes, descExpected,
+		descProofs, descFresh, descMaxStale, descFenced, descOffset, descNodes, descExpected,
 	} {
 		ch <- d
 	}
@@ -311,6 +327,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	cache := g.gateway.cache
 	gauge(descCacheBytes, float64(cache.Bytes()))
+	gauge(descProofs, float64(g.gateway.replays.Len()))
 	ch <- prometheus.MustNewConstMetric(descEvictions, prometheus.CounterValue, float64(cache.Evictions()))
 	if l, err := n.Log(); err == nil {
 		head := l.Head().Position

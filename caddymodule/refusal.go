@@ -77,7 +77,7 @@ func (g *Guard) explain(entry *logged, t *token.Verified, cause error) {
 			issuer, client = bad.Issuer, bad.Client
 		}
 	} else if cause != nil {
-		why = cause.Error()
+		why = cause.Error() // such as a proof that was refused
 	}
 	var ignored []string
 	if t != nil {
@@ -107,7 +107,8 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v *visit, require
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	if d.Reason.Challenges() {
-		h.Set("WWW-Authenticate", challenge(&d))
+		h.Set("WWW-Authenticate", g.challenge(v, &d))
+		g.askForNonce(h, v)
 	}
 	if d.Reason.Status() == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
@@ -146,6 +147,7 @@ func (g *Guard) withhold(r *http.Request) {
 	g.app.carried.Purge(r.Header)
 	g.identity.SetAnonymous(r.Header)
 	r.Header.Del("Authorization")
+	delete(r.Header, dpopHeader)
 	for _, source := range g.sources {
 		if source.Cookie != "" {
 			r.Header.Del("Cookie")
@@ -155,28 +157,6 @@ func (g *Guard) withhold(r *http.Request) {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && token.QueryToken(&original) {
 		original.URL.RawQuery = ""
 	}
-}
-
-// challenge returns the value of WWW-Authenticate (RFC 6750 section 3, RFC 9470
-// section 3). Its parts come from configuration and records, whose characters
-// were checked. They never come from the request.
-func challenge(d *policy.Decision) string {
-	code := d.Reason.Code()
-	if code == "" {
-		return "Bearer"
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `Bearer error="%s", error_description="%s"`, code, d.Reason.Title())
-	if len(d.Challenge.ACRValues) > 0 {
-		fmt.Fprintf(&b, `, acr_values="%s"`, strings.Join(d.Challenge.ACRValues, " "))
-	}
-	if d.Challenge.HasMaxAge {
-		fmt.Fprintf(&b, `, max_age="%d"`, d.Challenge.MaxAge)
-	}
-	if len(d.Challenge.Scope) > 0 {
-		fmt.Fprintf(&b, `, scope="%s"`, strings.Join(d.Challenge.Scope, " "))
-	}
-	return b.String()
 }
 
 // isNavigation reports whether a browser shows the answer to a person.

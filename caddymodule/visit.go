@@ -31,6 +31,8 @@ type visit struct {
 	policy.Case
 	browser
 
+	possession *possession // of the key of the token; nil where nothing was asked
+
 	live *live.Request // while a guard has it registered
 	next caddyhttp.Handler
 
@@ -82,6 +84,9 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 	if err := g.Upgrade.checkExtended(r); err != nil {
 		return err
 	}
+	if proofs := r.Header[dpopHeader]; proofs != nil {
+		g.keepProofs(r, v, proofs)
+	}
 	shown := g.read(r, v)
 	if shown.crossSite {
 		return g.refuse(w, r, next, v, policy.Decision{Reason: policy.CrossSite}, nil)
@@ -119,6 +124,9 @@ func (g *Guard) visited(w http.ResponseWriter, r *http.Request, v *visit, next c
 		g.app.gateway.metrics.staleAdmissions.Inc()
 	}
 	g.admit(r, v)
+	if v.possession != nil {
+		g.offerNonce(w.Header(), v.possession, started)
+	}
 	return g.serve(w, r, v, next, started)
 }
 
@@ -152,10 +160,12 @@ func (g *Guard) observe(cached bool, started time.Time) {
 // shown is what a request shows a guard as its credential. It is read once for
 // each guard, since handlers between two guards may change the request.
 type shown struct {
+	in      *http.Request
 	known   bool // a guard before has verified it
 	session *login.Session
 	raw     string
 	from    token.Source
+	dpop    bool  // by the DPoP scheme
 	err     error // why there is neither
 	inQuery bool  // a token in the query, which the guard refuses
 	// crossSite: a page of another site may have made the browser send the session.
@@ -165,7 +175,7 @@ type shown struct {
 // read looks for the credential where the guard takes one. A token that a guard
 // before found in another place is not looked at.
 func (g *Guard) read(r *http.Request, v *visit) shown {
-	s := shown{inQuery: g.refuseQueryTokens && token.QueryToken(r)}
+	s := shown{in: r, inQuery: g.refuseQueryTokens && token.QueryToken(r)}
 	if len(g.signIns) > 0 {
 		g.readSession(&s, r, v)
 	}
@@ -176,9 +186,12 @@ func (g *Guard) read(r *http.Request, v *visit) shown {
 		s.known = true
 		return s
 	}
-	raw, from, err := g.sources.Extract(r)
+	found, err := g.sources.Find(r)
+	if found.DPoP {
+		s.dpop, v.possess().dpop = true, true
+	}
 	if s.session == nil {
-		s.raw, s.from, s.err = raw, from, err
+		s.raw, s.from, s.err = found.Raw, found.From, err
 	} else if !isMissing(err) {
 		s.session, s.known, s.crossSite, s.err = nil, false, false, errTwo
 	}
@@ -226,10 +239,14 @@ func (g *Guard) judgeable(ctx context.Context, v *visit, s *shown, now time.Time
 	return nil
 }
 
-// identify verifies the token of a request, unless a guard before did.
+// identify verifies the token of a request and that its sender holds the key that
+// it is bound to, unless a guard before did.
 func (g *Guard) identify(ctx context.Context, v *visit, s *shown, now time.Time) error {
 	switch {
 	case s.known:
+		if g.RequireBoundTokens || g.DPoPNonce {
+			return g.proveAgain(v, now)
+		}
 		return nil
 	case s.err != nil:
 		return s.err
@@ -242,13 +259,18 @@ func (g *Guard) identify(ctx context.Context, v *visit, s *shown, now time.Time)
 		v.verified, v.admitted, v.cached, v.Credential = &s.session.Verified, s.session, v.hit, &s.session.Credential
 		return nil
 	}
-	t, cached, err := g.app.verifier.Verify(ctx, s.raw, now)
+	t, cached, err := g.app.verifier.VerifyUnproven(ctx, s.raw, now)
 	g.app.gateway.metrics.looked(cached)
 	if err != nil {
 		return err
 	}
 	if !cached {
 		g.app.note(&t.Verified)
+	}
+	if t.Bound() || s.dpop || g.RequireBoundTokens {
+		if err := g.prove(v, s, t, now); err != nil {
+			return err
+		}
 	}
 	v.verified, v.from, v.cached, v.Credential = &t.Verified, s.from, cached, &t.Credential
 	return nil

@@ -1,6 +1,8 @@
 package revocation
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"maps"
 	"slices"
 	"strings"
@@ -28,7 +30,8 @@ type Issuer struct {
 	// machines.
 	RequireAuthTime bool
 	// DeviceClaim and TenantClaim name the claims that hold the device and the
-	// organisation; empty: the issuer's tokens carry none.
+	// organisation; empty: the issuer's tokens carry none. A token that is bound to a
+	// key has that key's thumbprint as its device, unless DeviceClaim names another.
 	DeviceClaim, TenantClaim string
 	// ExemptClients are passed by when a cut reaches all clients of a user.
 	ExemptClients []string
@@ -97,7 +100,8 @@ func (all Issuers) forTarget(t *Target) (*Issuer, error) {
 // enforceable refuses a target that no token of the issuer can match. Its record
 // would read "enforced" and refuse nothing.
 func (i *Issuer) enforceable(t *Target) error {
-	if t.Device != "" && i.DeviceClaim == "" && i.SessionLifetime == 0 {
+	// Any issuer may bind a token to a key, which is then the device.
+	if t.Device != "" && i.DeviceClaim == "" && i.SessionLifetime == 0 && !isThumbprint(t.Device) {
 		return refuse(Unenforceable, "target.device_id", "the tokens of this issuer carry no device (device_claim is not set); "+
 			"what would be enforceable: {iss, sub}, {iss, sub, client_id} or {iss, sid}")
 	}
@@ -113,6 +117,13 @@ func (i *Issuer) enforceable(t *Target) error {
 			"(the option client)", strings.Join(only, ", "))
 	}
 	return nil
+}
+
+// isThumbprint reports whether a device may be the key that a token is bound to: a
+// SHA-256 in base64url (RFC 9449, 6.1; RFC 8705, 3.1).
+func isThumbprint(device string) bool {
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(device)
+	return err == nil && len(sum) == sha256.Size && len(device) == base64.RawURLEncoding.EncodedLen(sha256.Size)
 }
 
 // isOfMachine reports whether a target names a client that acts for itself: by

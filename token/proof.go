@@ -42,9 +42,11 @@ type Presentation struct {
 	// Method and URL are those of the request as its client sent it, before any
 	// proxy or rewrite. A query or fragment is ignored.
 	Method, URL string
-	// Nonce returns when this gateway handed out a nonce, if it did. Nil: proofs
-	// need no nonce.
+	// Nonce returns when this gateway handed out a nonce, if it did. It is called
+	// with the nonce of a proof that has one. Nil: no nonce is known.
 	Nonce func(nonce string) (time.Time, bool)
+	// NonceWanted: a proof needs a nonce, whose time then counts instead of its iat.
+	NonceWanted bool
 	// TLS is the connection that the client opened, if it ends here.
 	TLS *tls.ConnectionState
 	Now time.Time
@@ -89,15 +91,36 @@ func (t *Token) proveDPoP(p *Presentation, replays *Replays) error {
 		return badProof("its signature is wrong")
 	}
 	at := time.Unix(proof.issuedAt, 0)
-	if p.Nonce != nil {
-		if at, ok = p.Nonce(proof.nonce); !ok || untimely(at, p.Now) {
-			return &ProofError{NonceWanted, "it has no nonce of this gateway, or an old one"}
-		}
-	} else if untimely(at, p.Now) {
+	given, known := proof.given(p)
+	switch {
+	case p.NonceWanted && (!known || untimely(given, p.Now)):
+		return errNonce
+	case p.NonceWanted:
+		at = given
+	case untimely(at, p.Now):
 		return &ProofError{Untimely, "its iat is more than 60 s from the gateway's clock"}
 	}
 	if !replays.Use(proof.thumbprint, proof.id, at, p.Now) {
 		return &ProofError{Replayed, "it was used before, or so many were that this can't be told"}
+	}
+	return nil
+}
+
+// given returns when the nonce of the proof was handed out.
+func (pr *proof) given(p *Presentation) (time.Time, bool) {
+	if pr.nonce == "" || p.Nonce == nil {
+		return time.Time{}, false
+	}
+	return p.Nonce(pr.nonce)
+}
+
+var errNonce = &ProofError{NonceWanted, "it has no nonce of this gateway, or an old one"}
+
+// CheckNonce returns the error of a proof whose nonce was handed out at a time that
+// is not good any more; the zero time: it had none.
+func CheckNonce(given, now time.Time) error {
+	if untimely(given, now) {
+		return errNonce
 	}
 	return nil
 }

@@ -275,7 +275,7 @@ func TestANonceStandsForTheTimeOfAProof(t *testing.T) {
 	var replays Replays
 	prove := func(claims tokentest.Claims) string {
 		p := shownWith(h.proof(claims, nil))
-		p.Nonce = func(nonce string) (time.Time, bool) { at, ok := given[nonce]; return at, ok }
+		p.NonceWanted, p.Nonce = true, func(nonce string) (time.Time, bool) { at, ok := given[nonce]; return at, ok }
 		return faultOf(h.token.Prove(p, &replays))
 	}
 	for nonce, want := range map[any]string{nil: "nonce", "": "nonce", "made up": "nonce", "old": "nonce", "older": "nonce", "ahead": "nonce", "now": ""} {
