@@ -33,12 +33,19 @@ func normalHost(host, scheme string) (string, bool) {
 	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
 		name, port = host[:colon], host[colon+1:]
 	}
-	for i := range len(name) {
-		if c := name[i]; !isUnreserved(c) && c != '[' && c != ']' && c != ':' {
+	plain := name
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		if plain = strings.ReplaceAll(inner, ":", ""); !ok {
+			return "", false
+		}
+	}
+	for i := range len(plain) {
+		if !isUnreserved(plain[i]) {
 			return "", false // user information among others
 		}
 	}
-	if name == "" || strings.Trim(port, "0123456789") != "" {
+	if plain == "" || strings.Trim(port, "0123456789") != "" {
 		return "", false
 	}
 	if port == "" || scheme == "https" && port == "443" || scheme == "http" && port == "80" {
