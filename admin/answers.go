@@ -11,7 +11,7 @@ import (
 )
 
 type explainRequest struct {
-	Token    string   `json:"token" minLength:"1" maxLength:"65536" doc:"An access token; it is neither logged nor kept"`
+	Token    string   `json:"token" minLength:"1" maxLength:"65536" doc:"An access token, or the session cookie of a browser; it is neither logged nor kept"`
 	Policies []string `json:"policies,omitempty" nullable:"false" maxItems:"64" doc:"Policies of the route"`
 }
 

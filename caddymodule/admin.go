@@ -407,21 +407,18 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 		return refusedBefore(policy.NotReady, "the node has not read its ledger"), nil
 	}
 	now := a.gateway.now()
-	t, cached, err := a.verifier.VerifyUnproven(ctx, raw, now)
-	if err == nil && !cached {
-		a.note(&t.Verified) // the guards will find it in the cache
-	}
+	t, inputs, err := a.verifiedOf(ctx, raw, now)
 	if err != nil {
 		return refusedBefore(refusalOf(err).Reason, err.Error()), nil
 	}
 	c := a.caseOf(&t.Credential, &required, now)
-	c.Claims = policy.ClaimsOf(&t.Verified)
+	c.Claims = policy.ClaimsOf(t)
 	d, tried := c.Explain()
 	e := admin.Explanation{Decision: "admit", Reason: d.Reason.String()}
 	if !d.Admits() {
 		e.Decision = "refuse"
 	}
-	inputs := map[string]any{"issuer": t.Credential.Issuer, "kid": t.Credential.KeyID, "exp": t.Credential.ExpiresAt}
+	inputs["issuer"], inputs["kid"], inputs["exp"] = t.Credential.Issuer, t.Credential.KeyID, t.Credential.ExpiresAt
 	// Explained is the decision for a sender that proves to hold the key.
 	if jkt := t.Credential.JKT; jkt != "" {
 		inputs["jkt"] = jkt
@@ -434,6 +431,23 @@ func (a *App) explain(ctx context.Context, raw string, policies []string) (admin
 	}
 	e.Rules = append([]policy.Tried{{Rule: "token", Outcome: "pass", Inputs: inputs}}, tried...)
 	return e, nil
+}
+
+// verifiedOf verifies a token, or opens the cookie of a browser session.
+func (a *App) verifiedOf(ctx context.Context, raw string, now time.Time) (t *token.Verified, inputs map[string]any, err error) {
+	if a.signIns != nil {
+		if s, host := a.signIns.Anywhere(raw, now); s != nil {
+			return &s.Verified, map[string]any{"sign_in": s.SignIn().Name(), "host": host}, nil
+		}
+	}
+	verified, cached, err := a.verifier.VerifyUnproven(ctx, raw, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !cached {
+		a.note(&verified.Verified) // the guards will find it in the cache
+	}
+	return &verified.Verified, make(map[string]any), nil
 }
 
 func refusedBefore(r policy.Reason, detail string) admin.Explanation {

@@ -125,11 +125,14 @@ func (p *response) begin(status int) {
 	if p.deletes {
 		login.Delete(h, login.CookiesOf(v.secure).Session)
 	}
-	if p.ours || v.by == nil || v.session == nil {
+	if p.ours && status == http.StatusSeeOther {
+		delete(h, "Www-Authenticate") // the browser is sent to sign in instead
+	}
+	if p.ours || v.by == nil || v.admitted == nil {
 		return
 	}
-	if now := v.by.app.gateway.now(); status != http.StatusNotModified && v.session.Due(now) && v.admittedNow() {
-		v.session.Renew(h, v.secure, now)
+	if now := v.by.app.gateway.now(); status != http.StatusNotModified && v.admitted.Due(now) && v.admittedNow() {
+		v.admitted.Renew(h, v.secure, now)
 		return
 	}
 	if len(h["Cache-Control"]) == 0 {

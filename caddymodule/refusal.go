@@ -115,13 +115,9 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v *visit, require
 	}
 	signIn := ""
 	if g.site != nil {
-		challenge, answered := h["Www-Authenticate"], false
-		h.Del("WWW-Authenticate") // pages have none
+		var answered bool
 		if answered, signIn = g.answerBrowser(w, r, v, required, &d); answered {
 			return nil
-		}
-		if challenge != nil {
-			h["Www-Authenticate"] = challenge
 		}
 	}
 	switch {

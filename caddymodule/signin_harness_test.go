@@ -129,6 +129,7 @@ type signIns struct {
 	provider *provider
 	replaced *strings.Replacer
 	plain    string // the port of localhost
+	idle     []func()
 }
 
 // signInGlobal is the configuration of most tests. SIGNIN is replaced by further
@@ -257,6 +258,9 @@ func (s *signIns) texts(change ...string) (global, sites string) {
 func (s *signIns) loadSignIns(change ...string) {
 	s.t.Helper()
 	s.load(s.texts(change...))
+	for _, closeIdle := range s.idle { // a server that goes may answer once more
+		closeIdle()
+	}
 }
 
 // site is the origin of a host.
@@ -291,6 +295,7 @@ func (s *signIns) browser(person string) *tab {
 		},
 	}
 	s.t.Cleanup(transport.CloseIdleConnections)
+	s.idle = append(s.idle, transport.CloseIdleConnections)
 	b := &tab{Client: &http.Client{Jar: jar, Transport: transport, Timeout: patience}, s: s, person: person}
 	b.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		r.Header.Set("Person", b.person)

@@ -556,3 +556,27 @@ https://*.example.com:APPPORT {
 		t.Errorf("by JSON: %d", got)
 	}
 }
+
+// An operator is told how a session would be judged.
+func TestASessionIsExplained(t *testing.T) {
+	s := startSignIns(t)
+	b := s.browser("alice")
+	b.signIn("app")
+	cookie := b.cookies("app")[sessionCookie]
+	explain := func() string {
+		return s.call("reading-secret-of-the-tests", http.MethodPost, "/v1/explain", map[string]any{"token": cookie, "policies": []string{"strong"}}).body
+	}
+	text := explain()
+	for _, want := range []string{`"decision":"refuse"`, `"step-up-required"`, `"sign_in":"staff"`, `"host":"app.example.com"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %s: %s", want, text)
+		}
+	}
+	if strings.Contains(text, cookie) {
+		t.Error("it repeats the cookie")
+	}
+	s.revoke(map[string]string{"iss": s.issuer.URL, "sub": "alice"})
+	if text := explain(); !strings.Contains(text, `"signed-out"`) {
+		t.Errorf("%s", text)
+	}
+}

@@ -40,7 +40,7 @@ func newAccessLog(ctx caddy.Context, server *caddyhttp.Server) *accessLog {
 // tellsTooMuch reports whether a log may not show a request as it is. Almost none
 // is such a request, so it is quick.
 func tellsTooMuch(r *http.Request) bool {
-	if strings.HasPrefix(r.RequestURI, login.Prefix) && isCallback(r.URL) {
+	if strings.HasPrefix(r.URL.Path, login.Prefix) && isCallback(r.URL) {
 		return true
 	}
 	for _, referer := range r.Header["Referer"] {

@@ -53,6 +53,19 @@ func (all *SignIns) Open(cookie, host string, now time.Time) (s *Session, hit bo
 	return s, false, problem
 }
 
+// Anywhere opens a cookie of a session that is good at any of the hosts. It is for
+// an explanation, and remembers nothing.
+func (all *SignIns) Anywhere(cookie string, now time.Time) (s *Session, host string) {
+	for _, of := range all.named {
+		for _, host := range of.hosts() {
+			if s, problem := all.open(all.keys.at(now), cookie, host, now); problem == Fine {
+				return s, host
+			}
+		}
+	}
+	return nil, ""
+}
+
 func (all *SignIns) open(keys seal.Keys, cookie, host string, now time.Time) (*Session, Problem) {
 	if len(cookie) > maxCookie {
 		return nil, Damaged // we make none so long

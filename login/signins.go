@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -200,6 +201,16 @@ func (s *SignIn) originOf(host string) (origin string, ok bool) {
 	defer s.mu.Unlock()
 	origin, ok = s.origins[host]
 	return origin, ok
+}
+
+// hosts are those that sign in by this sign-in.
+func (s *SignIn) hosts() []string {
+	if c := s.config.Callback; c != nil {
+		return c.Hosts
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.origins))
 }
 
 // redirectURI is where the provider sends the browsers of a host back to.
