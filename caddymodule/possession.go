@@ -69,7 +69,7 @@ func (v *visit) possess() *possession {
 // gets it, unless the guard passes it on: it is a proof for the URL of this request.
 func (g *Guard) keepProofs(r *http.Request, v *visit, proofs []string) {
 	v.possess().proofs = proofs
-	if !g.passProofs {
+	if !g.passProofs && len(g.sources) > 0 { // beside a session it is the application's
 		delete(r.Header, dpopHeader)
 	}
 }

@@ -189,9 +189,12 @@ func TestASessionBesideOtherCredentials(t *testing.T) {
 	b.signIn("app")
 	app := s.site("app")
 	for _, value := range []string{"Basic YTpi", "Bearer " + s.token("bob"), "Bearer garbage", "DPoP x"} {
-		a := b.script("GET", app+"/x?access_token=theirs", "", "Authorization", value)
+		a := b.script("GET", app+"/x?access_token=theirs", "", "Authorization", value, "Dpop", "proof")
 		if got := s.upstream.header("Authorization"); a.StatusCode != 200 || len(got) != 1 || got[0] != value {
 			t.Errorf("%s: %d, and the upstream gets %q", value, a.StatusCode, got)
+		}
+		if got := s.upstream.header("Dpop"); len(got) != 1 {
+			t.Errorf("%s: the upstream gets no proof: %q", value, got)
 		}
 		if got := s.upstream.header("Curfew-Subject"); len(got) != 1 || got[0] != "alice" {
 			t.Errorf("%s: it is %q", value, got)
