@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+
 import Provider, { interactionPolicy } from 'oidc-provider';
 
 import { adapterOver } from './adapter.mjs';
@@ -17,7 +19,10 @@ export function buildProvider(issuer, jwks) {
   const provider = new Provider(issuer, {
     adapter: adapterOver(storage),
     jwks,
-    clients: ['web', 'mobile', 'xbox-console'].map((id) => client(id, issuer)),
+    clients: [
+      ...['web', 'mobile', 'xbox-console'].map((id) => client(id, issuer)),
+      { ...client('certified', issuer), tls_client_certificate_bound_access_tokens: true },
+    ],
     scopes: scopes.split(' '),
     acrValues: ['pwd', 'mfa'],
     pkce: { required: () => true },
@@ -35,6 +40,11 @@ export function buildProvider(issuer, jwks) {
     features: {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
+      // Access tokens are bound to the key of a DPoP proof that comes with the
+      // request for them, and for one client to its certificate. The TLS of that
+      // ends in front of this process, so to say.
+      dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 'only for tests') },
+      mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate: certificateOf },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => audience,
@@ -59,6 +69,11 @@ function client(id, issuer) {
     backchannel_logout_uri: `${issuer}/nowhere`,
     backchannel_logout_session_required: true,
   };
+}
+
+function certificateOf(ctx) {
+  const der = ctx.get('x-client-certificate');
+  return der ? new X509Certificate(Buffer.from(der, 'base64')) : undefined;
 }
 
 // policy asks for another sign-in when the session's is weaker than acr_values
