@@ -58,13 +58,25 @@ func (l *accessLog) serve(w http.ResponseWriter, r *http.Request, v *visit, next
 	if len(r.Header["Referer"]) == 0 {
 		delete(r.Header, "Referer")
 	}
+	if skipped(r) {
+		return next.ServeHTTP(w, r)
+	}
 	loggers := l.loggers(r)
 	started, recorder := time.Now(), caddyhttp.NewResponseRecorder(w, nil, nil)
-	defer func() {
-		if skip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.LogSkipVar).(bool); skip {
-			return // the configuration leaves it out
-		}
+	// A proxy may still dial, and read these variables, after it has returned. So
+	// they are written afterwards only for what no upstream sees: log_skip works
+	// there, and not for a request that has a callback for its Referer.
+	ours := isCallback(r.URL)
+	if !ours {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
+	defer func() {
+		if ours && skipped(r) {
+			return
+		}
+		if ours {
+			caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+		}
 		status, level := recorder.Status(), zapcore.InfoLevel
 		if failed, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 			status = failed.StatusCode
@@ -89,6 +101,12 @@ func (l *accessLog) serve(w http.ResponseWriter, r *http.Request, v *visit, next
 		}
 	}()
 	return next.ServeHTTP(recorder, r)
+}
+
+// skipped reports whether the configuration leaves a request out of the log.
+func skipped(r *http.Request) bool {
+	skip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.LogSkipVar).(bool)
+	return skip
 }
 
 // withoutSecrets returns a copy of a request that a log may show.
