@@ -80,7 +80,13 @@ type Guard struct {
 	// Where browsers are sent to sign in, by a 302.
 	SignInURL string `json:"sign_in_url,omitempty"`
 
-	// Further request headers and the claims they carry.
+	// Which facts the service gets in `Curfew-*` headers: `all`, `minimal`
+	// (`Curfew-Authenticated`, `-Issuer` and `-Subject`) or `none`. What a client
+	// sends under these names is removed in each case. Default: as the guard before
+	// on the route, or all.
+	Identity string `json:"identity,omitempty"`
+
+	// Further request headers and the claims they carry, whatever `identity` says.
 	IdentityHeaders map[string]string `json:"identity_headers,omitempty"`
 
 	// What becomes of the Authorization header: `pass` (the default) or `strip`.
@@ -104,6 +110,8 @@ type Guard struct {
 	refuseQueryTokens  bool
 	failRefusals       bool // as errors, for handle_errors
 	stripAuthorization bool
+	tellsAs            bool // Identity is given
+	tells              identity.Extent
 
 	app      *App
 	log      *zap.Logger
@@ -146,6 +154,7 @@ func (*Guard) CaddyModule() caddy.ModuleInfo {
 //		query_token refuse|ignore
 //		refusal respond|handle_errors
 //		sign_in_url <url>
+//		identity all|minimal|none
 //		identity_header <Header> <claim>
 //		authorization pass|strip
 //		require_bound_tokens
@@ -177,6 +186,7 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"query_token":     word(&g.QueryToken),
 		"refusal":         word(&g.Refusal),
 		"sign_in_url":     word(&g.SignInURL),
+		"identity":        word(&g.Identity),
 		"identity_header": g.parseIdentityHeader,
 		"authorization":   word(&g.Authorization),
 		"upgrade":         words((*[]string)(&g.Upgrade)),
@@ -317,7 +327,9 @@ func (g *Guard) resolve() error {
 	if g.QueryToken == "" && len(g.TokenFrom) == 0 {
 		g.QueryToken = "ignore" // it is the application's
 	}
+	g.tellsAs = g.Identity != ""
 	if err := cmp.Or(
+		choose("identity", &g.Identity, extents),
 		choose("preflight", &g.Preflight, []string{"refuse", "pass"}),
 		choose("query_token", &g.QueryToken, []string{"refuse", "ignore"}),
 		choose("refusal", &g.Refusal, []string{"respond", "handle_errors"}),
@@ -330,6 +342,7 @@ func (g *Guard) resolve() error {
 	}
 	g.passPreflights, g.refuseQueryTokens = g.Preflight == "pass", g.QueryToken == "refuse"
 	g.failRefusals, g.stripAuthorization = g.Refusal == "handle_errors", g.Authorization == "strip"
+	g.tells = identity.Extent(slices.Index(extents, g.Identity))
 	for _, from := range g.TokenFrom {
 		source, err := from.source()
 		if err == nil && slices.Contains(g.sources, source) {
@@ -353,6 +366,9 @@ func (g *Guard) resolve() error {
 	g.required, err = g.Requirements.compile()
 	return err
 }
+
+// extents are the values of identity, in the order of identity.Extent.
+var extents = []string{"all", "minimal", "none"}
 
 // readsHeader reports whether the guard takes tokens from the Authorization header.
 func (g *Guard) readsHeader() bool { return slices.Contains(g.sources, token.Source{}) }

@@ -41,7 +41,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		g.outcomes.wouldRefuse[d.Reason].Inc()
 		// A request that an earlier guard admitted keeps its identity.
 		if v.guards == 0 {
-			g.identity.SetAnonymous(r.Header)
+			g.identity.SetAnonymous(r.Header, g.extent(v))
 		}
 		if g.stripAuthorization {
 			r.Header.Del("Authorization")
@@ -124,7 +124,7 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v *visit, require
 	case g.SignInURL != "" && d.Reason.Status() == http.StatusUnauthorized && r.Method == http.MethodGet && isNavigation(r):
 		return g.redirect(w, r)
 	case g.failRefusals:
-		g.withhold(r)
+		g.withhold(r, v)
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
 	v.response.ours = true
@@ -135,13 +135,13 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v *visit, require
 // withhold removes credential, identity and body from a request that goes to
 // the error routes. They are not meant for a server that shows error pages, and
 // such a server would wait for the body.
-func (g *Guard) withhold(r *http.Request) {
+func (g *Guard) withhold(r *http.Request, v *visit) {
 	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, 0, nil, nil
 	for _, name := range [...]string{"Content-Length", "Expect", "Trailer"} {
 		delete(r.Header, name)
 	}
 	g.app.carried.Purge(r.Header)
-	g.identity.SetAnonymous(r.Header)
+	g.identity.SetAnonymous(r.Header, g.extent(v))
 	r.Header.Del("Authorization")
 	delete(r.Header, dpopHeader)
 	for _, source := range g.sources {

@@ -28,6 +28,8 @@ type visit struct {
 	required *policy.Requirements // of the guards that admitted it; nil: none has
 	guards   int
 	by       *Guard // the last that admitted it
+	asked    bool   // a guard has said what the service gets
+	tells    identity.Extent
 	policy.Case
 	browser
 
@@ -312,16 +314,29 @@ func harmless(f *revocation.Finding, c *revocation.Credential) bool {
 func (g *Guard) bypass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	g.outcomes.bypass.Inc()
 	if v.guards == 0 {
-		g.identity.SetAnonymous(r.Header)
+		g.identity.SetAnonymous(r.Header, g.extent(v))
 	}
 	logDecision(r, &logged{decision: "bypass", policy: g.label})
 	return next.ServeHTTP(w, r)
 }
 
+// extent says what the service gets to know: what this guard says, else what the
+// one before it said.
+func (g *Guard) extent(v *visit) identity.Extent {
+	if !v.asked || g.tellsAs {
+		v.asked, v.tells = true, g.tells
+	}
+	return v.tells
+}
+
 // admit writes the identity for the handlers behind and for the access log.
 func (g *Guard) admit(r *http.Request, v *visit) {
 	facts := factsOf(v.verified)
-	g.identity.Set(r.Header, &facts.headers, v.verified, &v.values)
+	tells := g.extent(v)
+	if !g.DryRun { // a trial takes nothing away
+		g.identity.Narrow(r.Header, tells)
+	}
+	g.identity.Set(r.Header, &facts.headers, v.verified, &v.values, tells)
 	if g.stripAuthorization {
 		r.Header.Del("Authorization")
 	}

@@ -51,6 +51,8 @@ type gateway struct {
 var routes = map[string][]map[string]any{
 	"bare":    {},
 	"guarded": {{"handler": "curfew"}},
+	"minimal": {{"handler": "curfew", "identity": "minimal"}},
+	"none":    {{"handler": "curfew", "identity": "none"}},
 	"strict":  {{"handler": "curfew", "policies": []string{"strict"}}},
 	"stacked": {{"handler": "curfew"}, {"handler": "curfew", "policies": []string{"strict"}}},
 }

@@ -30,7 +30,7 @@ func BenchmarkGuard(b *testing.B) {
 	for _, entries := range sizes()[:2] {
 		g := newGateway(b, entries)
 		raw := g.token("alice")
-		for _, server := range []string{"bare", "guarded", "strict", "stacked"} {
+		for _, server := range []string{"bare", "guarded", "minimal", "none", "strict", "stacked"} {
 			if server == "bare" && entries > 0 {
 				continue
 			}
@@ -77,7 +77,7 @@ func TestGuardAllocations(t *testing.T) {
 		})
 	}
 	bare := count("bare")
-	for server, most := range map[string]float64{"guarded": 9, "strict": 9, "stacked": 12} {
+	for server, most := range map[string]float64{"guarded": 9, "minimal": 4, "none": 4, "strict": 9, "stacked": 12} {
 		if added := count(server) - bare; added > most {
 			t.Errorf("%s: %v allocations more than Caddy's own %v, want at most %v", server, added, bare, most)
 		}

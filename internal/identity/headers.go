@@ -62,9 +62,41 @@ func (h *Headers) Purge(fields http.Header) {
 	}
 }
 
-// SetAnonymous says that no user is known.
-func (h *Headers) SetAnonymous(fields http.Header) {
-	fields["Curfew-Authenticated"] = []string{"false"}
+// Extent says how many of the facts the headers tell. The zero value tells all.
+type Extent int
+
+// What an Extent tells. None leaves the mapped headers, which were asked for by name.
+const (
+	All     Extent = iota
+	Minimal        // whether a user is known, the issuer and the subject
+	None
+)
+
+// names returns the headers that an extent tells.
+func (e Extent) names() []string {
+	switch e {
+	case Minimal:
+		return names[:3]
+	case None:
+		return nil
+	}
+	return names[:]
+}
+
+// SetAnonymous says that no user is known, if the extent tells so much.
+func (h *Headers) SetAnonymous(fields http.Header, tell Extent) {
+	if tell != None {
+		fields["Curfew-Authenticated"] = []string{"false"}
+	}
+}
+
+// Narrow removes what Set or SetAnonymous wrote beyond an extent.
+func (h *Headers) Narrow(fields http.Header, tell Extent) {
+	if beyond := names[len(tell.names()):]; len(beyond) > 0 && fields["Curfew-Authenticated"] != nil {
+		for _, name := range beyond {
+			delete(fields, name)
+		}
+	}
 }
 
 // Claims are the claims of a verified token.
@@ -72,12 +104,14 @@ type Claims interface {
 	Claim(name string) (value string, ok bool)
 }
 
-// Set writes the facts of a verified token and the claims of mapped headers. An
-// empty fact has no header. The values are copied into room, which belongs to
-// the request: a handler behind may change them in place.
-func (h *Headers) Set(fields http.Header, facts *Values, claims Claims, room *Values) {
-	*room = *facts
-	for i, name := range names {
+// Set writes the facts of a verified token, as far as the extent goes, and the
+// claims of mapped headers. An empty fact has no header. The values are copied
+// into room, which belongs to the request: a handler behind may change them in
+// place.
+func (h *Headers) Set(fields http.Header, facts *Values, claims Claims, room *Values, tell Extent) {
+	told := tell.names()
+	copy(room[:len(told)], facts[:])
+	for i, name := range told {
 		if room[i] != "" {
 			fields[name] = room[i : i+1 : i+1]
 		}

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,7 +29,7 @@ func TestRequestsOfATokenShareNoHeaderValues(t *testing.T) {
 	values := alice.Values()
 	set := func() http.Header {
 		h := make(http.Header)
-		headers.Set(h, &values, claims{}, new(Values))
+		headers.Set(h, &values, claims{}, new(Values), All)
 		return h
 	}
 	want := set().Clone()
@@ -63,13 +64,46 @@ func TestAFactThatATokenLacksHasNoHeader(t *testing.T) {
 	}
 	h := make(http.Header)
 	values := (&Facts{Issuer: "i", Scope: []string{"a b", "c"}}).Values()
-	headers.Set(h, &values, claims{"email": ""}, new(Values))
+	headers.Set(h, &values, claims{"email": ""}, new(Values), All)
 	if len(h) != 3 || h.Get("Curfew-Authenticated") != "true" || h.Get("Curfew-Scope") != "a%20b c" {
 		t.Errorf("got %v", h)
 	}
-	headers.Set(h, &values, claims{"email": "zoë"}, new(Values))
+	headers.Set(h, &values, claims{"email": "zoë"}, new(Values), All)
 	if h.Get("X-User-Email") != "zo%C3%AB" {
 		t.Errorf("got %v", h)
+	}
+}
+
+// Mapped headers are asked for by name, so each extent has them.
+func TestAnExtentTellsItsFactsAndNoOthers(t *testing.T) {
+	var headers Headers
+	if err := headers.Map("X-Email", "email"); err != nil {
+		t.Fatal(err)
+	}
+	values := alice.Values()
+	for extent, want := range map[Extent][]string{
+		All:     append(slices.Clone(names[:]), "X-Email"),
+		Minimal: {"Curfew-Authenticated", "Curfew-Issuer", "Curfew-Subject", "X-Email"},
+		None:    {"X-Email"},
+	} {
+		for _, before := range []func(http.Header){
+			func(http.Header) {},
+			func(h http.Header) { headers.SetAnonymous(h, All) },
+			func(h http.Header) { headers.Set(h, &values, claims{}, new(Values), All) },
+		} {
+			h := make(http.Header)
+			before(h)
+			headers.Narrow(h, extent)
+			headers.Set(h, &values, claims{"email": "a@b"}, new(Values), extent)
+			if got := slices.Sorted(maps.Keys(h)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+				t.Errorf("%d: got %v, want %v", extent, got, want)
+			}
+		}
+		h := make(http.Header)
+		headers.SetAnonymous(h, extent)
+		if want := min(1, len(extent.names())); len(h) != want {
+			t.Errorf("%d: an anonymous request has %v", extent, h)
+		}
 	}
 }
 
