@@ -73,7 +73,8 @@ type App struct {
 	// receipt.
 	OnStale string `json:"on_stale,omitempty"`
 
-	// The memory of the token cache, in bytes. Default: 64 MiB.
+	// The memory of the token cache, in bytes. Default: a sixteenth of GOMEMLIMIT,
+	// or of the machine's memory where there is no limit, and at least 64 MiB.
 	TokenCache int64 `json:"token_cache,omitempty"`
 
 	// How the subject appears as `{http.auth.user.id}`, which access logs
@@ -224,7 +225,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		s.at, s.Place = s.Place, ""
 	}
 	a.sessionLifetimes()
-	if a.gateway, err = acquireGateway(store, a.NodeName); err != nil {
+	if a.gateway, err = acquireGateway(store, a.NodeName, a.TokenCache); err != nil {
 		return err
 	}
 	if err := a.provisionSealing(); err != nil {
@@ -274,7 +275,7 @@ func (a *App) setDefaults() error {
 		a.MaxStaleness = caddy.Duration(30 * time.Second)
 	}
 	if a.TokenCache == 0 {
-		a.TokenCache = defaultTokenCache
+		a.TokenCache = shareOfTokens(memoryOfProcess())
 	}
 	for _, choice := range []struct {
 		option string

@@ -29,8 +29,6 @@ var (
 	keySets  = caddy.NewUsagePool() // by issuer and place of its keys
 )
 
-const defaultTokenCache = 64 << 20
-
 // clock is the clock of every gateway. Only tests replace it, before they make
 // a gateway.
 var clock = time.Now
@@ -58,10 +56,10 @@ type gateway struct {
 }
 
 // acquireGateway makes the gateway of a ledger, or shares the existing one. It
-// opens nothing.
-func acquireGateway(s *store, nodeName string) (*gateway, error) {
+// opens nothing. The token cache of a new gateway is made for so many bytes.
+func acquireGateway(s *store, nodeName string, tokenCache int64) (*gateway, error) {
 	g, _, err := gateways.LoadOrNew(s.id, func() (caddy.Destructor, error) {
-		cache, err := token.NewCache(defaultTokenCache)
+		cache, err := token.NewCache(tokenCache)
 		if err != nil {
 			return nil, fmt.Errorf("making the token cache: %w", err)
 		}

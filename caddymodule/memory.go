@@ -4,7 +4,30 @@ import (
 	"math"
 	"runtime/debug"
 	gc "runtime/metrics"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"curfew.dev/curfew/token"
 )
+
+// memoryOfProcess returns the memory that this process may use, in bytes:
+// GOMEMLIMIT, or the limit that Caddy has read from the system or the container,
+// else the memory of the machine. 0: unknown.
+func memoryOfProcess() uint64 {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		return uint64(limit)
+	}
+	all, err := memlimit.FromSystem()
+	if err != nil {
+		return 0
+	}
+	return all
+}
+
+// shareOfTokens returns the size of a token cache that nobody has configured.
+func shareOfTokens(memory uint64) int64 {
+	return max(token.DefaultCacheBytes, int64(min(memory, math.MaxInt64)/16))
+}
 
 // crowded reports whether the process is near its memory limit: whether the
 // live heap would exceed nine tenths of the limit if the index had to double.

@@ -284,8 +284,9 @@ var (
 	descLedger     = prometheus.NewDesc("curfew_ledger_info", "The ledger in use.", []string{"kind", "epoch"}, nil)
 	descConfig     = prometheus.NewDesc("curfew_config_info", "The configuration in use.", []string{"digest"}, nil)
 	descCacheBytes = prometheus.NewDesc("curfew_token_cache_bytes", "Memory of verified tokens.", nil, nil)
+	descCacheMax   = prometheus.NewDesc("curfew_token_cache_max_bytes", "The size of the token cache.", nil, nil)
 	descProofs     = prometheus.NewDesc("curfew_proofs_remembered", "DPoP proofs that were used and are remembered.", nil, nil)
-	descEvictions  = prometheus.NewDesc("curfew_token_cache_evictions_total", "Verified tokens dropped for want of room.", nil, nil)
+	descEvictions  = prometheus.NewDesc("curfew_token_cache_evictions_total", "Verified tokens dropped, or not taken, for want of room.", nil, nil)
 	descEntries    = prometheus.NewDesc("curfew_index_entries", "Targets with something in force.", []string{"kind"}, nil)
 	descIndexBytes = prometheus.NewDesc("curfew_index_bytes", "Memory of the index.", nil, nil)
 	descSequence   = prometheus.NewDesc("curfew_ledger_last_sequence", "The sequence of the last record.", nil, nil)
@@ -300,7 +301,7 @@ var (
 // Describe sends what Collect may send.
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descBuild, descLedger, descConfig, descCacheBytes, descEvictions, descEntries, descIndexBytes, descSequence,
+		descBuild, descLedger, descConfig, descCacheBytes, descCacheMax, descEvictions, descEntries, descIndexBytes, descSequence,
 		descProofs, descFresh, descMaxStale, descFenced, descOffset, descNodes, descExpected,
 	} {
 		ch <- d
@@ -327,6 +328,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	cache := g.gateway.cache
 	gauge(descCacheBytes, float64(cache.Bytes()))
+	gauge(descCacheMax, float64(cache.Max()))
 	gauge(descProofs, float64(g.gateway.replays.Len()))
 	ch <- prometheus.MustNewConstMetric(descEvictions, prometheus.CounterValue, float64(cache.Evictions()))
 	if l, err := n.Log(); err == nil {

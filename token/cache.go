@@ -10,7 +10,8 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 )
 
-// DefaultCacheBytes is the size of the verified-token cache unless configured.
+// DefaultCacheBytes is the size of the verified-token cache unless configured, in
+// programs that don't size it by their memory.
 const DefaultCacheBytes = 64 << 20
 
 const (
@@ -58,6 +59,7 @@ func NewCache(bytes int64) (*Cache, error) {
 		BufferItems: 64,
 		KeyToHash:   func(hash uint64) (uint64, uint64) { return hash, 0 },
 		OnEvict:     func(*ristretto.Item[*Token]) { evictions.Add(1) },
+		OnReject:    func(*ristretto.Item[*Token]) { evictions.Add(1) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a token cache of %d bytes: %w", bytes, err)
@@ -67,13 +69,19 @@ func NewCache(bytes int64) (*Cache, error) {
 	return &Cache{seed: maphash.MakeSeed(), store: s, evictions: evictions}, nil
 }
 
-// Resize changes the bound. Tokens beyond it are evicted as new ones come.
+// Resize changes the bound. Tokens beyond it are evicted as new ones come. What
+// decides which tokens are worth keeping was made for the first bound, and is less
+// exact far beyond it.
 func (c *Cache) Resize(bytes int64) { c.store.UpdateMaxCost(bytes) }
 
 // Bytes is how much is in use.
 func (c *Cache) Bytes() int64 { return c.store.MaxCost() - c.store.RemainingCost() }
 
-// Evictions is how many tokens had to make room for others.
+// Max is the bound.
+func (c *Cache) Max() int64 { return c.store.MaxCost() }
+
+// Evictions is how many tokens are not remembered for want of room: they had to
+// make room for others, or others were worth more.
 func (c *Cache) Evictions() uint64 { return c.evictions.Load() }
 
 // get returns exactly this token if it is remembered, or nil.

@@ -173,6 +173,25 @@ func TestCacheAcrossConfigurations(t *testing.T) {
 	wantKind(t, err, Invalid)
 }
 
+// A full cache keeps what was used more often, so most of the tokens that it drops
+// are new ones. A count of the others would call it large enough.
+func TestATokenThatACacheDoesNotTakeIsCounted(t *testing.T) {
+	f := newFixture(t)
+	f.v.cache = newTestCache(t, 32<<10)
+	const tokens = 200
+	for n := range tokens {
+		if _, err := f.verify(f.Sign(f.Claims(api, start), change{"jti": strconv.Itoa(n)})); err != nil {
+			t.Fatal(err)
+		}
+		f.v.cache.store.Wait()
+	}
+	kept := 0
+	f.v.cache.store.IterValues(func(*Token) bool { kept++; return false })
+	if got := f.v.cache.Evictions(); got != uint64(tokens-kept) {
+		t.Errorf("%d of %d tokens are kept, and %d are counted as dropped", kept, tokens, got)
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	f := newFixture(t)
 	const limit = 64 << 10

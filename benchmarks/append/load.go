@@ -56,17 +56,25 @@ func (c caller) run(ctx context.Context, to *wrote) {
 }
 
 func (c caller) keepRate(ctx context.Context, to *wrote) {
+	arrive(ctx, c.rate, func(due time.Time) {
+		var waits rig.Latencies
+		c.append(due, to, &waits)
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		to.waits.Add(&waits)
+	})
+}
+
+// arrive calls do at random times until ctx ends, at this many a second. Each
+// call has its own goroutine and the time at which it was due. It returns when
+// all calls have.
+func arrive(ctx context.Context, rate float64, do func(due time.Time)) {
 	var asked sync.WaitGroup
 	defer asked.Wait()
 	for due := time.Now(); ; {
-		asked.Go(func() {
-			var waits rig.Latencies
-			c.append(due, to, &waits)
-			to.mu.Lock()
-			defer to.mu.Unlock()
-			to.waits.Add(&waits)
-		})
-		due = due.Add(time.Duration(rand.ExpFloat64() / c.rate * float64(time.Second)))
+		now := due
+		asked.Go(func() { do(now) })
+		due = due.Add(time.Duration(rand.ExpFloat64() / rate * float64(time.Second)))
 		select {
 		case <-ctx.Done():
 			return
