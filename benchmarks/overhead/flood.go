@@ -80,10 +80,9 @@ func runFlood(o options) error {
 	if err := os.Mkdir(ledger, 0o700); err != nil {
 		return fmt.Errorf("making a directory for the ledger: %w", err)
 	}
-	g, err := startGateway(o, p.binary, p.dir, settings{
-		Name: "guarded", Guarded: true, Issuer: p.provider.URL, Upstream: p.upstream, Audience: rig.Audience, Secret: secret,
-		Ledger: ledger, Cache: o.cache,
-	})
+	s := p.settings("guarded")
+	s.Identity, s.Ledger = "all", ledger
+	g, err := startGateway(o, p.guarded, p.dir, s)
 	if err != nil {
 		return err
 	}
@@ -185,6 +184,7 @@ func (f flooded) print() {
 	for i := range f.calm {
 		ratios = append(ratios, f.flooded[i]/f.calm[i])
 	}
+	ratio := rig.Summarize(ratios)
 	fmt.Printf("| %s | %.0f | %.0f | %.0f | %s | %.0f | %.0f | %d | %.0f |\n", f.kind, median(f.rate), median(f.calm), median(f.flooded),
-		spread(rig.Summarize(ratios)), median(f.good), median(f.each), f.fetches, f.during.Seconds())
+		fmt.Sprintf("%.1f (%.1f to %.1f)", ratio.Median, ratio.Min, ratio.Max), median(f.good), median(f.each), f.fetches, f.during.Seconds())
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"text/template"
 	"time"
@@ -30,13 +29,16 @@ type gateway struct {
 // settings are the differences between two gateways.
 type settings struct {
 	Name             string
-	Guarded          bool
-	Headers          []string // that reverse_proxy adds: what passing an identity on costs by itself
+	Identity         string   // of the guard; empty: there is none
+	Set              []header // by a handler that does nothing else
 	Issuer, Upstream string
 	Audience, Secret string
 	Ledger           string
 	Cache            string
 }
+
+// Guarded reports whether the gateway has a guard.
+func (s settings) Guarded() bool { return s.Identity != "" }
 
 var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 	admin {{.Endpoint}}
@@ -61,13 +63,18 @@ var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 }
 http://{{.App}} {
 {{- if .Guarded}}
-	curfew
+	curfew {
+		identity {{.Identity}}
+	}
 {{- end}}
-	reverse_proxy {{.Upstream}} {
-{{- range .Headers}}
-		header_up {{.}}
+{{- if .Set}}
+	benchmark_set {
+{{- range .Set}}
+		{{.Name}} "{{.Value}}"
 {{- end}}
 	}
+{{- end}}
+	reverse_proxy {{.Upstream}}
 }
 {{- if .Guarded}}
 http://{{.API}} {
@@ -80,19 +87,6 @@ http://{{.Ops}} {
 }
 {{- end}}
 `))
-
-// buildCaddy builds the product, unless a flag names a binary.
-func buildCaddy(o options, dir string) (string, error) {
-	if o.caddy != "" {
-		return filepath.Abs(o.caddy)
-	}
-	binary := filepath.Join(dir, "caddy")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "curfew.dev/curfew/cmd/caddy")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building Caddy (run this inside the repository): %w\n%s", err, out)
-	}
-	return binary, nil
-}
 
 func startGateway(o options, binary, dir string, s settings) (*gateway, error) {
 	free, err := rig.FreeAddresses(4)
@@ -125,7 +119,7 @@ func startGateway(o options, binary, dir string, s settings) (*gateway, error) {
 }
 
 func (g *gateway) awaitReady() error {
-	if !g.Guarded {
+	if !g.Guarded() {
 		return rig.AwaitListener(g.Process, g.App)
 	}
 	return rig.Await(g.Process, 10*time.Minute, func() error {

@@ -1,9 +1,12 @@
 // Command overhead measures the CPU time and latency that curfew adds to a
-// proxied request. It runs a real Caddy with reverse_proxy to a real upstream,
-// once with and once without curfew. Both get the same load in short
-// alternating slices, so that other work of the machine affects both alike.
+// proxied request. It runs real Caddies with reverse_proxy to a real upstream: a
+// stock one, some with curfew, and some with a handler that does nothing but set
+// as many headers. All get the same load in short alternating slices, so that
+// other work of the machine affects all alike.
 //
-//	go run ./benchmarks/overhead            all scenarios, about 20 minutes
+//	go run ./benchmarks/overhead            all scenarios, about an hour
+//	go run ./benchmarks/overhead -only '^(1|1k) tokens, 0 entries, 0 '
+//	go run ./benchmarks/overhead -caddy ./patched -identity ''
 //	go run ./benchmarks/overhead -smoke     a few seconds: does it all still work?
 //	go run ./benchmarks/overhead -flood     bad tokens beside good requests
 //
@@ -25,7 +28,9 @@ import (
 type options struct {
 	smoke, flood bool
 	only         string
-	caddy        string
+	caddy, base  string
+	identities   string
+	utilisation  float64
 	rounds       int
 	slice        time.Duration
 	connections  int
@@ -48,11 +53,14 @@ func main() {
 	flag.BoolVar(&o.smoke, "smoke", false, "one short round of small scenarios")
 	flag.BoolVar(&o.flood, "flood", false, "measure good requests under a flood of bad tokens instead")
 	flag.StringVar(&o.only, "only", "", "scenarios to run: a regular expression of their names")
-	flag.StringVar(&o.caddy, "caddy", "", "a Caddy with curfew; empty: build ./cmd/caddy")
-	flag.IntVar(&o.rounds, "rounds", 7, "pairs of slices of each scenario")
-	flag.DurationVar(&o.slice, "slice", 2*time.Second, "length of a slice")
+	flag.StringVar(&o.caddy, "caddy", "", "a Caddy to measure: guarded if it has curfew, else as it is, beside one that is built from ./cmd/caddy")
+	flag.StringVar(&o.base, "base", "", "the Caddy to compare with; empty: build the one that go.mod names, without curfew")
+	flag.StringVar(&o.identities, "identity", "all,minimal", "what guards pass on: some of all, minimal, none; empty: no guards")
+	flag.Float64Var(&o.utilisation, "utilisation", 0.9, "drop rounds in which a gateway had less of its core")
+	flag.IntVar(&o.rounds, "rounds", 40, "pairs of slices of each scenario")
+	flag.DurationVar(&o.slice, "slice", 500*time.Millisecond, "length of a slice")
 	flag.IntVar(&o.connections, "connections", 32, "kept-alive client connections")
-	flag.Float64Var(&o.rate, "rate", 2000, "requests per second of the open loop that latencies are taken in")
+	flag.Float64Var(&o.rate, "rate", 2000, "requests per second of the open loop that latencies are taken in; 0: take none")
 	flag.Float64Var(&o.badRate, "bad-rate", 20_000, "bad tokens per second of -flood")
 	flag.StringVar(&o.algorithm, "algorithm", "ES256", "of the tokens: ES256 or RS256")
 	flag.StringVar(&o.gogc, "gogc", "100", "GOGC of both")
@@ -62,7 +70,7 @@ func main() {
 	flag.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of the gateways; empty: none")
 	flag.Parse()
 	if o.smoke {
-		o.rounds, o.slice = 1, 500*time.Millisecond
+		o.rounds, o.slice, o.utilisation = 1, 500*time.Millisecond, 0
 	}
 	if o.flood {
 		exit(runFlood(o)) // on all cores, as a flood would find it

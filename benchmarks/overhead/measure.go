@@ -20,6 +20,7 @@ type slice struct {
 	Bytes        float64 `json:"bytes"`       // allocated per request
 	GCShare      float64 `json:"gc_share"`    // of the CPU time
 	Heap         uint64  `json:"heap_bytes"`
+	Utilisation  float64 `json:"utilisation"` // CPU time of the time by the clock: 1 is its whole core
 	Acknowledged float64 `json:"revocations_per_second"`
 }
 
@@ -27,7 +28,7 @@ type slice struct {
 type bench struct {
 	options
 	requests map[*gateway][][]byte
-	revoker  *revoker // nil: nothing is revoked
+	revokers map[*gateway]*revoker // of guarded gateways; empty: nothing is revoked
 }
 
 // closed saturates a gateway for a slice.
@@ -50,6 +51,7 @@ func (b *bench) closed(g *gateway, rate float64) (slice, error) {
 		CPU: micro(cpu) / n, Throughput: n / out.Elapsed.Seconds(),
 		Allocations: float64(after.Mallocs-before.Mallocs) / n, Bytes: float64(after.TotalAlloc-before.TotalAlloc) / n,
 		GCShare: (after.gcTime(g.started) - before.gcTime(g.started)).Seconds() / cpu.Seconds(), Heap: after.HeapAlloc,
+		Utilisation:  cpu.Seconds() / out.Elapsed.Seconds(),
 		Acknowledged: float64(acknowledged) / out.Elapsed.Seconds(),
 	}, nil
 }
@@ -72,11 +74,11 @@ func (b *bench) apply(g *gateway, load rig.Load, rate float64) (*rig.Outcome, ti
 	defer cancel()
 	revoked := make(chan int64, 1)
 	go func() {
-		if b.revoker == nil || !g.Guarded {
+		if b.revokers[g] == nil {
 			revoked <- 0
 			return
 		}
-		revoked <- b.revoker.run(ctx, rate)
+		revoked <- b.revokers[g].run(ctx, rate)
 	}()
 	before, err := g.CPU()
 	if err != nil {
@@ -107,7 +109,7 @@ func (b *bench) writing(g *gateway, rate float64) (float64, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), b.slice)
 	defer cancel()
-	n := b.revoker.run(ctx, rate)
+	n := b.revokers[g].run(ctx, rate)
 	after, err := g.CPU()
 	if err != nil || n == 0 {
 		return 0, err

@@ -62,21 +62,48 @@ func TestBadTokensAreOfEachKind(t *testing.T) {
 // 4 µs are for one revocation of 40 µs in every ten requests.
 func TestReport(t *testing.T) {
 	r := result{
-		Scenario: scenario{1, 0, 100}, Writing: 40,
-		Bare:    []slice{{CPU: 100, Throughput: 1000}},
-		Guarded: []slice{{CPU: 110, Throughput: 1000, Acknowledged: 100}},
-		Passing: []slice{{CPU: 103}},
+		Scenario: scenario{1, 0, 100}, Writing: map[string]float64{"all": 40}, Gateways: []string{base, "all", "set-12"}, Dropped: 2,
+		Rounds: []map[string]slice{{
+			base:     {CPU: 100, Throughput: 1000},
+			"all":    {CPU: 110, Throughput: 1000, Acknowledged: 100},
+			"set-12": {CPU: 103},
+		}},
 	}
 	for name, c := range map[string]struct {
 		got  rig.Summary
 		want float64
-	}{"added": {r.added(), 10}, "share": {r.share(), 10}, "deciding": {r.deciding(), 6}, "passing": {r.passing(), 3}} {
-		if c.got.Median != c.want {
+	}{"added": {r.added("all"), 10}, "share": {r.share("all"), 10}, "deciding": {r.deciding("all"), 6}, "setting": {r.added("set-12"), 3}} {
+		if diff := c.got.Median - c.want; diff > 1e-9 || diff < -1e-9 {
 			t.Errorf("%s: got %v, want %v", name, c.got.Median, c.want)
 		}
 	}
 	text := table(options{}, rig.Machine{}, []result{r})
-	if !strings.Contains(text, "| 10.0 (10.0 to 10.0) |") || !strings.Contains(text, "100/s acknowledged") {
-		t.Errorf("the table lacks what was measured:\n%s", text)
+	for _, want := range []string{"| 10.0 (10.0 to 10.0) |", "100/s acknowledged", "1 rounds, and 2 dropped"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the table lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestARoundIsAsGoodAsItsWorstSlice(t *testing.T) {
+	if got := least(map[string]slice{base: {Utilisation: 0.95}, "all": {Utilisation: 0.4}}); got != 0.4 {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A guard is compared with a handler that sets as many headers, and a Caddy
+// without curfew is compared as it is.
+func TestContestants(t *testing.T) {
+	for identities, want := range map[string]string{
+		"": "base given", "all,minimal": "base given all set-12 minimal set-3", "none": "base given none", "some": "",
+	} {
+		contestants, err := options{identities: identities}.contestants(binaries{given: "/caddy"})
+		var names []string
+		for _, c := range contestants {
+			names = append(names, c.name)
+		}
+		if got := strings.Join(names, " "); got != want || (err != nil) != (want == "") {
+			t.Errorf("%q: got %s, %v", identities, got, err)
+		}
 	}
 }

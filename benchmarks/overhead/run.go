@@ -3,39 +3,32 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"curfew.dev/curfew/benchmarks/rig"
 )
 
-// passedOn are headers like those of curfew, set by reverse_proxy itself. They
-// measure the cost of passing an identity on without curfew.
-var passedOn = []string{
-	"X-Authenticated true", "X-Issuer https://login.example.test", "X-Subject user-0000001", "X-Client web",
-	"X-Session sid-user-0000001", "X-Device device-user-0000001", "X-Tenant contoso", `X-Scope "read write"`, "X-Acr mfa",
-	`X-Amr "pwd otp"`, "X-Auth-Time 1795168800", "X-Expires-At 1795172400",
-}
-
 // result holds the figures of a scenario.
 type result struct {
 	Scenario scenario `json:"scenario"`
 	Load     string   `json:"load_average"`
-	Bare     []slice  `json:"bare"`
-	Guarded  []slice  `json:"guarded"`
-	Passing  []slice  `json:"passing"` // bare, with the same number of headers added
+	Gateways []string `json:"gateways"` // the base first
+	// Rounds hold a slice of each gateway.
+	Rounds  []map[string]slice `json:"rounds"`
+	Dropped int                `json:"dropped_rounds"` // in which a gateway did not have its core
 	// Writing is the CPU time of one revocation without other requests, in
-	// microseconds.
-	Writing float64 `json:"writing_us"`
-	Failed  int64   `json:"failed_revocations"`
-	Ready   float64 `json:"ready_seconds"` // from start until the guarded gateway decided
+	// microseconds, by gateway.
+	Writing map[string]float64 `json:"writing_us,omitempty"`
+	Failed  int64              `json:"failed_revocations"`
+	Ready   map[string]float64 `json:"ready_seconds"` // from start until the gateway decided
 }
 
 // place holds the state that all scenarios share.
 type place struct {
 	options
+	binaries
 	dir      string
-	binary   string
 	provider *rig.Provider
 	upstream string
 	stop     func()
@@ -47,7 +40,7 @@ func newPlace(o options) (*place, error) {
 		return nil, fmt.Errorf("making a directory: %w", err)
 	}
 	p := &place{options: o, dir: dir, stop: func() { _ = os.RemoveAll(dir) }}
-	if p.binary, err = buildCaddy(o, dir); err != nil {
+	if p.binaries, err = o.find(dir); err != nil {
 		p.stop()
 		return nil, err
 	}
@@ -68,44 +61,11 @@ func newPlace(o options) (*place, error) {
 	return p, nil
 }
 
-// trio holds the gateways that are compared.
-type trio struct{ bare, guarded, passing *gateway }
-
-func (t *trio) stop() {
-	for _, g := range []*gateway{t.bare, t.guarded, t.passing} {
-		if g != nil {
-			g.Stop()
-		}
+// settings are what every gateway has.
+func (p *place) settings(name string) settings {
+	return settings{
+		Name: name, Issuer: p.provider.URL, Upstream: p.upstream, Audience: rig.Audience, Secret: secret, Cache: p.cache,
 	}
-}
-
-func (p *place) start(entries int) (*trio, error) {
-	ledger := filepath.Join(p.dir, fmt.Sprint("ledger-", entries))
-	if err := os.Mkdir(ledger, 0o700); err != nil {
-		return nil, fmt.Errorf("making a directory for the ledger: %w", err)
-	}
-	if err := fill(ledger, p.provider.URL, entries); err != nil {
-		return nil, err
-	}
-	common := settings{
-		Issuer: p.provider.URL, Upstream: p.upstream, Audience: rig.Audience, Secret: secret, Ledger: ledger, Cache: p.cache,
-	}
-	bare, guarded, passing := common, common, common
-	bare.Name, guarded.Name, passing.Name = "bare", "guarded", "passing"
-	guarded.Guarded, passing.Headers = true, passedOn
-	t := new(trio)
-	for _, each := range []struct {
-		into **gateway
-		settings
-	}{{&t.bare, bare}, {&t.guarded, guarded}, {&t.passing, passing}} {
-		g, err := startGateway(p.options, p.binary, p.dir, each.settings)
-		if err != nil {
-			t.stop()
-			return nil, err
-		}
-		*each.into = g
-	}
-	return t, nil
 }
 
 func run(o options) error {
@@ -120,99 +80,91 @@ func run(o options) error {
 	}
 	defer p.stop()
 	var (
-		t       *trio
+		f       field
 		entries = -1
 		results []result
 	)
-	defer func() {
-		if t != nil {
-			t.stop()
-		}
-	}()
+	defer func() { f.stop() }()
 	for _, s := range chosen {
 		if s.Entries != entries {
-			if t != nil {
-				t.stop()
-			}
-			if t, err = p.start(s.Entries); err != nil {
+			f.stop()
+			if f, err = p.start(s.Entries); err != nil {
 				return err
 			}
 			entries = s.Entries
 		}
-		r, err := p.measure(t, s)
+		r, err := p.measure(f, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s, err)
 		}
-		fmt.Fprintf(os.Stderr, "%s: +%.1f µs\n", s, r.added().Median)
+		for _, name := range r.Gateways[1:] {
+			fmt.Fprintf(os.Stderr, "%s, %s: +%.1f µs\n", s, name, r.added(name).Median)
+		}
 		results = append(results, r)
 	}
 	return report(o, machine, results)
 }
 
 // measure runs one scenario.
-func (p *place) measure(t *trio, s scenario) (result, error) {
+func (p *place) measure(f field, s scenario) (result, error) {
 	tokens, err := p.provider.Tokens(s.Tokens)
 	if err != nil {
 		return result{}, err
 	}
-	b := &bench{options: p.options, requests: make(map[*gateway][][]byte)}
-	for _, g := range []*gateway{t.bare, t.guarded, t.passing} {
+	r := result{Scenario: s, Load: rig.LoadAverage(), Ready: make(map[string]float64), Writing: make(map[string]float64)}
+	b := &bench{options: p.options, requests: make(map[*gateway][][]byte), revokers: make(map[*gateway]*revoker)}
+	for _, g := range f {
+		r.Gateways = append(r.Gateways, g.Name)
+		r.Ready[g.Name] = g.ready.Seconds()
 		for _, token := range tokens {
 			b.requests[g] = append(b.requests[g], rig.Request(g.App, token))
 		}
+		if s.Revocations > 0 && g.Guarded() {
+			b.revokers[g] = newRevoker(g, p.arrive, s.Revocations)
+		}
 	}
-	if s.Revocations > 0 {
-		b.revoker = newRevoker(t.guarded, p.arrive, s.Revocations)
-	}
-	r := result{Scenario: s, Load: rig.LoadAverage(), Ready: t.guarded.ready.Seconds()}
-	if err := b.warm(t, s); err != nil {
+	if err := b.warm(f, s); err != nil {
 		return r, err
 	}
-	if b.revoker != nil {
-		if r.Writing, err = b.writing(t.guarded, s.Revocations); err != nil {
+	for g := range b.revokers {
+		if r.Writing[g.Name], err = b.writing(g, s.Revocations); err != nil {
 			return r, err
 		}
 	}
 	if p.profiles != "" {
-		for _, g := range []*gateway{t.bare, t.guarded, t.passing} {
+		for _, g := range f {
 			if err := b.profile(g, s); err != nil {
 				return r, err
 			}
 		}
 	}
-	for n := range p.rounds {
-		order := []*gateway{t.bare, t.guarded, t.passing}
-		if n%2 == 1 {
-			order = []*gateway{t.passing, t.guarded, t.bare}
+	order := slices.Clone(f)
+	for tries := 0; len(r.Rounds) < p.rounds && tries < 3*p.rounds; tries++ {
+		slices.Reverse(order)
+		slices, err := b.round(order, s)
+		if err != nil {
+			return r, err
 		}
-		for _, g := range order {
-			if err := b.round(g, s, t.into(&r, g)); err != nil {
-				return r, err
-			}
+		if p.core != "" && least(slices) < p.utilisation {
+			r.Dropped++
+			continue
 		}
+		r.Rounds = append(r.Rounds, slices)
 	}
-	if b.revoker != nil {
-		r.Failed = b.revoker.failed.Load()
+	if len(r.Rounds) == 0 {
+		return r, fmt.Errorf("no round in which every gateway had %.0f %% of its core: try again while the machine is idle, or lower -utilisation", 100*p.utilisation)
+	}
+	for _, revoker := range b.revokers {
+		r.Failed += revoker.failed.Load()
 	}
 	return r, nil
 }
 
-// into returns the place for the slices of a gateway.
-func (t *trio) into(r *result, g *gateway) *[]slice {
-	switch g {
-	case t.bare:
-		return &r.Bare
-	case t.guarded:
-		return &r.Guarded
-	}
-	return &r.Passing
-}
-
 // warm sends every token once and fills every connection pool.
-func (b *bench) warm(t *trio, s scenario) error {
+func (b *bench) warm(f field, s scenario) error {
 	long := *b
 	long.slice = max(b.slice, time.Duration(s.Tokens)*200*time.Microsecond)
-	for _, g := range []*gateway{t.bare, t.guarded, t.passing} {
+	for _, g := range f {
 		if _, err := long.closed(g, 0); err != nil {
 			return err
 		}
@@ -220,17 +172,31 @@ func (b *bench) warm(t *trio, s scenario) error {
 	return nil
 }
 
-// round runs one closed loop and, for a while, one open loop.
-func (b *bench) round(g *gateway, s scenario, into *[]slice) error {
-	saturated, err := b.closed(g, s.Revocations)
-	if err != nil {
-		return err
+// round runs, for each gateway, a closed loop and for a while an open loop.
+func (b *bench) round(order field, s scenario) (map[string]slice, error) {
+	slices := make(map[string]slice)
+	for _, g := range order {
+		saturated, err := b.closed(g, s.Revocations)
+		if err != nil {
+			return nil, err
+		}
+		if b.rate > 0 {
+			eased, err := b.open(g, s.Revocations)
+			if err != nil {
+				return nil, err
+			}
+			saturated.P50, saturated.P99, saturated.P999 = eased.P50, eased.P99, eased.P999
+		}
+		slices[g.Name] = saturated
 	}
-	eased, err := b.open(g, s.Revocations)
-	if err != nil {
-		return err
+	return slices, nil
+}
+
+// least returns the smallest utilisation of a round.
+func least(round map[string]slice) float64 {
+	least := 1.0
+	for _, s := range round {
+		least = min(least, s.Utilisation)
 	}
-	saturated.P50, saturated.P99, saturated.P999 = eased.P50, eased.P99, eased.P999
-	*into = append(*into, saturated)
-	return nil
+	return least
 }

@@ -61,9 +61,9 @@ func TestSummarize(t *testing.T) {
 		want   Summary
 	}{
 		{nil, Summary{}},
-		{[]float64{3}, Summary{3, 3, 3}},
-		{[]float64{3, 1, 2}, Summary{2, 1, 3}},
-		{[]float64{4, 1, 2, 3}, Summary{2.5, 1, 4}},
+		{[]float64{3}, Summary{3, 3, 3, 3, 3}},
+		{[]float64{3, 1, 2}, Summary{2, 1, 3, 1.5, 2.5}},
+		{[]float64{4, 1, 2, 3}, Summary{2.5, 1, 4, 1.75, 3.25}},
 	} {
 		if got := Summarize(c.values); got != c.want {
 			t.Errorf("%v: got %+v, want %+v", c.values, got, c.want)
@@ -185,7 +185,7 @@ func TestUpstreamAnswers(t *testing.T) {
 }
 
 func TestBarsIsXML(t *testing.T) {
-	picture := Bars("a < b", "µs", []Bar{{"x & y", Summary{1, 0.5, 2}}, {"noise", Summary{-1, -2, 0}}})
+	picture := Bars("a < b", "µs", []Bar{{"x & y", Summary{Median: 1, Min: 0.5, Max: 2}}, {"noise", Summary{Median: -1, Min: -2, Max: 0}}})
 	for d := xml.NewDecoder(strings.NewReader(picture)); ; {
 		if _, err := d.Token(); err == io.EOF {
 			return

@@ -11,6 +11,9 @@ import (
 // upstream.
 const UpstreamRole = "serve-as-upstream"
 
+// AnswerLength is the length of the body of the upstream's answer, in bytes.
+const AnswerLength = 64
+
 const upstreamAnswer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 64\r\n\r\n" +
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
