@@ -61,10 +61,9 @@ func table(o options, m rig.Machine, results []result) string {
 			if name != base {
 				added, share = spread(r.added(name)), spread(r.share(name))
 			}
-			fmt.Fprintf(&s, "| %s | %.1f | %s | %s | %.0f | %.0f / %.0f / %.0f | %.0f, %.0f | %.0f %% | %.0f | %.0f %% |\n", name,
+			fmt.Fprintf(&s, "| %s | %.1f | %s | %s | %.0f | %s | %.0f, %.0f | %.0f %% | %.0f | %.0f %% |\n", name,
 				r.of(name, func(s slice) float64 { return s.CPU }), added, share, r.of(name, func(s slice) float64 { return s.Throughput }),
-				r.of(name, func(s slice) float64 { return s.P50 }), r.of(name, func(s slice) float64 { return s.P99 }),
-				r.of(name, func(s slice) float64 { return s.P999 }),
+				r.quantiles(o, name),
 				r.of(name, func(s slice) float64 { return s.Allocations }), r.of(name, func(s slice) float64 { return s.Bytes }),
 				r.of(name, func(s slice) float64 { return 100 * s.GCShare }), r.of(name, func(s slice) float64 { return float64(s.Heap) / 1e6 }),
 				r.of(name, func(s slice) float64 { return 100 * s.Utilisation }))
@@ -77,6 +76,15 @@ func table(o options, m rig.Machine, results []result) string {
 		}
 	}
 	return s.String()
+}
+
+// quantiles writes the latencies of a gateway, if some were taken.
+func (r result) quantiles(o options, name string) string {
+	if o.rate == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f / %.0f / %.0f", r.of(name, func(s slice) float64 { return s.P50 }),
+		r.of(name, func(s slice) float64 { return s.P99 }), r.of(name, func(s slice) float64 { return s.P999 }))
 }
 
 func spread(s rig.Summary) string {

@@ -98,7 +98,7 @@ func run(o options) error {
 			return fmt.Errorf("%s: %w", s, err)
 		}
 		for _, name := range r.Gateways[1:] {
-			fmt.Fprintf(os.Stderr, "%s, %s: +%.1f µs\n", s, name, r.added(name).Median)
+			fmt.Fprintf(os.Stderr, "%s, %s: %+.1f µs\n", s, name, r.added(name).Median)
 		}
 		results = append(results, r)
 	}
