@@ -16,6 +16,7 @@ import (
 	"curfew.dev/curfew/admin"
 	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/ledger"
+	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/live"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/token"
@@ -46,7 +47,9 @@ type gateway struct {
 	replays   token.Replays
 	nonces    nonces
 	node      *node.Node
-	stop      context.CancelFunc  // of the goroutine that ends live requests at their deadline
+	subjects  subjects
+	stop      context.CancelFunc // of the goroutines below
+	running   sync.WaitGroup
 	app       atomic.Pointer[App] // the configuration that was started last
 
 	starting sync.Mutex
@@ -77,6 +80,7 @@ func acquireGateway(s *store, nodeName string, tokenCache int64) (*gateway, erro
 			Facts:    g.facts,
 			Observer: &observer{metrics: g.metrics},
 		})
+		g.subjects.dir, g.subjects.node = s.dir, g.node
 		return g, nil
 	})
 	if err != nil {
@@ -96,6 +100,7 @@ func (g *gateway) use(a *App) {
 	a.setFetchTimeouts()
 	g.cache.Resize(a.TokenCache)
 	g.node.Configure(a.settings())
+	g.subjects.use(a)
 }
 
 // leave is called at the cleanup of an app. If that app failed to start and is
@@ -130,7 +135,8 @@ func (g *gateway) start(a *App) error {
 	}
 	var ctx context.Context
 	ctx, g.stop = context.WithCancel(context.Background())
-	go g.live.Run(ctx)
+	g.running.Go(func() { g.live.Run(ctx) })
+	g.running.Go(func() { g.subjects.run(ctx) })
 	g.started = true
 	return nil
 }
@@ -145,9 +151,10 @@ func newInstance() string {
 // Destruct is called when the last configuration has released the gateway. It
 // ends the requests that are still live.
 func (g *gateway) Destruct() error {
-	err := errors.Join(g.node.Close(), g.withdrawKey())
+	err := g.node.Close()
 	if g.stop != nil {
 		g.stop()
+		g.running.Wait()
 	}
-	return err
+	return errors.Join(err, local.ForgetSubjects(g.store.dir), g.withdrawKey())
 }

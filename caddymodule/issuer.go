@@ -38,6 +38,11 @@ type Issuer struct {
 	// The claim that names the organisation.
 	TenantClaim string `json:"tenant_claim,omitempty"`
 
+	// The claim that says who the person is, in all tokens of all clients, where the
+	// provider's `sub` is another for each client. It then is the subject in records,
+	// headers and logs. Default: sub.
+	SubjectClaim string `json:"subject_claim,omitempty"`
+
 	// The claim of access tokens that names their audience, in place of `aud`.
 	AudienceClaim string `json:"audience_claim,omitempty"`
 
@@ -48,6 +53,9 @@ type Issuer struct {
 	// Clients that act for themselves (client credentials), so that their tokens
 	// tell of no sign-in. A client that is the subject of its token is one anyway.
 	MachineClients []string `json:"machine_clients,omitempty"`
+
+	// What people read as the names of clients, by client id.
+	ClientNames map[string]string `json:"client_names,omitempty"`
 
 	// Clients that a sign-out of a whole user passes by.
 	ExemptClients []string `json:"exempt_clients,omitempty"`
@@ -102,8 +110,10 @@ type Issuer struct {
 //		algorithms <alg>…
 //		device_claim <claim>
 //		tenant_claim <claim>
+//		subject_claim <claim>
 //		audience_claim <claim>
 //		client_claim <claim>…
+//		client_name <client_id> <text>
 //		machine_clients <client_id>…
 //		exempt_client <client_id>…
 //		clock_skew <duration>
@@ -132,9 +142,11 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 		"algorithms":      words(&i.Algorithms),
 		"device_claim":    word(&i.DeviceClaim),
 		"tenant_claim":    word(&i.TenantClaim),
+		"subject_claim":   word(&i.SubjectClaim),
 		"audience_claim":  word(&i.AudienceClaim),
 		"exempt_client":   words(&i.ExemptClients),
 		"client_claim":    words(&i.ClientClaims),
+		"client_name":     i.parseClientName,
 		"machine_clients": words(&i.MachineClients),
 		"clock_skew": func(d *caddyfile.Dispenser) error {
 			i.ClockSkew = new(caddy.Duration)
@@ -148,7 +160,7 @@ func (a *App) parseIssuer(d *caddyfile.Dispenser) error {
 		"jwks":               i.parseFile(&i.JWKS),
 		"fetch_timeout":      duration(&i.FetchTimeout),
 		"tls_ca":             i.parseFile(&i.TLSCA),
-	}.read(d, func() error { return new(*i).provision() }, "audience", "client", "accept", "machine_clients", "exempt_client")
+	}.read(d, func() error { return new(*i).provision() }, "audience", "client", "accept", "machine_clients", "exempt_client", "client_name")
 }
 
 // parseFile reads an argument that may be the path of a file. It keeps the
@@ -163,6 +175,21 @@ func (i *Issuer) parseFile(into *string) func(*caddyfile.Dispenser) error {
 		}
 		return nil
 	}
+}
+
+func (i *Issuer) parseClientName(d *caddyfile.Dispenser) error {
+	var id, name string
+	if !d.AllArgs(&id, &name) {
+		return d.Err("write `client_name <client_id> <text>`; a text of several words takes quotes")
+	}
+	if _, twice := i.ClientNames[id]; twice {
+		return d.Errf("client_name %s is given twice: remove one", id)
+	}
+	if i.ClientNames == nil {
+		i.ClientNames = make(map[string]string)
+	}
+	i.ClientNames[id] = name
+	return nil
 }
 
 // parseAccept reads kinds of token. The word `lenient` belongs to the
@@ -233,6 +260,14 @@ func (i *Issuer) provision() error {
 	if slices.Contains(i.ExemptClients, "") {
 		return in("exempt_client", "", errors.New("an exempt client is empty: remove it, or set the placeholder it comes from"))
 	}
+	for id, name := range i.ClientNames {
+		if id == "" {
+			return in("client_name", "", errors.New("client_name names a client without id: give its client_id"))
+		}
+		if err := checkLabel("client_name", name); err != nil {
+			return in("client_name", id, err)
+		}
+	}
 	return i.validate()
 }
 
@@ -249,6 +284,7 @@ func (i *Issuer) validate() error {
 		token.Issuer
 	}{
 		{"algorithms", token.Issuer{Algorithms: all.Algorithms}},
+		{"subject_claim", token.Issuer{SubjectClaim: all.SubjectClaim}},
 		{"client_claim", token.Issuer{ClientClaims: all.ClientClaims}},
 		{"accept", token.Issuer{Accept: all.Accept, Clients: all.Clients}},
 	} {
@@ -291,7 +327,7 @@ func (i *Issuer) shared() *revocation.Issuer {
 // from which type of its tokens.
 func (i *Issuer) dialect() string {
 	return fmt.Sprintf("%q", [][]string{
-		{i.URL, i.DeviceClaim, i.TenantClaim}, i.Accept, i.Clients, i.ClientClaims, i.MachineClients,
+		{i.URL, i.DeviceClaim, i.TenantClaim, i.SubjectClaim}, i.Accept, i.Clients, i.ClientClaims, i.MachineClients,
 	})
 }
 
@@ -308,7 +344,7 @@ func (i *Issuer) onlyClients() []string {
 func (i *Issuer) settings() token.Issuer {
 	s := token.Issuer{
 		Issuer: *i.shared(), Audiences: i.Audiences, Clients: i.Clients, Algorithms: i.Algorithms,
-		AudienceClaim: i.AudienceClaim, ClientClaims: i.ClientClaims, JWKSMaxStale: time.Duration(i.JWKSMaxStale),
+		SubjectClaim: i.SubjectClaim, AudienceClaim: i.AudienceClaim, ClientClaims: i.ClientClaims, JWKSMaxStale: time.Duration(i.JWKSMaxStale),
 	}
 	// In package token a zero skew means "use the default", so pass one
 	// nanosecond for "no skew".

@@ -139,7 +139,7 @@ func TestFailedStartLeavesNoLedger(t *testing.T) {
 			t.Fatalf("it left %v, %v, and is remembered", left, err)
 		}
 	}
-	if left, err := os.ReadDir(g.dir); err != nil || len(left) != 3 { // two of the ledger, and the key
+	if left, err := os.ReadDir(g.dir); err != nil || len(left) != 4 { // two of the ledger, the key, and what names people
 		t.Fatalf("of the ledger in use there is %v, %v", left, err)
 	}
 	now := time.Now().Unix()
@@ -151,7 +151,7 @@ func TestFailedStartLeavesNoLedger(t *testing.T) {
 		t.Errorf("who was cut before the ledger changed gets %d %s", a.StatusCode, a.body)
 	}
 	g.load(elsewhere, sites+"\n") // the pool keeps it
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 3 {
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 4 {
 		t.Errorf("of the ledger in use there is %v, %v", left, err)
 	}
 }

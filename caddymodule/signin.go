@@ -71,7 +71,8 @@ type SignIn struct {
 	// then.
 	AllowNoAuthTime bool `json:"allow_no_auth_time,omitempty"`
 
-	// What people read as the name. At most 64 characters. Default: the name.
+	// What people read as the name, where the issuer has no `client_name` for the
+	// client. At most 64 characters. Default: the name.
 	Title string `json:"title,omitempty"`
 
 	// The places in the Caddyfile of the block, and of the secret or the key. Error
@@ -249,7 +250,8 @@ func (s *SignIn) config(i *Issuer) (login.Config, error) {
 		Name: s.Name, Issuer: i.shared(), Discovery: i.Discovery, Client: outbound.New(i.URL, outbound.Options{}),
 		ClientID: s.ClientID, Scope: s.Scope, Resources: s.Resources,
 		Idle: time.Duration(s.Idle), Lifetime: time.Duration(s.Lifetime), Persistent: s.Cookie == "persistent",
-		LocalSignOut: s.SignOut == "local", SignedOutURL: s.SignedOutURL, AllowNoAuthTime: s.AllowNoAuthTime, Title: s.Title,
+		LocalSignOut: s.SignOut == "local", SignedOutURL: s.SignedOutURL, AllowNoAuthTime: s.AllowNoAuthTime,
+		Title: cmp.Or(i.ClientNames[s.ClientID], s.Title),
 	}
 	if s.ClientSecret != "" {
 		c.ClientSecret = func() (string, error) { return "", errors.New("the secret was not read") }

@@ -124,17 +124,21 @@ func (f *freshness) forget() {
 func (n *Node) StateAt(now time.Time) State {
 	s := State(n.state.Load())
 	if p := n.fresh.newest.Load(); p != nil && s == Ready && p.over(now) {
-		return Fenced
+		s = Fenced
+	}
+	if n.held.Load() != nil && (s == Ready || s == Fenced) {
+		return Starting
 	}
 	return s
 }
 
 // State is StateAt of this moment.
 func (n *Node) State() State {
-	if n.fresh.newest.Load() == nil { // a local ledger needs no clock
-		return State(n.state.Load())
+	var now time.Time
+	if n.fresh.newest.Load() != nil { // a local ledger needs no clock
+		now = n.cfg.Now()
 	}
-	return n.StateAt(n.cfg.Now())
+	return n.StateAt(now)
 }
 
 // StaleAt reports whether the node serves though it can't prove that it is fresh

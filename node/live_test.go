@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -138,4 +139,35 @@ func (u unhurried) Judge(c live.Cause) *live.Refusal {
 		time.Sleep(2500 * time.Millisecond)
 	}
 	return u.whileReady.Judge(c)
+}
+
+// What its owner can't vouch for keeps a node from being ready, though it follows its
+// ledger.
+func TestAHeldNodeIsNotReady(t *testing.T) {
+	var registry live.Registry
+	n := node.New(node.Config{Name: "edge", Instance: "1", Open: inDir(t.TempDir(), local.Start), Live: &registry})
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	await(t, n, node.Ready)
+	ended := open(t, n, &registry, "alice")
+	n.Hold(errors.New("other names"))
+	if status := <-ended; status != http.StatusUnauthorized {
+		t.Errorf("what was live ended with %d", status)
+	}
+	if n.State() != node.Starting || n.StateAt(time.Now()) != node.Starting || n.Why() == nil || n.Why().Error() != "other names" {
+		t.Errorf("held: %s, %v", n.State(), n.Why())
+	}
+	if _, err := n.Submit(t.Context(), []revocation.Record{cutOf("alice")}, ledger.Idempotency{}); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("a write: %v", err)
+	}
+	n.Hold(nil)
+	if n.State() != node.Ready || n.Why() != nil {
+		t.Errorf("released: %s, %v", n.State(), n.Why())
+	}
 }

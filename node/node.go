@@ -41,6 +41,7 @@ type Config struct {
 type Node struct {
 	cfg    Config
 	state  atomic.Uint32
+	held   atomic.Pointer[error] // why the node must not be ready; see Hold
 	fresh  freshness
 	index  revocation.Index
 	newest newest

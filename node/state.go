@@ -70,9 +70,32 @@ func (n *Node) Changes() <-chan struct{} {
 	return n.changed
 }
 
+// Hold keeps the node from being ready, for a reason that is not the ledger's. It
+// follows the ledger all the same, and what is live ends. Nil ends the hold.
+func (n *Node) Hold(why error) {
+	n.mu.Lock()
+	before := n.State()
+	told := why
+	if why == nil {
+		n.held.Store(nil)
+		told = n.why
+	} else {
+		n.held.Store(&why)
+	}
+	n.wake()
+	n.cfg.Observer.Changed(n.State(), told)
+	n.mu.Unlock()
+	if why != nil && before == Ready {
+		n.cutAll()
+	}
+}
+
 // Why says what keeps the node from being ready, or will if it lasts: that the
 // cluster can't be reached. Nil if all is well.
 func (n *Node) Why() error {
+	if held := n.held.Load(); held != nil && n.State() == Starting {
+		return *held
+	}
 	n.mu.Lock()
 	why := n.why
 	n.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 // checked, their meanings are not.
 type claims struct {
 	issuer, subject, session, tokenID string
+	person                            string // of the claim that stands for sub
 	client, authorizedParty           string
 	parties                           []string // by the claims that may hold the client
 	device, tenant, acr               string
@@ -40,6 +41,7 @@ var claimWords = []string{
 type dialect struct {
 	words          vocabulary
 	device, tenant string
+	subject        string
 	audience       string
 	clients        []string
 	extra          []string
@@ -54,7 +56,7 @@ func newDialect(i Issuer, extra []string) (dialect, error) {
 	if len(clients) == 0 {
 		clients = clientClaims
 	}
-	for _, name := range slices.Concat([]string{i.DeviceClaim, i.TenantClaim, i.AudienceClaim}, clients, extra) {
+	for _, name := range slices.Concat([]string{i.SubjectClaim, i.DeviceClaim, i.TenantClaim, i.AudienceClaim}, clients, extra) {
 		if words.mistaken(name) {
 			return dialect{}, fmt.Errorf("issuer %s: claim %q differs from %q only in case: use one of them",
 				i.URL, name, words[fold(name)])
@@ -63,7 +65,7 @@ func newDialect(i Issuer, extra []string) (dialect, error) {
 			words[fold(name)] = name
 		}
 	}
-	return dialect{words, i.DeviceClaim, i.TenantClaim, i.AudienceClaim, clients, extra}, nil
+	return dialect{words, i.DeviceClaim, i.TenantClaim, i.SubjectClaim, i.AudienceClaim, clients, extra}, nil
 }
 
 // read sorts the members of a payload into claims. An error names the claim,
@@ -98,6 +100,9 @@ func (d dialect) own(c *claims, m strictjson.Member) string {
 	if m.Name == d.tenant && want == "" {
 		want = c.optional(m, &c.tenant)
 	}
+	if m.Name == d.subject && want == "" {
+		want = unless(readSubject(m.Value, &c.person), anID)
+	}
 	if m.Name == d.audience && want == "" && !m.Value.Empty() {
 		want = unless(readAudiences(m.Value, &c.otherAudiences), anAudience)
 	}
@@ -122,7 +127,7 @@ func (c *claims) set(m strictjson.Member) string {
 	case "iss":
 		return unless(readID(m.Value, &c.issuer), anID)
 	case "sub":
-		return unless(readText(m.Value, &c.subject) && c.subject != "" && len(c.subject) <= revocation.MaxSubject, anID)
+		return unless(readSubject(m.Value, &c.subject), anID)
 	case "aud":
 		return unless(readAudiences(m.Value, &c.audiences), anAudience)
 	case "iat":
@@ -198,6 +203,10 @@ func readText(v strictjson.Value, into *string) (ok bool) {
 // then not be targeted.
 func readID(v strictjson.Value, into *string) bool {
 	return readText(v, into) && *into != "" && len(*into) <= revocation.MaxID
+}
+
+func readSubject(v strictjson.Value, into *string) bool {
+	return readText(v, into) && *into != "" && len(*into) <= revocation.MaxSubject
 }
 
 func readTexts(v strictjson.Value, into *[]string) (ok bool) {

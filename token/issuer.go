@@ -55,6 +55,10 @@ type Issuer struct {
 	// Algorithms limits the signature algorithms; none means all asymmetric
 	// ones of RFC 7518, RFC 8037 and RFC 9864.
 	Algorithms []string
+	// SubjectClaim names the claim that says who the person is, in all tokens of all
+	// clients, where sub is another for each of them (OpenID Connect Core, 8.1).
+	// Empty: sub. A token without it is refused.
+	SubjectClaim string
 	// AudienceClaim names the claim of access tokens that holds their audience, in
 	// place of aud; empty: aud.
 	AudienceClaim string
@@ -89,6 +93,9 @@ func (i Issuer) Validate() error {
 		if slices.Contains(i.ClientClaims[:n], claim) {
 			return fmt.Errorf("issuer %s: the client claim %q is named twice: remove one", i.URL, claim)
 		}
+	}
+	if slices.Contains(claimWords, i.SubjectClaim) {
+		return fmt.Errorf("issuer %s: the claim %s says something else than who the person is: name another with `subject_claim`, or leave it out for sub", i.URL, i.SubjectClaim)
 	}
 	for _, alg := range i.Algorithms {
 		if !slices.Contains(algorithms, alg) {

@@ -17,7 +17,7 @@ type candidate struct {
 
 // rule is one demand of a judge.
 type rule struct {
-	detail string // of the refusal; {audience_claim} stands for the configured name
+	detail string // of the refusal; {audience_claim} and {subject_claim} stand for configured names
 	broken func(*candidate) bool
 }
 
@@ -75,10 +75,23 @@ func (o *Opened) judgedBy(j judge, now time.Time) (*Token, error) {
 	x := &candidate{o.issuer, o.claims, o.header.typ, j.isID, now}
 	for _, r := range j.rules {
 		if r.broken(x) {
-			return nil, o.refuse(strings.ReplaceAll(r.detail, "{audience_claim}", x.AudienceClaim), x.party())
+			return nil, o.refuse(x.named(r.detail), x.party())
 		}
 	}
 	return newToken(o, x), nil
+}
+
+// named fills configured names into the detail of a rule.
+func (x *candidate) named(detail string) string {
+	return strings.NewReplacer("{audience_claim}", x.AudienceClaim, "{subject_claim}", x.SubjectClaim).Replace(detail)
+}
+
+// holder is the subject of the credential that the token becomes.
+func (x *candidate) holder() string {
+	if x.SubjectClaim != "" {
+		return x.person
+	}
+	return x.subject
 }
 
 // party is the client that the token was issued to. An ID token always has one.
@@ -106,6 +119,7 @@ var carriesEvents = rule{"it is an event or logout token", func(x *candidate) bo
 // one it was issued to.
 var holderRules = []rule{
 	{"no sub", func(x *candidate) bool { return x.subject == "" }},
+	{"it has no {subject_claim}, which subject_claim names", func(x *candidate) bool { return x.holder() == "" }},
 	{"client_id and azp differ", func(x *candidate) bool {
 		return len(x.ClientClaims) == 0 && x.client != "" && x.authorizedParty != "" && x.client != x.authorizedParty
 	}},

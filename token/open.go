@@ -75,6 +75,16 @@ func (o *Opened) KeyID() string { return o.key.id }
 // "application/", such as "logout+jwt"; empty if there is none.
 func (o *Opened) Type() string { return o.header.typ }
 
+// Subject is the sub of the token or, where the issuer has a SubjectClaim, that
+// claim; empty if there is none. It is what credentials and targets call the
+// subject.
+func (o *Opened) Subject() string {
+	if o.issuer.SubjectClaim != "" {
+		return o.claims.person
+	}
+	return o.claims.subject
+}
+
 // Claim is a claim as the token has it; empty if it has none of that name. The
 // registered claims and those that the issuer's configuration names have the
 // type that they should have, unless they are null or an empty string. Others

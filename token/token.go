@@ -49,7 +49,7 @@ func newToken(o *Opened, x *candidate) *Token {
 	t.ignored = cl.ignored
 	t.Credential = revocation.Credential{
 		Issuer:    cl.issuer,
-		Subject:   cl.subject,
+		Subject:   x.holder(),
 		Client:    x.party(),
 		Session:   cl.session,
 		Device:    cmp.Or(cl.device, cl.confirmation.jkt, cl.confirmation.x5t),

@@ -472,6 +472,40 @@ func TestAnotherClaimThanAudNamesTheAudience(t *testing.T) {
 	}
 }
 
+func TestAnotherClaimThanSubNamesThePerson(t *testing.T) {
+	id := change{"aud": "web", "client_id": nil, "scope": nil, "oid": "alice"}
+	for _, c := range []struct {
+		name   string
+		claims change
+		want   string // of the error
+	}{
+		{"it", change{"sub": "pairwise", "oid": "alice"}, ""},
+		{"none", change{"sub": "pairwise"}, "it has no oid, which subject_claim names"},
+		{"an empty one", change{"oid": ""}, "claims: oid is not "},
+		{"null", change{"oid": nil, "sub": "pairwise"}, "it has no oid"},
+		{"a number", change{"oid": 5}, "claims: oid is not "},
+		{"a list", change{"oid": []string{"alice"}}, "claims: oid is not "},
+		{"one that is too long", change{"oid": strings.Repeat("a", revocation.MaxSubject+1)}, "claims: oid is not "},
+		{"another case beside it", change{"oid": "alice", "OID": "bob"}, "claims: oid is written in another case"},
+		{"no sub", change{"sub": nil, "oid": "alice"}, "no sub"},
+		{"an ID token", id, ""},
+	} {
+		f := newFixture(t, accepting(AccessTokenLenient, IDToken), func(i *Issuer) {
+			i.Clients, i.SubjectClaim = []string{"web"}, "oid"
+		})
+		raw := sign(t, f.Key(), f.Claims(api, start), c.claims, map[string]any{"typ": nil})
+		got, err := f.verify(raw)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want == "" && got.Credential.Subject != "alice":
+			t.Errorf("%s: the subject is %q", c.name, got.Credential.Subject)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
 func TestSoleAudienceOfAnIDTokenIsItsClient(t *testing.T) {
 	f := newFixture(t, accepting(IDToken))
 	got, err := f.verify(sign(t, f.Key(), f.Claims("mobile", start), change{"client_id": nil}, map[string]any{"typ": "JWT"}))

@@ -101,7 +101,11 @@ func adopt() *cobra.Command {
 		Long: `Goes on with what can be verified of a ledger that the gateway refuses, in a new
 epoch. Nobody can say what is missing, so it signs everybody out unless told
 otherwise. What was there stays beside it as *.damaged-<time>. Stop the gateway
-first, run it as the user that Caddy runs as, and look at doctor before.`,
+first, run it as the user that Caddy runs as, and look at doctor before. A changed
+subject_claim counts from the new epoch on.
+
+With --stream it tells this machine's gateway, which must run, to begin a new
+epoch in the stream of its cluster.`,
 		Example: `  $ caddy curfew doctor
   $ sudo -u caddy caddy curfew adopt --dir /var/lib/curfew --yes`,
 		Args: cobra.NoArgs,

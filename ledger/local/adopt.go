@@ -45,10 +45,10 @@ func Adopt(o Options) (Report, error) {
 	}
 	defer trace.close()
 	seen, _ := readWitness(o.Witness) // an unreadable witness is set aside too
-	aside := asideSuffix(o.now())
+	aside, epoch := asideSuffix(o.now()), prefix.newestEpoch(o, trace)+1
 	err = installation{
 		dir:      o.Dir,
-		epoch:    prefix.newestEpoch(o, trace) + 1,
+		epoch:    epoch,
 		succeeds: seen,
 		salvage:  prefix.copyTo,
 		genesis:  o.genesis(prefix.recorded),
@@ -56,6 +56,12 @@ func Adopt(o Options) (Report, error) {
 	}.run()
 	if err != nil {
 		return Report{}, err
+	}
+	if _, _, err := LoadSubjects(o.Dir); err != nil {
+		// Nobody can say any more what it said. The new epoch may begin with another.
+		if err := SaveSubjects(o.Dir, Subjects{Epoch: epoch - 1}); err != nil {
+			return Report{}, fmt.Errorf("replacing a damaged file: %w", err)
+		}
 	}
 	for _, path := range []string{trace.path, o.Witness} {
 		if err := keepWitness(path, o.Dir, aside); err != nil {

@@ -208,7 +208,7 @@ func sizes(dir string) map[string]int64 {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		ours := strings.HasPrefix(e.Name(), fileLog) || strings.HasPrefix(e.Name(), filePosition) ||
-			strings.HasPrefix(e.Name(), fileNewest) || strings.HasPrefix(e.Name(), fileDocuments)
+			strings.HasPrefix(e.Name(), fileNewest) || strings.HasPrefix(e.Name(), fileSubjects) || strings.HasPrefix(e.Name(), fileDocuments)
 		if info, err := e.Info(); ours && err == nil {
 			bytes[e.Name()] = info.Size()
 		}

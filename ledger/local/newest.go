@@ -1,10 +1,6 @@
 package local
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -41,8 +37,6 @@ type newestFile struct {
 
 const newestVersion = 1
 
-var errNewest = errors.New("it is damaged, or of a newer Curfew")
-
 // Load returns the newest instant of each issuer in any of the files. It also
 // returns the errors of unreadable files. A missing file is no error.
 func (n Newest) Load() (map[string]int64, error) {
@@ -61,18 +55,12 @@ func (n Newest) Load() (map[string]int64, error) {
 }
 
 func readNewest(path string) (map[string]int64, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
+	var f newestFile
+	if err := readSummed(path, &f); err != nil {
 		return nil, err
 	}
-	sum, body, _ := bytes.Cut(b, []byte("\n"))
-	want := sha256.Sum256(body)
-	if string(sum) != hex.EncodeToString(want[:]) {
-		return nil, errNewest
-	}
-	var f newestFile
-	if err := json.Unmarshal(body, &f); err != nil || f.Version != newestVersion {
-		return nil, errNewest
+	if f.Version != newestVersion {
+		return nil, errSummed
 	}
 	return f.Newest, nil
 }
@@ -80,32 +68,11 @@ func readNewest(path string) (map[string]int64, error) {
 // Save replaces each file durably. After a crash a file has its old or its new
 // content.
 func (n Newest) Save(newest map[string]int64) error {
-	body, err := json.Marshal(newestFile{newestVersion, newest})
-	if err != nil {
-		return fmt.Errorf("encoding the newest instants: %w", err)
-	}
-	sum := sha256.Sum256(body)
-	b := append([]byte(hex.EncodeToString(sum[:])+"\n"), body...)
 	var errs []error
 	for _, path := range n.paths {
-		errs = append(errs, writeNewest(path, b))
+		errs = append(errs, writeSummed(path, newestFile{newestVersion, newest}))
 	}
 	return errors.Join(errs...)
-}
-
-func writeNewest(path string, b []byte) error {
-	f, err := os.OpenFile(path+staged, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+staged, path)
 }
 
 // latest returns the newest instant of all issuers.

@@ -306,3 +306,20 @@ func TestWhoOwedNothingAnyMoreWrites(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A node that follows a sound stream adopts it without a restart.
+func TestASoundStreamIsAdoptedWhileItIsFollowed(t *testing.T) {
+	c := natstest.Run(t, 1)
+	a := join(t, fleetOptions(t, c, "a"))
+	a.write("one")
+	mark(t, a, nats.MarkerAdopt)
+	until(t, "the new epoch has begun", func() bool {
+		_ = a.tick()
+		return a.Head().Position.Epoch == 2
+	})
+	a.write("two")
+	until(t, "it has everything", func() bool {
+		got := a.reasons()
+		return slices.Contains(got, "one") && slices.Contains(got, "two")
+	})
+}

@@ -227,6 +227,9 @@ func (l *Ledger) concern(m *message, s *step) error {
 	if s.genesis != nil {
 		l.begun(s.genesis.Epoch)
 	}
+	if s.tick != nil && l.marked(MarkerAdopt) {
+		return errAgain // the next session adopts the stream, which is sound
+	}
 	return nil
 }
 
