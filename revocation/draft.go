@@ -188,10 +188,12 @@ func (d *Draft) instant(mode Mode, is *Issuer, o *Observed) (time.Time, error) {
 	return at, nil
 }
 
-// Limits of texts that authors choose freely, in bytes.
+// Limits of what authors choose freely. MaxReason and MaxName are in bytes,
+// MaxDemanded is the number of values of acr, and of amr.
 const (
-	MaxReason = 1024
-	MaxName   = 255
+	MaxReason   = 1024
+	MaxName     = 255
+	MaxDemanded = 16
 )
 
 // oneLine refuses characters that could forge a line or an escape sequence
@@ -211,6 +213,9 @@ func oneLine(member, text string, limit int) error {
 // authenticationValues holds acr and amr to what a challenge can carry: tokens
 // in a quoted, space-separated list (RFC 9470 section 3).
 func authenticationValues(member string, values []string) error {
+	if len(values) > MaxDemanded {
+		return refuse(InvalidValue, member, "has %d values: name at most %d", len(values), MaxDemanded)
+	}
 	for _, v := range values {
 		if v == "" || len(v) > MaxName {
 			return refuse(InvalidValue, member, "each value has 1 to %d bytes", MaxName)

@@ -150,6 +150,8 @@ func TestADraftIsRefusedWithTheMemberAtFault(t *testing.T) {
 		"a step-up with a mode": {stepUp(final), revocation.InvalidMode, "mode", "leave it out"},
 		"a dated step-up":       {stepUp(func(d *revocation.Draft) { d.At = written }), revocation.InvalidValue, "at", "leave it out"},
 		"a step-up of exempt":   {stepUp(func(d *revocation.Draft) { d.IncludeExempt = true }), revocation.InvalidValue, "include_exempt", "leave it out"},
+		"17 values of acr":      {stepUp(func(d *revocation.Draft) { d.ACR = slices.Repeat([]string{"mfa"}, 17) }), revocation.InvalidValue, "acr", "at most 16"},
+		"17 values of amr":      {stepUp(func(d *revocation.Draft) { d.AMR = slices.Repeat([]string{"mfa"}, 17) }), revocation.InvalidValue, "amr", "at most 16"},
 		"a cut that demands":    {cut(alice, func(d *revocation.Draft) { d.ACR = []string{"mfa"} }), revocation.InvalidValue, "type", "step-up"},
 		"a lift":                {revocation.Draft{Type: revocation.Lift, Target: alice}, revocation.InvalidValue, "type", "block"},
 		"no type":               {revocation.Draft{Target: alice}, revocation.InvalidValue, "type", "block"},
