@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"curfew.dev/curfew/internal/pause"
 )
 
 // maxEvent bounds an event, in bytes.
@@ -58,7 +60,7 @@ func (c *Client) Follow(ctx context.Context, after string, lost func(err error, 
 				return
 			}
 			lost(err, after)
-			if pause(ctx, wait) != nil {
+			if pause.For(ctx, wait) != nil {
 				return
 			}
 		}

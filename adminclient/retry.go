@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"curfew.dev/curfew/internal/pause"
 )
 
 // defaultEndurance is for how long a write is sent again. The election of a
@@ -42,7 +44,7 @@ func persist(ctx context.Context, key string, endurance time.Duration, attempt f
 			heard = err
 		}
 		wait, again := another(err)
-		if again && time.Since(began)+wait <= endurance && pause(ctx, wait) == nil {
+		if again && time.Since(began)+wait <= endurance && pause.For(ctx, wait) == nil {
 			continue
 		}
 		switch {
@@ -126,17 +128,6 @@ func brief(err error) string {
 		return refusal.brief()
 	}
 	return err.Error()
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // retryAfterOf reads the header in its form of seconds; negative if there is

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/internal/outbound"
+	"curfew.dev/curfew/internal/pause"
 	"curfew.dev/curfew/internal/seal"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
@@ -103,7 +104,7 @@ func (w *world) configure(options ...option) {
 		Submit: w.submit, Secure: func(r *http.Request) bool { return r.TLS != nil }, Pages: textPages{}, Now: w.now,
 		Wait: func(ctx context.Context, d time.Duration) error {
 			if w.waits {
-				return wait(ctx, d)
+				return pause.For(ctx, d)
 			}
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -312,12 +311,8 @@ func (p *provider) exchange(ctx context.Context, e *endpoints, redirectURI, code
 	for name := range credentials {
 		options = append(options, oauth2.SetAuthURLParam(name, credentials.Get(name)))
 	}
-	client := &http.Client{
-		Transport:     through{p.signIn.config.Client},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	done := p.asking("token")
-	got, err := o.Exchange(context.WithValue(ctx, oauth2.HTTPClient, client), code, options...)
+	got, err := o.Exchange(context.WithValue(ctx, oauth2.HTTPClient, p.signIn.config.Client.HTTP()), code, options...)
 	done(err)
 	if err != nil {
 		return tokens{}, fmt.Errorf("%w: redeeming the code: %w", errProvider, safe(err))
@@ -345,20 +340,6 @@ func safe(err error) error {
 		return dial.Err
 	}
 	return errors.New("the answer is not one of a token endpoint (RFC 6749, 5.1)")
-}
-
-// through has golang.org/x/oauth2 ask by the guarded client.
-type through struct{ client *outbound.Client }
-
-func (t through) RoundTrip(r *http.Request) (*http.Response, error) {
-	a, err := t.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	return &http.Response{
-		StatusCode: a.Status, Status: http.StatusText(a.Status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: a.Header, Body: io.NopCloser(strings.NewReader(a.Body)), ContentLength: int64(len(a.Body)), Request: r,
-	}, nil
 }
 
 // person asks the userinfo endpoint (OpenID Connect Core, 5.3). The answer must be

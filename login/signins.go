@@ -1,7 +1,6 @@
 package login
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/internal/loopback"
+	"curfew.dev/curfew/internal/pause"
 )
 
 // SignIns are the sign_ins of one configuration. They are safe for concurrent
@@ -32,7 +32,7 @@ type SignIns struct {
 // New validates the configurations.
 func New(d Deps, configs ...Config) (*SignIns, error) {
 	if d.Wait == nil {
-		d.Wait = wait
+		d.Wait = pause.For
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
@@ -57,17 +57,6 @@ func New(d Deps, configs ...Config) (*SignIns, error) {
 		all.named[c.Name] = s
 	}
 	return all, nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Prepare asks each provider for its metadata, and returns at once. Without it,

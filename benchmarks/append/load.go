@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/benchmarks/rig"
+	"curfew.dev/curfew/internal/pause"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -75,10 +76,8 @@ func arrive(ctx context.Context, rate float64, do func(due time.Time)) {
 		now := due
 		asked.Go(func() { do(now) })
 		due = due.Add(time.Duration(rand.ExpFloat64() / rate * float64(time.Second)))
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, time.Until(due)) != nil {
 			return
-		case <-time.After(time.Until(due)):
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"curfew.dev/curfew/internal/pause"
 )
 
 // plan holds the numbers of connections, users and sign-outs.
@@ -63,7 +65,7 @@ func measure(ctx context.Context, p plan, reportOnly bool) error {
 	}
 	defer crowd.close()
 	r.opened = time.Since(began)
-	rest(ctx, 3*time.Second) // until the garbage of opening is collected
+	_ = pause.For(ctx, 3*time.Second) // until the garbage of opening is collected
 	if r.fullMemory, err = s.gateway.memory(); err != nil {
 		return err
 	}
@@ -78,7 +80,7 @@ func measure(ctx context.Context, p plan, reportOnly bool) error {
 // cuts signs users out, first one by one, then all at once.
 func (r *report) cuts(ctx context.Context, s *stage, c *crowd) error {
 	quiet := s.probe(ctx)
-	rest(ctx, 5*time.Second)
+	_ = pause.For(ctx, 5*time.Second)
 	r.quiet = quiet()
 
 	during := s.probe(ctx)
@@ -88,7 +90,7 @@ func (r *report) cuts(ctx context.Context, s *stage, c *crowd) error {
 			return err
 		}
 		r.single = append(r.single, took...)
-		rest(ctx, 100*time.Millisecond)
+		_ = pause.For(ctx, 100*time.Millisecond)
 	}
 	r.duringSingle = during()
 
@@ -99,11 +101,4 @@ func (r *report) cuts(ctx context.Context, s *stage, c *crowd) error {
 	}
 	r.duringAll = during()
 	return nil
-}
-
-func rest(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

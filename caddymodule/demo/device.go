@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/internal/devidp"
+	"curfew.dev/curfew/internal/pause"
 )
 
 // device is somebody's phone, laptop or console, with a browser of its own and
@@ -126,7 +127,7 @@ func (d *device) enter(ctx context.Context, app string) (times int, err error) {
 			return times, expectAdmitted(a)
 		}
 		parameters = url.Values{"max_age": {maxAge}}
-		if pause(ctx, entryPause) != nil {
+		if pause.For(ctx, entryPause) != nil {
 			return times, fmt.Errorf("entering on %s: after %d sign-ins in %s: %w", d.name, times, entryWithin, errRefused)
 		}
 	}
@@ -138,7 +139,7 @@ var errRefused = errors.New("the gateway still refuses")
 // provider refuses.
 func (d *device) keepFresh(ctx context.Context) error {
 	for {
-		if pause(ctx, d.lifetime()/2) != nil {
+		if pause.For(ctx, d.lifetime()/2) != nil {
 			return nil
 		}
 		if err := d.refresh(ctx); err != nil {

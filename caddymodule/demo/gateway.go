@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"curfew.dev/curfew/internal/pause"
 )
 
 // gateway is the Caddy of this process. There is one in a process.
@@ -51,20 +53,8 @@ func awaitReady(ctx context.Context, client *http.Client, health string) error {
 		if err == nil && a.status == http.StatusOK {
 			return nil
 		}
-		if pause(ctx, 20*time.Millisecond) != nil {
+		if pause.For(ctx, 20*time.Millisecond) != nil {
 			return fmt.Errorf("waiting for the gateway: %w", context.Cause(ctx))
 		}
-	}
-}
-
-// pause waits, unless the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
 	}
 }

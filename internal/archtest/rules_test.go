@@ -92,6 +92,7 @@ var inward = map[string][]string{
 	"internal/authorization":   nil,                                                    // anybody: a header that is read in two ways is two credentials; a challenge has one form
 	"internal/origin":          nil,                                                    // anybody: an origin that is read in two ways lets a page of another site in
 	"internal/loopback":        nil,                                                    // anybody: where plaintext is allowed is one rule
+	"internal/pause":           nil,                                                    // anybody: a wait that outlives its caller holds up an exit
 	"internal/outbound":        {"token", "signals", "login", "caddymodule"},           // the rooms that ask other parties; an answer must not come around the guard
 	"internal/httpapi":         {"admin", "signals", "login", "portal", "caddymodule"}, // one gate for every API; caddymodule names the callers
 	"internal/secret":          {"internal/httpapi", "caddymodule"},                    // configuration and the check of callers; the rooms below get none

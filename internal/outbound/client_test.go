@@ -215,3 +215,27 @@ func TestAPartyWithAPrivateCAIsTrustedByItsRootsAlone(t *testing.T) {
 		c.CloseIdleConnections()
 	}
 }
+
+// A library that is given the client is held to the same rules.
+func TestALibraryAsksByTheGuardedClient(t *testing.T) {
+	c := New(party, Options{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == "/elsewhere" {
+			return &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {party + "/there"}}, Body: http.NoBody}, nil
+		}
+		return answer(http.StatusOK, strings.NewReader(strings.Repeat("x", MaxBody+1)))
+	})}).HTTP()
+	if _, err := c.Get("http://127.0.0.1/"); !errors.Is(err, ErrAddress) {
+		t.Errorf("an address that is not allowed: %v", err)
+	}
+	if _, err := c.Get(party + "/long"); !errors.Is(err, ErrTooLong) {
+		t.Errorf("a body without an end: %v", err)
+	}
+	resp, err := c.Do(form(t, party+"/elsewhere"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusFound {
+		t.Errorf("a redirect of a POST was followed: %d at %s", resp.StatusCode, resp.Request.URL)
+	}
+}

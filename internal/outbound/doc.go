@@ -12,5 +12,6 @@
 // hold a secret, and it knows nothing of tokens.
 //
 // Read address.go first (which URLs are allowed), then client.go (one request),
-// then transport.go (the connection and its guard).
+// then transport.go (the connection and its guard), then library.go (for libraries
+// that ask by themselves).
 package outbound

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"curfew.dev/curfew/internal/pause"
 	"curfew.dev/curfew/ledger"
 )
 
@@ -176,10 +177,8 @@ func (d *documents) keep() {
 		case !done && !looked:
 			wait = sessionRetry
 		}
-		select {
-		case <-d.ledger.ctx.Done():
+		if pause.For(d.ledger.ctx, wait) != nil {
 			return
-		case <-time.After(wait):
 		}
 	}
 }

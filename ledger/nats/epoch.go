@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"curfew.dev/curfew/internal/pause"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/revocation"
@@ -372,10 +373,8 @@ func (l *Ledger) begun(epoch uint64) {
 // restating writes the records that an epoch lacks. If the process ends first, the
 // next one continues.
 func (l *Ledger) restating(epoch uint64, wait time.Duration) {
-	select {
-	case <-l.ctx.Done():
+	if pause.For(l.ctx, wait) != nil {
 		return
-	case <-time.After(wait):
 	}
 	switch err := l.restate(epoch); {
 	case l.ctx.Err() != nil:
@@ -433,10 +432,7 @@ func (w *restater) flush() error {
 		case w.ledger.ctx.Err() != nil, errors.Is(err, ledger.ErrIntegrity), errors.Is(err, ledger.ErrReadOnly), errors.Is(err, revocation.ErrRecord):
 			return err
 		default: // writing a record twice does no harm
-			select {
-			case <-w.ledger.ctx.Done():
-			case <-time.After(sessionRetry):
-			}
+			_ = pause.For(w.ledger.ctx, sessionRetry)
 		}
 	}
 	return nil
