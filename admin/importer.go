@@ -69,7 +69,7 @@ type imported struct {
 // and answers each line in order, chunk by chunk. Wide targets are refused:
 // nobody can confirm a preview for a line among thousands.
 func (a *api) importLines(c *httpapi.Call, _ *struct{}) (*httpapi.Stream, *Problem) {
-	key, p := a.idempotency(c, "")
+	key, p := a.idempotency(c, nil)
 	if p != nil {
 		return nil, p
 	}

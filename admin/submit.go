@@ -45,7 +45,7 @@ func (a *api) execute(c *httpapi.Call, p *plan) (*written, *Problem) {
 // With an idempotency key that was used for the same request, the first one's
 // receipt is returned.
 func (a *api) write(c *httpapi.Call, r revocation.Record, wait time.Duration) (*written, *Problem) {
-	key, p := a.idempotency(c, canonical(c.Body))
+	key, p := a.idempotency(c, c.Body)
 	if p != nil {
 		return nil, p
 	}
@@ -89,7 +89,7 @@ func (a *api) submit(c *httpapi.Call, records []revocation.Record, key ledger.Id
 
 // idempotency reads the Idempotency-Key header. Keys belong to their caller; the
 // request is told by its method, its path and the canonical form of its body.
-func (a *api) idempotency(c *httpapi.Call, body string) (ledger.Idempotency, *Problem) {
+func (a *api) idempotency(c *httpapi.Call, body []byte) (ledger.Idempotency, *Problem) {
 	values := c.Request.Header.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return ledger.Idempotency{}, nil
@@ -104,7 +104,7 @@ func (a *api) idempotency(c *httpapi.Call, body string) (ledger.Idempotency, *Pr
 	}
 	return ledger.Idempotency{
 		Key:     digestOf(c.Caller.Source, c.Caller.Name, key),
-		Request: digestOf(c.Request.Method, c.Operation(), c.Request.PathValue("id"), body),
+		Request: digestOf(c.Request.Method, c.Operation(), c.Request.PathValue("id"), canonical(body)),
 		Expires: a.Now().Add(keyAge),
 	}, nil
 }

@@ -48,7 +48,7 @@ func newToken(o *Opened, x *candidate) *Token {
 	t.Keep(cl.extra)
 	t.ignored = cl.ignored
 	t.Credential = revocation.Credential{
-		Issuer:    cl.issuer,
+		Issuer:    x.URL, // the same text for all of its tokens
 		Subject:   x.holder(),
 		Client:    x.party(),
 		Session:   cl.session,

@@ -107,7 +107,7 @@ func (o options) find(dir string) (binaries, error) {
 		{&b.guarded, "caddy", "curfew.dev/curfew/cmd/caddy"},
 		{&b.setter, "setter", "curfew.dev/curfew/benchmarks/overhead/caddy"},
 	} {
-		if *each.into == "" {
+		if *each.into == "" && (!o.flood && !o.signOuts || each.into == &b.guarded) {
 			*each.into = filepath.Join(dir, each.name)
 			if err := build(*each.into, each.program); err != nil {
 				return b, err

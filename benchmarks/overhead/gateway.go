@@ -33,6 +33,7 @@ type settings struct {
 	Set              []header // by a handler that does nothing else
 	Issuer, Upstream string
 	Audience, Secret string
+	Secrets          []string // of further callers of the admin API: each has a quota of its own
 	Ledger           string
 	Cache            string
 }
@@ -80,6 +81,9 @@ http://{{.App}} {
 http://{{.API}} {
 	curfew_admin {
 		token benchmark break_glass {{.Secret}}
+{{- range $i, $s := .Secrets}}
+		token caller-{{$i}} break_glass {{$s}}
+{{- end}}
 	}
 }
 http://{{.Ops}} {

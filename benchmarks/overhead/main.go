@@ -9,6 +9,7 @@
 //	go run ./benchmarks/overhead -caddy ./patched -identity ''
 //	go run ./benchmarks/overhead -smoke     a few seconds: does it all still work?
 //	go run ./benchmarks/overhead -flood     bad tokens beside good requests
+//	go run ./benchmarks/overhead -sign-outs calls of the admin API
 //
 // It writes a table to stdout. It writes overhead.md, overhead.json and
 // overhead.svg into the directory of -out. It connects to loopback only. It
@@ -27,6 +28,7 @@ import (
 // options are the flags.
 type options struct {
 	smoke, flood bool
+	signOuts     bool
 	only         string
 	caddy, base  string
 	identities   string
@@ -52,6 +54,7 @@ func main() {
 	var o options
 	flag.BoolVar(&o.smoke, "smoke", false, "one short round of small scenarios")
 	flag.BoolVar(&o.flood, "flood", false, "measure good requests under a flood of bad tokens instead")
+	flag.BoolVar(&o.signOuts, "sign-outs", false, "measure sign-outs by the admin API instead")
 	flag.StringVar(&o.only, "only", "", "scenarios to run: a regular expression of their names")
 	flag.StringVar(&o.caddy, "caddy", "", "a Caddy to measure: guarded if it has curfew, else as it is, beside one that is built from ./cmd/caddy")
 	flag.StringVar(&o.base, "base", "", "the Caddy to compare with; empty: build the one that go.mod names, without curfew")
@@ -78,6 +81,9 @@ func main() {
 	var err error
 	if o.core, err = rig.MoveAside(); err != nil {
 		exit(err)
+	}
+	if o.signOuts {
+		exit(runSignOuts(o))
 	}
 	exit(run(o))
 }

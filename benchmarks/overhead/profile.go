@@ -19,7 +19,7 @@ func (b *bench) profile(g *gateway, s scenario) error {
 		return fmt.Errorf("making the directory for profiles: %w", err)
 	}
 	taken := make(chan error, 1)
-	go func() { taken <- b.save(g, s) }()
+	go func() { taken <- b.save(g, s.String()) }()
 	long := *b
 	long.slice = profiled + time.Second
 	if _, err := long.closed(g, s.Revocations); err != nil {
@@ -28,20 +28,20 @@ func (b *bench) profile(g *gateway, s scenario) error {
 	return <-taken
 }
 
-func (b *bench) save(g *gateway, s scenario) error {
+func (o options) save(g *gateway, name string) error {
 	resp, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", g.Endpoint, profiled.Seconds()))
 	if err != nil {
 		return fmt.Errorf("taking a profile: %w", err)
 	}
 	defer resp.Body.Close()
-	name := strings.NewReplacer(" ", "_", "/", "_", ",", "").Replace(g.Name + "-" + s.String() + ".prof")
-	file, err := os.Create(filepath.Join(b.profiles, name))
+	file := strings.NewReplacer(" ", "_", "/", "_", ",", "").Replace(g.Name + "-" + name + ".prof")
+	to, err := os.Create(filepath.Join(o.profiles, file))
 	if err != nil {
 		return fmt.Errorf("saving a profile: %w", err)
 	}
-	defer file.Close()
-	if _, err := io.Copy(file, resp.Body); err != nil {
+	defer to.Close()
+	if _, err := io.Copy(to, resp.Body); err != nil {
 		return fmt.Errorf("saving a profile: %w", err)
 	}
-	return file.Close()
+	return to.Close()
 }

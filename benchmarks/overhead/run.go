@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"curfew.dev/curfew/benchmarks/rig"
@@ -32,6 +33,8 @@ type place struct {
 	provider *rig.Provider
 	upstream string
 	stop     func()
+
+	signedOut *atomic.Int64 // so many users, at most
 }
 
 func newPlace(o options) (*place, error) {
@@ -39,7 +42,7 @@ func newPlace(o options) (*place, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a directory: %w", err)
 	}
-	p := &place{options: o, dir: dir, stop: func() { _ = os.RemoveAll(dir) }}
+	p := &place{options: o, dir: dir, signedOut: new(atomic.Int64), stop: func() { _ = os.RemoveAll(dir) }}
 	if p.binaries, err = o.find(dir); err != nil {
 		p.stop()
 		return nil, err
