@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/policy"
 	"curfew.dev/curfew/revocation"
+	"curfew.dev/curfew/signals"
 	"curfew.dev/curfew/token"
 )
 
@@ -41,6 +43,7 @@ type metrics struct {
 	adminDuration    *prometheus.HistogramVec
 	live             *liveMetrics
 	signIns          *signInMetrics
+	signals          *signalMetrics
 }
 
 func newMetrics(g *gateway) *metrics {
@@ -61,6 +64,7 @@ func newMetrics(g *gateway) *metrics {
 		gateway:   g,
 		live:      newLiveMetrics(&g.live),
 		signIns:   newSignInMetrics(),
+		signals:   newSignalMetrics(),
 		decisions: counter("decisions_total", "Decisions of guards.", "policy", "decision", "reason"),
 		decisionDuration: histogram("decision_duration_seconds", "Time to decide, from the cache or with a verification.",
 			[]float64{250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 10e-3, 100e-3}, "path"),
@@ -88,14 +92,14 @@ func newMetrics(g *gateway) *metrics {
 	for _, path := range []string{"hit", "verify"} {
 		m.decisionDuration.WithLabelValues(path)
 	}
-	for _, source := range []string{"admin", "cli", login.Source} {
+	for _, source := range []string{"admin", "cli", login.Source, signals.SourceBackchannelLogout} {
 		m.enforcement.WithLabelValues(source)
 	}
 	return m
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return append(m.signIns.collectors(), []prometheus.Collector{
+	return append(slices.Concat(m.signIns.collectors(), m.signals.collectors()), []prometheus.Collector{
 		m.decisions, m.decisionDuration, m.cacheRequests, m.fences, m.staleAdmissions, m.proofs, m.ledgerErrors, m.integrity,
 		m.appendDuration, m.enforcement, m.jwksSuccess, m.jwksFetches, m.jwksUnknownKID, m.adminRequests, m.adminDuration,
 		m.live,

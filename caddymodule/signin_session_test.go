@@ -166,6 +166,12 @@ func TestWhatASessionHasOpenEnds(t *testing.T) {
 				t.Errorf("the sign-out itself gets %d %s", a.StatusCode, a.body)
 			}
 		},
+		"signed out at the provider, a session": func(s *signIns, _ *tab) {
+			s.logout(t, "app", tokentest.Claims{"sid": "sid-alice"})
+		},
+		"signed out at the provider, a person": func(s *signIns, _ *tab) {
+			s.logout(t, "wiki", tokentest.Claims{"sub": "alice"})
+		},
 		"by the admin API": func(s *signIns, b *tab) { s.revoke(map[string]string{"iss": s.issuer.URL, "sub": "alice"}) },
 	} {
 		t.Run(name, func(t *testing.T) {

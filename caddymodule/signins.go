@@ -54,6 +54,7 @@ func (a *App) provisionSignIns() error {
 		}
 		configs = append(configs, c)
 		a.gateway.metrics.signIns.prepare(s.Name)
+		a.gateway.metrics.signals.prepare(s.Name)
 	}
 	var err error
 	a.signIns, err = login.New(login.Deps{

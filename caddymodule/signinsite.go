@@ -85,6 +85,7 @@ func (s *SignInSite) Provision(ctx caddy.Context) (err error) {
 	s.site = s.app.newSite(s.Names)
 	s.site.Handle(http.MethodGet, "style.css", s.app.pages.StyleSheet())
 	s.site.Handle(http.MethodGet, "logo", s.app.pages.LogoImage())
+	s.site.Handle(http.MethodPost, "backchannel-logout", s.app.backchannelLogout(s.Names))
 	if err := s.app.survey(ctx); err != nil {
 		return err
 	}

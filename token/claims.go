@@ -23,6 +23,8 @@ type claims struct {
 	issuedAt, expiresAt               int64
 	notBefore, authTime               int64
 	hasEvents, hasConfirmation        bool
+	hasNonce                          bool
+	events                            strictjson.Value
 	confirmation                      confirmation
 	hasTokenHash, hasScope            bool
 	marked                            bool // it has a claim of access tokens, whatever is in it
@@ -159,7 +161,9 @@ func (c *claims) set(m strictjson.Member) string {
 		c.hasScope = c.hasScope || ok
 		c.ignoreUnless(ok, m)
 	case "events":
-		c.hasEvents = true
+		c.hasEvents, c.events = true, m.Value
+	case "nonce":
+		c.hasNonce = true
 	case "cnf":
 		c.hasConfirmation, c.confirmation = true, readConfirmation(m.Value)
 	case "at_hash", "c_hash":

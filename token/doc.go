@@ -34,7 +34,7 @@
 //
 // A request's way: source.go and query.go (where a token is), verifier.go,
 // cache.go, open.go with compact.go, claims.go and signature.go, judge.go with
-// accesstoken.go, idtoken.go and instants.go, token.go. The keys' way: keyset.go
+// accesstoken.go, idtoken.go, logouttoken.go and instants.go, token.go. The keys' way: keyset.go
 // (when), fetch.go and metadata.go (from where), keyring.go, key.go and weak.go
 // (which). The keys of senders: confirmation.go (what a token is bound to), proof.go
 // with proofurl.go and prooferror.go (DPoP), replays.go. issuer.go and keysource.go

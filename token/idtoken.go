@@ -24,11 +24,16 @@ var unboundIDToken = judge{isID: true, rules: append(slices.Clone(idToken.rules)
 // token, and must judge auth_time: it may be absent or in the future. Errors are
 // of type *[Error].
 func (o *Opened) SignIn(client string, now time.Time) (*Token, error) {
-	own := *o.issuer
-	own.Clients, own.MaxTokenLifetime = []string{client}, forever
-	of := *o
+	return o.of([]string{client}, forever).judgedBy(signIn, now)
+}
+
+// of returns the token as one of an issuer with these clients and this bound of
+// lifetimes.
+func (o *Opened) of(clients []string, lifetime time.Duration) *Opened {
+	own, of := *o.issuer, *o
+	own.Clients, own.MaxTokenLifetime = clients, lifetime
 	of.issuer = &own
-	return of.judgedBy(signIn, now)
+	return &of
 }
 
 const forever = 100 * 365 * 24 * time.Hour

@@ -17,12 +17,10 @@ var instantRules = slices.Concat([]rule{hasInstants, begun}, instantsInOrder, []
 })
 
 // signInInstants leave auth_time to the caller.
-var signInInstants = slices.Concat([]rule{
-	hasInstants,
-	{"iat is in the future: compare the clocks of issuer and gateway", func(x *candidate) bool { return x.issuedAt > x.latest() }},
-}, instantsInOrder)
+var signInInstants = slices.Concat([]rule{hasInstants, issued}, instantsInOrder)
 
 var (
+	issued      = rule{"iat is in the future: compare the clocks of issuer and gateway", func(x *candidate) bool { return x.issuedAt > x.latest() }}
 	hasInstants = rule{"no iat or no exp", func(x *candidate) bool { return x.issuedAt == 0 || x.expiresAt == 0 }}
 	begun       = rule{"iat or auth_time is in the future: compare the clocks of issuer and gateway", func(x *candidate) bool {
 		return x.issuedAt > x.latest() || x.authTime > x.latest()
@@ -30,13 +28,18 @@ var (
 )
 
 var instantsInOrder = []rule{
-	{"nbf is in the future", func(x *candidate) bool { return x.notBefore > x.latest() }},
-	{"exp is not after iat", func(x *candidate) bool { return x.expiresAt <= x.issuedAt }},
+	early, reversed,
 	{"it lives longer than max_token_lifetime", func(x *candidate) bool {
 		return time.Duration(x.expiresAt-x.issuedAt) > x.MaxTokenLifetime/time.Second
 	}},
-	{"it has expired", func(x *candidate) bool { return !x.now.Before(x.deadline()) }},
+	expired,
 }
+
+var (
+	early    = rule{"nbf is in the future", func(x *candidate) bool { return x.notBefore > x.latest() }}
+	reversed = rule{"exp is not after iat", func(x *candidate) bool { return x.expiresAt <= x.issuedAt }}
+	expired  = rule{"it has expired", func(x *candidate) bool { return !x.now.Before(x.deadline()) }}
+)
 
 // latest is the last second that is not in the future.
 func (x *candidate) latest() int64 { return x.now.Add(x.ClockSkew).Unix() }

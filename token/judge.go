@@ -72,13 +72,22 @@ func (o *Opened) choose() (j judge, refusal string) {
 }
 
 func (o *Opened) judgedBy(j judge, now time.Time) (*Token, error) {
+	x, err := o.pass(j, now)
+	if err != nil {
+		return nil, err
+	}
+	return newToken(o, x), nil
+}
+
+// pass returns the candidate that no rule of a judge refuses.
+func (o *Opened) pass(j judge, now time.Time) (*candidate, error) {
 	x := &candidate{o.issuer, o.claims, o.header.typ, j.isID, now}
 	for _, r := range j.rules {
 		if r.broken(x) {
 			return nil, o.refuse(x.named(r.detail), x.party())
 		}
 	}
-	return newToken(o, x), nil
+	return x, nil
 }
 
 // named fills configured names into the detail of a rule.

@@ -13,9 +13,10 @@ import (
 // time has come or passed. So it is no credential, and must not be used before a
 // judge has accepted it.
 //
-// [Opened.Judge] decides for the guards. A caller that needs another kind of
-// token, such as a logout token, reads [Opened.Claim], and returns
-// [Opened.Refuse] for a token that it does not accept.
+// [Opened.Judge] decides for the guards, [Opened.SignIn] for sign-ins and
+// [Opened.LogoutToken] for back-channel logout. A caller that needs another kind of
+// token reads [Opened.Claim], and returns [Opened.Refuse] for a token that it does
+// not accept.
 type Opened struct {
 	compact
 	issuer  *issuer
