@@ -7,6 +7,6 @@
 // Its tests have the build tag e2e. They have a short form, and with
 // CURFEW_LONG=1 a long one. The package must never import the rooms that it
 // tests. It knows the public interface, adminclient, which calls a gateway from
-// outside, and the provider of tokens, which is a test's own. The tests speak to
+// outside, and the providers of tokens and of sign-ins, which are a test's own. The tests speak to
 // loopback only, and end only processes that they started.
 package fleet

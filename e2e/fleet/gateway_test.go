@@ -30,7 +30,9 @@ type gateway struct {
 	URLs                           []string // of the servers, through the relays; none: its ledger is local
 	Credentials, CA, OnEmpty       string
 	MaxStaleness                   time.Duration
-	App, API, Ops, Endpoint        string // host:port
+	App, API, Ops, Endpoint        string   // host:port
+	SealingKeys                    []string // files
+	SignIn                         *signIn  // none: nobody signs in here
 
 	home    string
 	binary  string // of another build; empty: this one
@@ -59,8 +61,8 @@ func (g *gateway) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// begin starts the process without waiting until it serves.
-func (g *gateway) begin(t *testing.T) {
+// configure writes the Caddyfile.
+func (g *gateway) configure(t *testing.T) {
 	t.Helper()
 	var text bytes.Buffer
 	err := caddyfile.Execute(&text, g)
@@ -70,10 +72,26 @@ func (g *gateway) begin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// reload has the running process take the gateway as it is now.
+func (g *gateway) reload(t *testing.T) {
+	t.Helper()
+	g.configure(t)
+	if out, err := g.command("reload", "--config", "Caddyfile").CombinedOutput(); err != nil {
+		t.Fatalf("reloading %s: %v\n%s", g.Name, err, out)
+	}
+}
+
+// begin starts the process without waiting until it serves.
+func (g *gateway) begin(t *testing.T) {
+	t.Helper()
+	g.configure(t)
 	cmd := g.command("run", "--config", "Caddyfile")
 	if g.wrap != nil {
 		cmd = g.wrap(cmd)
 	}
+	var err error
 	if g.process, err = start(cmd, g.log); err != nil {
 		t.Fatal(err)
 	}
