@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
 	"curfew.dev/curfew/ledger/nats"
@@ -74,11 +75,7 @@ func join(t *testing.T, servers *natstest.Cluster, name string) *node.Node {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it never came about that %s", what)
-		}
-	}
+	gatewaytest.Until(t, what, is)
 }
 
 func isCutAt(n *node.Node, issuer, sub string) bool {

@@ -9,17 +9,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/xcaddy"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func adapt(t *testing.T, text []byte) ([]byte, error) {
 	t.Helper()
-	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(text, map[string]any{"filename": "Caddyfile"})
+	adapted, warnings, err := gatewaytest.Adapt(string(text))
 	for _, w := range warnings {
 		t.Errorf("warning: %s", w)
 	}
@@ -65,8 +65,7 @@ func TestAdapt(t *testing.T) {
 
 // The example is what operators copy: formatted, and valid as it stands.
 func TestExample(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("XDG_DATA_HOME", home)
+	gatewaytest.OwnDirectories(t)
 	t.Setenv("LEDGER_DIR", t.TempDir())
 	t.Setenv("HELPDESK_TOKEN", "helpdesk-token-of-the-test")
 	t.Setenv("DASHBOARD_TOKEN", "dashboard-token-of-the-test")
@@ -82,7 +81,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := validate(adapted); err != nil {
+	if err := gatewaytest.Validate(adapted); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(os.Getenv("LEDGER_DIR"), "ledger.db")); err == nil {
@@ -90,17 +89,9 @@ func TestExample(t *testing.T) {
 	}
 }
 
-func validate(adapted []byte) error {
-	var cfg caddy.Config
-	if err := json.Unmarshal(adapted, &cfg); err != nil {
-		return err
-	}
-	return caddy.Validate(&cfg)
-}
-
 // What can't be meant is refused at load, with a message that names the mend.
 func TestRefusedAtLoad(t *testing.T) {
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	gatewaytest.OwnDirectories(t)
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.token")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
@@ -156,7 +147,7 @@ func TestRefusedAtLoad(t *testing.T) {
 			}
 			adapted, err := adapt(t, caddyfile.Format([]byte("{\nadmin off\n"+block+"}\n"+c.site)))
 			if err == nil {
-				err = validate(adapted)
+				err = gatewaytest.Validate(adapted)
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want an error with %q", err, c.want)
@@ -218,7 +209,7 @@ func FuzzCaddyfile(f *testing.F) {
 		if strings.Contains(text, "import") {
 			t.Skip("reads other files")
 		}
-		adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+		adapted, _, err := gatewaytest.Adapt(text)
 		if err == nil && !json.Valid(adapted) {
 			t.Errorf("adapted to %q", adapted)
 		}

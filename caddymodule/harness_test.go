@@ -16,10 +16,10 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew/caddymodule"
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/internal/porttest"
 	"curfew.dev/curfew/token/tokentest"
 )
@@ -158,9 +158,7 @@ func start(t *testing.T, global, sites string) *gateway {
 
 func prepare(t *testing.T) *gateway {
 	t.Helper()
-	home := t.TempDir()
-	t.Setenv("XDG_DATA_HOME", home)
-	t.Setenv("XDG_CONFIG_HOME", home)
+	gatewaytest.OwnDirectories(t)
 	g := &gateway{t: t, issuer: tokentest.Start(t), upstream: newUpstream(t)}
 	ports := porttest.Keep(t, 4)
 	g.port = ports[0]
@@ -191,7 +189,7 @@ func (g *gateway) config(global, sites string) ([]byte, error) {
 		logging = "level DEBUG\n\t\tformat json\n\t\toutput file " + g.logTo + " {\n\t\t\troll_disabled\n\t\t}"
 	}
 	text := g.replace.Replace("{\n\tadmin 127.0.0.1:ENDPOINTPORT\n\tpersist_config off\n\tauto_https off\n\tlog {\n\t\t" + logging + "\n\t}\n" + global + "}\n" + sites)
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	adapted, _, err := gatewaytest.Adapt(text)
 	return adapted, err
 }
 
@@ -233,17 +231,7 @@ func (g *gateway) awaitOneServer() {
 
 func (g *gateway) awaitReady() {
 	g.t.Helper()
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
-		if resp, err := http.Get(g.health + "/readyz"); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	g.t.Fatal("the gateway did not become ready")
+	gatewaytest.AwaitReady(g.t, g.health+"/readyz")
 }
 
 // claims returns the claims of a token of a user who signed in 100 s ago.

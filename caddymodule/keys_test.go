@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/go-jose/go-jose/v4"
 
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -115,7 +116,7 @@ func TestAProviderWithAPrivateCA(t *testing.T) {
 
 // An unusable file is refused at load, with its line.
 func TestKeyFilesAreCheckedAtLoad(t *testing.T) {
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	gatewaytest.OwnDirectories(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -146,7 +147,7 @@ func TestKeyFilesAreCheckedAtLoad(t *testing.T) {
 		adapted, err := adapt(t, caddyfile.Format(fmt.Appendf(nil,
 			"{\nadmin off\ncurfew {\nissuer https://login.example.com {\naudience api\n%s\n}\nledger local %s\n}\n}\nhttp://127.0.0.1:9 {\ncurfew\n}\n", c.option, dir)))
 		if err == nil {
-			err = validate(adapted)
+			err = gatewaytest.Validate(adapted)
 		}
 		switch {
 		case c.want == "" && err != nil:

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // keyPair writes a certificate of its own and its key, in PEM.
@@ -116,7 +118,7 @@ func TestClusterLedgerRefusedAtLoad(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			adapted, err := adapt(t, caddyfile.Format([]byte(clusterConfig(c.ledger))))
 			if err == nil {
-				err = validate(adapted)
+				err = gatewaytest.Validate(adapted)
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want an error with %q", err, c.want)
@@ -133,7 +135,7 @@ func TestClusterLedgerRefusedAtLoad(t *testing.T) {
 
 // These mistakes are possible in JSON only.
 func TestLedgerInJSONRefusedAtLoad(t *testing.T) {
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	gatewaytest.OwnDirectories(t)
 	cert, key := keyPair(t, t.TempDir(), "a")
 	for name, c := range map[string]struct{ ledger, want string }{
 		"both kinds":       {`{"local":{},"nats":{"urls":["nats://127.0.0.1:4222"]}}`, "keep one of local and nats"},
@@ -143,7 +145,7 @@ func TestLedgerInJSONRefusedAtLoad(t *testing.T) {
 		"replicas":         {`{"nats":{"urls":["tls://a"],"replicas":-1}}`, "replicas -1"},
 		"unknown member":   {`{"nats":{"urls":["tls://a"],"stream_name":"x"}}`, "stream_name"},
 	} {
-		err := validate([]byte(`{"admin":{"disabled":true},"apps":{"curfew":{"issuers":[{"url":"https://login.example.com","audiences":["api"]}],"ledger":` + c.ledger + `}}}`))
+		err := gatewaytest.Validate([]byte(`{"admin":{"disabled":true},"apps":{"curfew":{"issuers":[{"url":"https://login.example.com","audiences":["api"]}],"ledger":` + c.ledger + `}}}`))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, c.want)
 		}
@@ -173,7 +175,7 @@ func TestClusterLedgerIsValid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := validate(adapted); err != nil {
+			if err := gatewaytest.Validate(adapted); err != nil {
 				t.Fatal(err)
 			}
 			if !json.Valid(adapted) || strings.Contains(string(adapted), creds) != strings.Contains(ledger, creds) {

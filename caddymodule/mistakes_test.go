@@ -15,6 +15,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // here marks the line of a Caddyfile that has the mistake.
@@ -340,8 +342,7 @@ var mistakes = []mistake{
 // Each mistake is refused by `caddy validate` with the file and line of the
 // mistake and with its mend.
 func TestCaddyValidateNamesTheLineOfAMistakeAndItsMend(t *testing.T) {
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	gatewaytest.OwnDirectories(t)
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "empty"), nil)
 	writeFile(t, filepath.Join(dir, "short"), []byte("abc"))

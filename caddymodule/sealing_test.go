@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // glassNeeded is a request that takes a preview.
@@ -50,7 +52,7 @@ func TestAKeyIsMadeBesideALocalLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := validate(adapted); err != nil {
+	if err := gatewaytest.Validate(adapted); err != nil {
 		t.Fatal(err)
 	}
 	if files, _ := os.ReadDir(g.dir); len(files) > 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/internal/seedtest"
 )
 
@@ -198,7 +199,7 @@ func TestAGuardInAHandlerOfAnotherModuleReadsNoVariables(t *testing.T) {
 		}
 		guard := `{"handler":"vars","area":"public"},{"handler":"curfew_test_strange","routes":[{"handle":[{"handler":"curfew","match":[{` + matcher + `}]}]}]},{"handler":"curfew"`
 		changed := strings.Replace(string(config), `{"handler":"curfew"`, guard, 1)
-		if err := validate([]byte(changed)); (err != nil) != refused || refused && !strings.Contains(err.Error(), "{http.vars.area}") {
+		if err := gatewaytest.Validate([]byte(changed)); (err != nil) != refused || refused && !strings.Contains(err.Error(), "{http.vars.area}") {
 			t.Errorf("%s: %v", matcher, err)
 		}
 	}
@@ -428,7 +429,7 @@ func TestHolesThatTheConfigurationShowsAreWarnedOf(t *testing.T) {
 
 // JSON configurations have no lines, and routes that the Caddyfile can't write.
 func TestHolesInJSONAreErrorsWithStrictSites(t *testing.T) {
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	gatewaytest.OwnDirectories(t)
 	const (
 		proxy = `{"handler":"reverse_proxy","upstreams":[{"dial":"app:80"}]}`
 		guard = `{"handler":"curfew"}`
@@ -444,7 +445,7 @@ func TestHolesInJSONAreErrorsWithStrictSites(t *testing.T) {
 	} {
 		config := `{"admin":{"disabled":true},"apps":{"curfew":{"strict_sites":true,"issuers":[{"url":"https://login.example.com","audiences":["api"]}]},"http":{"servers":{` +
 			`"a":{"listen":[":8080"],"routes":[` + c.routes + `]},"b":{"listen":[":8081"],"routes":[{"handle":[` + proxy + `]}]}}}}}`
-		err := validate([]byte(config))
+		err := gatewaytest.Validate([]byte(config))
 		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
@@ -467,7 +468,7 @@ func (w *warning) String() string {
 
 func loadLogged(t *testing.T, options, sites string) ([]warning, error) {
 	t.Helper()
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	gatewaytest.OwnDirectories(t)
 	dir, err := os.MkdirTemp("", "") // the test's name may have braces
 	if err != nil {
 		t.Fatal(err)
@@ -479,7 +480,7 @@ func loadLogged(t *testing.T, options, sites string) ([]warning, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = validate(adapted)
+	err = gatewaytest.Validate(adapted)
 	b, _ := os.ReadFile(log)
 	var all []warning
 	for line := range strings.Lines(string(b)) {

@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -10,12 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew"
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/ledger/nats/natstest"
 )
 
@@ -51,19 +49,14 @@ func TestCaddyfileOfPods(t *testing.T) {
 		}
 		write(t, filepath.Join(dir, name), is)
 	}
-	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(
-		[]byte(strings.ReplaceAll(text, "/etc/curfew/", dir+"/etc/curfew/")), map[string]any{"filename": "Caddyfile"})
+	adapted, warnings, err := gatewaytest.Adapt(strings.ReplaceAll(text, "/etc/curfew/", dir+"/etc/curfew/"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, w := range warnings {
 		t.Error(w)
 	}
-	var c caddy.Config
-	if err := json.Unmarshal(adapted, &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Validate(&c); err != nil {
+	if err := gatewaytest.Validate(adapted); err != nil {
 		t.Error(err)
 	}
 

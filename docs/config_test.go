@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 func adapt(t *testing.T, where, text string) []byte {
 	t.Helper()
-	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	adapted, warnings, err := gatewaytest.Adapt(text)
 	if err != nil {
 		t.Fatalf("%s does not adapt: %v\n%s", where, err, text)
 	}
@@ -45,7 +45,7 @@ func TestCaddyfiles(t *testing.T) {
 
 // JSON is JSON, and a configuration in it is valid.
 func TestJSON(t *testing.T) {
-	ownDirectories(t)
+	gatewaytest.OwnDirectories(t)
 	configs := 0
 	for _, p := range pages(t) {
 		for _, b := range p.blocks() {
@@ -59,11 +59,7 @@ func TestJSON(t *testing.T) {
 				continue
 			}
 			configs++
-			var c caddy.Config
-			if err := json.Unmarshal([]byte(b.text), &c); err != nil {
-				t.Fatal(err)
-			}
-			if err := caddy.Validate(&c); err != nil {
+			if err := gatewaytest.Validate([]byte(b.text)); err != nil {
 				t.Errorf("%s: %v\n%s", p.path, err, b.text)
 			}
 		}

@@ -5,12 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew"
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/internal/porttest"
 	"curfew.dev/curfew/token/tokentest"
 )
@@ -54,25 +53,12 @@ http://127.0.0.1:PORT {
 // where it is. It has refused one request and taken one call.
 func startGateway(t *testing.T) string {
 	t.Helper()
-	ownDirectories(t)
+	gatewaytest.OwnDirectories(t)
 	port := porttest.Keep(t, 1)[0]
 	text := strings.NewReplacer("ISSUER", tokentest.Start(t).URL, "DIR", t.TempDir(), "PORT", port).Replace(config)
-	if err := caddy.Load(adapt(t, "the test's Caddyfile", text), true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Errorf("stopping Caddy: %v", err)
-		}
-	})
+	gatewaytest.Load(t, adapt(t, "the test's Caddyfile", text))
 	url := "http://127.0.0.1:" + port
-	deadline := time.Now().Add(time.Minute)
-	for ask(t, url+"/readyz", "") != http.StatusOK {
-		if time.Now().After(deadline) {
-			t.Fatal("the gateway did not become ready")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	gatewaytest.AwaitReady(t, url+"/readyz")
 	if got := ask(t, url+"/guarded", ""); got != http.StatusUnauthorized {
 		t.Fatalf("without a credential: %d", got)
 	}
@@ -116,12 +102,4 @@ func scrape(t *testing.T, url string) map[string]form {
 		t.Fatalf("scraping: %d %s", status, text)
 	}
 	return parseMetrics(text)
-}
-
-// ownDirectories keeps Caddy out of those of whoever runs the tests.
-func ownDirectories(t *testing.T) {
-	t.Helper()
-	home := t.TempDir()
-	t.Setenv("XDG_DATA_HOME", home)
-	t.Setenv("XDG_CONFIG_HOME", home)
 }

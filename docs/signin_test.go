@@ -10,19 +10,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"curfew.dev/curfew/internal/devidp"
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/internal/porttest"
 )
 
 // The Caddyfiles of the pages on browser sign-in are valid as a whole, with the
 // files that they name.
 func TestTheCaddyfilesOfBrowserSignInAreValid(t *testing.T) {
-	ownDirectories(t)
+	gatewaytest.OwnDirectories(t)
 	etc := filesOfSignIn(t)
 	found := 0
 	for _, name := range []string{"sign-in.md", "migrate-from-oauth2-proxy.md", "providers.md"} {
@@ -35,11 +34,7 @@ func TestTheCaddyfilesOfBrowserSignInAreValid(t *testing.T) {
 			if !strings.Contains(text, "curfew_sign_in") { // the site is that of sign-in.md
 				text += "app.example.com {\n\tcurfew_sign_in staff\n\tcurfew {\n\t\tsession staff\n\t}\n\treverse_proxy 127.0.0.1:9000\n}\n"
 			}
-			var c caddy.Config
-			if err := caddy.StrictUnmarshalJSON(adapt(t, name, text), &c); err != nil {
-				t.Fatal(err)
-			}
-			if err := caddy.Validate(&c); err != nil {
+			if err := gatewaytest.Validate(adapt(t, name, text)); err != nil {
 				t.Errorf("%s: %v\n%s", name, err, text)
 			}
 		}
@@ -76,17 +71,10 @@ func runnable(t *testing.T, text, issuer string, replace ...string) string {
 // decides.
 func runSignIn(t *testing.T, where, text string, decides func() bool) {
 	t.Helper()
-	ownDirectories(t)
+	gatewaytest.OwnDirectories(t)
 	text = strings.Replace(text, "\tcurfew {\n", "\tcurfew {\n\t\tledger local "+t.TempDir()+"\n\t\ton_empty start\n", 1)
-	if err := caddy.Load(adapt(t, where, string(caddyfile.Format([]byte(text)))), true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = caddy.Stop() })
-	for deadline := time.Now().Add(time.Minute); !decides(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the gateway did not become ready")
-		}
-	}
+	gatewaytest.Load(t, adapt(t, where, string(caddyfile.Format([]byte(text)))))
+	gatewaytest.Until(t, "the gateway decides", decides)
 }
 
 // The first Caddyfile of a page that has a text in it.

@@ -76,7 +76,7 @@ func (a answer) problem(t *testing.T) string {
 func (c caller) client() *adminclient.Client {
 	return &adminclient.Client{
 		URL: "http://" + c.gateway.API, Secret: adminclient.SecretFile(filepath.Join(c.gateway.Secrets, c.role)),
-		HTTP: c.gateway.client, Endurance: -1,
+		HTTP: c.gateway.Client, Endurance: -1,
 	}
 }
 

@@ -30,14 +30,14 @@ func TestBlock(t *testing.T) {
 	check("blocked", "blocked")
 	g.lift(t, first)
 	check("one of two blocks lifted", "blocked")
-	g.kill(t)
-	g.start(t)
+	g.Kill(t)
+	g.Start(t)
 	check("after kill -9", "blocked")
 	g.lift(t, second)
 	check("both lifted", admit)
 	g.lift(t, second) // again: nothing is to be done
-	g.stop(t)
-	g.start(t)
+	g.Stop(t)
+	g.Start(t)
 	check("after a restart", admit)
 
 	a := g.as("write").call(t, http.MethodDelete, "/v1/blocks/blk_99.99.0", nil)

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // told is what clients/bound.mjs says of one request.
@@ -40,7 +42,7 @@ type told struct {
 func TestBoundTokensOfClientsThatAreNotOurs(t *testing.T) {
 	p := newProvider(t)
 	if _, err := os.Stat(filepath.Join("clients", "node_modules", "openid-client")); err != nil {
-		missing(t, "the clients are not installed: run `npm ci` in e2e/clients")
+		gatewaytest.Missing(t, "the clients are not installed: run `npm ci` in e2e/clients")
 	}
 	nonce, mutual := freeAddress(t), freeAddress(t)
 	_, port, _ := strings.Cut(mutual, ":")
@@ -86,7 +88,7 @@ https://localhost:%s {
 		t.Fatal(err)
 	}
 	clients := start(t, cmd)
-	t.Cleanup(func() { clients.signal(t, os.Kill) })
+	t.Cleanup(func() { _ = clients.End(os.Kill) })
 
 	type want struct {
 		status int

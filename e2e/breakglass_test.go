@@ -70,8 +70,8 @@ func TestBreakGlass(t *testing.T) {
 			check(false)
 			g.cut(t, body)
 			check(true)
-			g.kill(t)
-			g.start(t)
+			g.Kill(t)
+			g.Start(t)
 			check(true)
 		})
 	}

@@ -42,7 +42,7 @@ func TestCommandLine(t *testing.T) {
 	if _, status := g.curfew(t, "", "sign-out", "--iss", "https://nowhere.example.test", "--sub", "bob"); status != 4 {
 		t.Errorf("an issuer that is not configured ends with %d, want 4", status)
 	}
-	g.stop(t)
+	g.Stop(t)
 	if _, status := g.curfew(t, "", "sign-out", "--iss", p.Issuer, "--sub", "bob"); status != 1 {
 		t.Errorf("without a gateway, it ends with %d, want 1", status)
 	}
@@ -51,9 +51,9 @@ func TestCommandLine(t *testing.T) {
 // curfew runs a command and returns what it printed and its exit status.
 func (g *gateway) curfew(t *testing.T, stdin string, args ...string) (string, int) {
 	t.Helper()
-	cmd := g.command(append([]string{"curfew"}, args...)...)
+	cmd := g.Command(append([]string{"curfew"}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
-	cmd.Stderr = g.log
+	cmd.Stderr = logFile(t, "curfew")
 	out, err := cmd.Output()
 	if cmd.ProcessState == nil {
 		t.Fatalf("running caddy curfew: %v", err)

@@ -20,7 +20,7 @@ import (
 // none is answered with what reads as anything else than "not now".
 func TestAcknowledgedIsDurable(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*gateway, *testing.T){"kill -9": (*gateway).kill, "SIGTERM": (*gateway).stop} {
+	for name, end := range map[string]func(*gateway, testing.TB){"kill -9": (*gateway).Kill, "SIGTERM": (*gateway).Stop} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newGateway(t, newProvider(t), config{})
@@ -38,7 +38,7 @@ func TestAcknowledgedIsDurable(t *testing.T) {
 					t.Errorf("a revocation was answered with %d", status)
 				}
 			}
-			g.start(t)
+			g.Start(t)
 			for id, sid := range f.acked {
 				r := must[receipt](t)(g.as("read").client().Receipt(t.Context(), id))
 				if r.Target.Session != sid {
@@ -128,11 +128,11 @@ func TestLostDisk(t *testing.T) {
 	bob := newBrowser(t, p, "bob", "laptop-of-bob").signIn(t, "web")
 	g.expect(t, admit, bob, "/", "bob")
 
-	g.stop(t)
-	if err := os.RemoveAll(g.path("data")); err != nil { // all of it, also what watches over it
+	g.Stop(t)
+	if err := os.RemoveAll(g.Path("data")); err != nil { // all of it, also what watches over it
 		t.Fatal(err)
 	}
-	g.start(t)
+	g.Start(t)
 	g.expect(t, "signed-out", s, "/", "alice, with the disk lost")
 	g.expect(t, "signed-out", bob, "/", "bob, with the disk lost")
 	returns(t, g, bob, "/")
@@ -145,9 +145,9 @@ func TestTamperedLedger(t *testing.T) {
 	g := newGateway(t, p, config{})
 	s := newBrowser(t, p, "alice", "laptop-of-alice").signIn(t, "web")
 	g.cut(t, object{"target": g.target("sub", "alice"), "reason": "find me in the file"})
-	g.stop(t)
-	tamper(t, g.path("data/caddy/curfew/ledger"), "find me in the file", "Find me in the file")
-	g.begin(t)
+	g.Stop(t)
+	tamper(t, g.Path("data/caddy/curfew/ledger"), "find me in the file", "Find me in the file")
+	g.Begin(t)
 	g.awaitLive(t)
 	g.expect(t, "not-ready", s, "/", "with a damaged ledger")
 	a := g.as("write").call(t, http.MethodPost, "/v1/revocations", object{"target": g.target("sub", "bob")})

@@ -3,19 +3,17 @@
 package e2e
 
 import (
-	"bytes"
 	_ "embed"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"text/template"
 	"time"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 //go:embed testdata/Caddyfile.tmpl
@@ -32,40 +30,36 @@ type config struct {
 	Extra    string // appended
 }
 
-// gateway is a Caddy process in front of an upstream, with a home directory,
-// ports and secrets of its own, which stay the same when it is started again.
+// gateway is a Caddy process in front of an upstream, with secrets of its own.
 type gateway struct {
+	gatewaytest.Gateway
 	config
-	Issuer, Upstream        string
-	App, API, Ops, Endpoint string // host:port
-	Secrets, AccessLog      string // paths
+	Issuer, Upstream   string
+	App, API           string // host:port
+	Secrets, AccessLog string // paths
 
-	home     string
-	binary   string
-	log      *os.File // everything the process wrote to stderr
 	upstream *upstream
-	process  *process
-	client   *http.Client
 }
 
 func newGateway(t *testing.T, p *provider, c config) *gateway {
 	t.Helper()
-	binary, err := buildCaddy()
-	if err != nil {
+	if _, err := gatewaytest.Caddy(); err != nil {
 		t.Fatal(err)
 	}
 	g := &gateway{
-		config: c, Issuer: p.Issuer, upstream: newUpstream(t), home: t.TempDir(), binary: binary, log: logFile(t, "caddy"),
-		App: freeAddress(t), API: freeAddress(t), Ops: freeAddress(t), Endpoint: freeAddress(t),
-		client: &http.Client{
-			Timeout:       patience,
-			Transport:     &http.Transport{},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Gateway: gatewaytest.Gateway{
+			Name: "caddy", Home: t.TempDir(), Ops: freeAddress(t), Endpoint: freeAddress(t),
+			Client: &http.Client{
+				Timeout:       patience,
+				Transport:     &http.Transport{},
+				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			},
 		},
+		config: c, Issuer: p.Issuer, upstream: newUpstream(t), App: freeAddress(t), API: freeAddress(t),
 	}
-	t.Cleanup(g.client.CloseIdleConnections)
+	t.Cleanup(g.Client.CloseIdleConnections)
 	g.Upstream = g.upstream.address()
-	g.Secrets, g.AccessLog = g.path("secrets"), g.path("access.log")
+	g.Secrets, g.AccessLog = g.Path("secrets"), g.Path("access.log")
 	if err := os.Mkdir(g.Secrets, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -73,16 +67,19 @@ func newGateway(t *testing.T, p *provider, c config) *gateway {
 		g.write(t, filepath.Join("secrets", role), random())
 	}
 	g.configure(t)
-	g.start(t)
-	t.Cleanup(func() { g.stop(t) })
+	t.Cleanup(func() {
+		g.Stop(t)
+		if t.Failed() {
+			t.Logf("caddy said last:\n%s", gatewaytest.Tail(g.Log()))
+		}
+	})
+	g.Start(t)
 	return g
 }
 
-func (g *gateway) path(name string) string { return filepath.Join(g.home, name) }
-
 func (g *gateway) write(t *testing.T, name, content string) {
 	t.Helper()
-	if err := os.WriteFile(g.path(name), []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(g.Path(name), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -99,95 +96,12 @@ func (g *gateway) read(t *testing.T, path string) string {
 // configure writes the Caddyfile.
 func (g *gateway) configure(t *testing.T) {
 	t.Helper()
-	var b bytes.Buffer
-	if err := caddyfile.Execute(&b, g); err != nil {
-		t.Fatal(err)
-	}
-	g.write(t, "Caddyfile", b.String())
-}
-
-// command is a caddy command at home.
-func (g *gateway) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(g.binary, args...)
-	cmd.Dir = g.home
-	cmd.Env = append(os.Environ(),
-		"HOME="+g.home, "XDG_DATA_HOME="+g.path("data"), "XDG_CONFIG_HOME="+g.path("config"), "CADDY_ADMIN="+g.Endpoint)
-	return cmd
-}
-
-// begin starts the process without waiting until it serves.
-func (g *gateway) begin(t *testing.T) {
-	t.Helper()
-	cmd := g.command("run", "--config", "Caddyfile")
-	cmd.Stderr = g.log
-	g.process = start(t, cmd)
-}
-
-func (g *gateway) start(t *testing.T) {
-	t.Helper()
-	g.begin(t)
-	g.awaitReady(t)
-}
-
-// awaitReady waits until the gateway says that it can decide.
-func (g *gateway) awaitReady(t *testing.T) {
-	t.Helper()
-	eventually(t, patience, "the gateway is ready", func() error {
-		if !g.process.running() {
-			t.Fatalf("caddy has ended with %d", g.process.ProcessState.ExitCode())
-		}
-		status, err := g.health("/readyz")
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("/readyz answers %d", status)
-		}
-		return err
-	})
-}
-
-func (g *gateway) health(path string) (int, error) {
-	resp, err := g.client.Get("http://" + g.Ops + path)
-	if err != nil {
-		return 0, err
-	}
-	resp.Body.Close()
-	return resp.StatusCode, nil
-}
-
-// stop ends the process as a service manager does. It must go quietly.
-func (g *gateway) stop(t *testing.T) {
-	t.Helper()
-	if !g.process.running() {
-		return
-	}
-	if status := g.process.signal(t, syscall.SIGTERM); status != 0 {
-		t.Errorf("caddy ends with %d on SIGTERM, want 0", status)
-	}
-	g.client.CloseIdleConnections()
-	if log := g.read(t, g.log.Name()); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic:") {
-		t.Errorf("caddy had a race or a panic:\n%s", tail(g.log.Name(), 4000))
-	}
-}
-
-// kill is kill -9.
-func (g *gateway) kill(t *testing.T) {
-	t.Helper()
-	g.process.signal(t, os.Kill)
-	g.client.CloseIdleConnections()
-}
-
-// reload has the running process load the Caddyfile again, as it is now.
-func (g *gateway) reload(t *testing.T) error {
-	t.Helper()
-	out, err := g.command("reload", "--config", "Caddyfile", "--force").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("reloading: %w\n%s", err, out)
-	}
-	return nil
+	g.Configure(t, caddyfile, g)
 }
 
 func (g *gateway) reloadsWell(t *testing.T) {
 	t.Helper()
-	if err := g.reload(t); err != nil {
+	if err := g.Reload(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -198,7 +112,7 @@ func (g *gateway) reloadsBadly(t *testing.T) {
 	t.Helper()
 	g.Extra = "\n\nhttp://" + freeAddress(t) + " {\n\tcurfew nowhere_defined\n}"
 	g.configure(t)
-	if err := g.reload(t); err == nil {
+	if err := g.Reload(); err == nil {
 		t.Error("a guard that names an unknown policy was loaded")
 	}
 	g.Extra = ""
@@ -224,7 +138,7 @@ func (g *gateway) do(t *testing.T, r *http.Request) answer {
 // exchange is for requests that may meet a dying gateway, and for goroutines,
 // which can't end a test.
 func (g *gateway) exchange(r *http.Request) (answer, error) {
-	resp, err := g.client.Do(r)
+	resp, err := g.Client.Do(r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -233,22 +147,20 @@ func (g *gateway) exchange(r *http.Request) (answer, error) {
 	return answer{resp.StatusCode, resp.Header, body}, err
 }
 
-// patience is how long a test waits for what must come about. A machine that is
-// busy with other tests may take long, and nothing follows from that.
-const patience = time.Minute
+const patience = gatewaytest.Patience
+
+// start starts a child.
+func start(t *testing.T, cmd *exec.Cmd) *gatewaytest.Process {
+	t.Helper()
+	p, err := gatewaytest.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
 
 // eventually polls until there is no error any more.
 func eventually(t *testing.T, within time.Duration, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waiting until %s: %v", what, err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	gatewaytest.Eventually(t, within, what, check)
 }

@@ -34,8 +34,8 @@ func TestRetry(t *testing.T) {
 	again := newBrowser(t, p, "alice", "phone-of-alice").signIn(t, "mobile")
 	again = returns(t, g, again, "/")
 	replay("a retry", first)
-	g.kill(t)
-	g.start(t)
+	g.Kill(t)
+	g.Start(t)
 	replay("a retry after kill -9", first)
 	g.expect(t, admit, again, "/", "who had signed in before the retries")
 

@@ -110,19 +110,19 @@ func TestOutage(t *testing.T) {
 	g.cut(t, object{"target": g.target("sub", "alice")})
 	g.expect(t, "signed-out", s, "/", "signed out during an outage")
 
-	g.kill(t)
-	g.begin(t)
+	g.Kill(t)
+	g.Begin(t)
 	g.awaitLive(t)
 	g.expect(t, "not-ready", fresh, "/", "without keys")
-	if status, err := g.health("/readyz"); err != nil || status != http.StatusServiceUnavailable {
+	if status, err := g.Health("/readyz"); err != nil || status != http.StatusServiceUnavailable {
 		t.Errorf("/readyz without keys: %d %v", status, err)
 	}
 	p.outage(t, false)
-	g.awaitReady(t)
+	g.AwaitReady(t)
 	g.expect(t, admit, fresh, "/", "once the provider is back")
 	g.expect(t, "signed-out", s, "/", "signed out before the crash")
 
-	p.process.signal(t, os.Kill)
+	_ = p.process.End(os.Kill)
 	g.expect(t, admit, fresh, "/", "with the provider dead")
 	p = newProvider(t, "--port", p.port())
 	g.awaitFetchAllowed(t)
@@ -168,7 +168,7 @@ func (g *gateway) awaitFetchAllowed(t *testing.T) {
 func (g *gateway) awaitLive(t *testing.T) {
 	t.Helper()
 	eventually(t, patience, "the gateway lives", func() error {
-		_, err := g.health("/livez")
+		_, err := g.Health("/livez")
 		return err
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -73,9 +72,7 @@ func TestExitEndsWhatIsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer feed.Body.Close()
-	if status := g.process.signal(t, syscall.SIGTERM); status != 0 {
-		t.Errorf("caddy ends with %d", status)
-	}
+	g.Stop(t)
 	alices.ends(t, "aborted")
 	if _, err := io.ReadAll(feed.Body); err != nil {
 		t.Errorf("the event stream of the API: %v, want its end", err)

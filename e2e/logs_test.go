@@ -51,7 +51,7 @@ func TestAccessLog(t *testing.T) {
 			g.explain(t, s)
 			r := g.cut(t, object{"target": g.target("sub", "alice"), "reason": "lost phone"})
 			g.expect(t, "signed-out", s, "/", "alice")
-			g.stop(t) // what was logged is written now
+			g.Stop(t) // what was logged is written now
 
 			var decided []line
 			f := s.facts(t)
@@ -77,7 +77,7 @@ func TestAccessLog(t *testing.T) {
 				t.Errorf("user_id is %q", decided[0].UserID)
 			}
 			for _, secret := range []string{f.Session, f.TokenID, s.Access, `"alice"`, "lost phone"} {
-				if strings.Contains(g.read(t, g.log.Name()), secret) {
+				if strings.Contains(g.read(t, g.Log()), secret) {
 					t.Errorf("the log has %q", secret)
 				}
 			}
@@ -130,10 +130,10 @@ func TestCanary(t *testing.T) {
 	g.cut(t, object{"target": g.target("sub", "alice")})
 	answers = append(answers, string(g.expect(t, "signed-out", s, "/", "the token").body))
 	answers = append(answers, g.scrape(t))
-	g.stop(t)
+	g.Stop(t)
 
 	places := map[string]string{
-		"the log":        g.read(t, g.log.Name()),
+		"the log":        g.read(t, g.Log()),
 		"the access log": g.read(t, g.AccessLog),
 		"an answer":      strings.Join(answers, "\n"),
 	}

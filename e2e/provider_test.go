@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // provider is a running oidc-provider (provider/provider.mjs).
@@ -21,7 +23,7 @@ type provider struct {
 	Issuer  string `json:"issuer"`
 	Control string `json:"control"`
 
-	process *process
+	process *gatewaytest.Process
 }
 
 // newProvider starts one. Arguments are those of provider.mjs.
@@ -29,10 +31,10 @@ func newProvider(t *testing.T, args ...string) *provider {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		missing(t, "Node is not installed: install Node 20 or newer, then run `npm ci` in e2e/provider")
+		gatewaytest.Missing(t, "Node is not installed: install Node 20 or newer, then run `npm ci` in e2e/provider")
 	}
 	if _, err := os.Stat(filepath.Join("provider", "node_modules", "oidc-provider")); err != nil {
-		missing(t, "the provider is not installed: run `npm ci` in e2e/provider")
+		gatewaytest.Missing(t, "the provider is not installed: run `npm ci` in e2e/provider")
 	}
 	cmd := exec.Command(node, append([]string{"provider.mjs"}, args...)...)
 	cmd.Dir = "provider"
@@ -45,7 +47,7 @@ func newProvider(t *testing.T, args ...string) *provider {
 		t.Fatal(err)
 	}
 	p := &provider{process: start(t, cmd)}
-	t.Cleanup(func() { p.process.signal(t, os.Kill) })
+	t.Cleanup(func() { _ = p.process.End(os.Kill) })
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), "{") {

@@ -128,8 +128,8 @@ func TestNothingComesBack(t *testing.T) {
 		{"at once", func(*testing.T) {}},
 		{"after a reload", func(t *testing.T) { g.reloadsWell(t) }},
 		{"after a reload that failed", func(t *testing.T) { g.reloadsBadly(t) }},
-		{"after kill -9", func(t *testing.T) { g.kill(t); g.start(t) }},
-		{"after a restart", func(t *testing.T) { g.stop(t); g.start(t) }},
+		{"after kill -9", func(t *testing.T) { g.Kill(t); g.Start(t) }},
+		{"after a restart", func(t *testing.T) { g.Stop(t); g.Start(t) }},
 	} {
 		t.Run(event.name, func(t *testing.T) {
 			event.apply(t)

@@ -19,6 +19,8 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // TestNoTunnelGoesThroughToAnASGIServer has a stranger ask a public route for an
@@ -71,7 +73,7 @@ func startHypercorn(t *testing.T) string {
 	t.Helper()
 	const hypercorn = "/usr/bin/hypercorn" // not one of another Python
 	if _, err := os.Stat(hypercorn); err != nil {
-		missing(t, "hypercorn is not installed: install Debian's python3-hypercorn")
+		gatewaytest.Missing(t, "hypercorn is not installed: install Debian's python3-hypercorn")
 	}
 	address := freeAddress(t)
 	cmd := exec.Command(hypercorn, "--bind", address, "asgi:app")
@@ -79,7 +81,7 @@ func startHypercorn(t *testing.T) string {
 	cmd.Env = append(os.Environ(), "PYTHONPATH=.", "PYTHONDONTWRITEBYTECODE=1")
 	cmd.Stderr = logFile(t, "hypercorn")
 	p := start(t, cmd)
-	t.Cleanup(func() { p.signal(t, syscall.SIGTERM) })
+	t.Cleanup(func() { _ = p.End(syscall.SIGTERM) })
 	eventually(t, patience, "the service answers", func() error {
 		resp, err := http.Get("http://" + address + "/")
 		if err != nil {

@@ -14,6 +14,9 @@ import (
 	"github.com/caddyserver/xcaddy"
 )
 
+// root is the module's directory, seen from here.
+const root = ".."
+
 // TestXcaddy builds a Caddy as an operator would, from xcaddy.json, and finds
 // our modules in it.
 //

@@ -17,6 +17,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "curfew.dev/curfew/caddymodule"
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/internal/porttest"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/ledger/local"
@@ -68,7 +69,7 @@ var signInRoutes = map[string][]map[string]any{
 func newGateway(b testing.TB, entries int) *gateway {
 	b.Helper()
 	g := load(b, entries, routes, nil)
-	g.awaitReady(b)
+	g.awaitReady(b, "strict")
 	return g
 }
 
@@ -78,21 +79,13 @@ func newSignInGateway(b testing.TB) *gateway {
 	g := load(b, 0, signInRoutes, map[string]any{"sign_ins": []any{map[string]any{
 		"name": "staff", "client_id": "curfew-web", "callback": map[string]any{"origin": "https://" + appHost, "hosts": []string{appHost}},
 	}}})
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		w := httptest.NewRecorder()
-		if g.servers["token"].ServeHTTP(w, request(g.token("probe"))); w.Code == http.StatusNoContent {
-			return g
-		}
-	}
-	b.Fatal("the gateway did not become ready")
-	return nil
+	g.awaitReady(b, "token")
+	return g
 }
 
 func load(b testing.TB, entries int, routes map[string][]map[string]any, more map[string]any) *gateway {
 	b.Helper()
-	home := b.TempDir()
-	b.Setenv("XDG_DATA_HOME", home)
-	b.Setenv("XDG_CONFIG_HOME", home)
+	gatewaytest.OwnDirectories(b)
 	g := &gateway{issuer: tokentest.Start(b), servers: make(map[string]*caddyhttp.Server), now: time.Now()}
 	dir := b.TempDir()
 	fill(b, dir, g.issuer.URL, entries)
@@ -120,14 +113,7 @@ func load(b testing.TB, entries int, routes map[string][]map[string]any, more ma
 			"curfew": app,
 		},
 	}
-	if err := caddy.Load(caddyconfig.JSON(config, nil), true); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			b.Error(err)
-		}
-	})
+	gatewaytest.Load(b, caddyconfig.JSON(config, nil))
 	loaded, err := caddy.ActiveContext().App("http")
 	if err != nil {
 		b.Fatal(err)
@@ -159,16 +145,15 @@ func fill(b testing.TB, dir, issuer string, entries int) {
 	}
 }
 
-func (g *gateway) awaitReady(b testing.TB) {
+// awaitReady waits until a guarded server admits a token.
+func (g *gateway) awaitReady(b testing.TB, server string) {
 	b.Helper()
 	raw := g.token("probe")
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	gatewaytest.Until(b, "the gateway is ready", func() bool {
 		w := httptest.NewRecorder()
-		if g.servers["strict"].ServeHTTP(w, request(raw)); w.Code == http.StatusNoContent {
-			return
-		}
-	}
-	b.Fatal("the gateway did not become ready")
+		g.servers[server].ServeHTTP(w, request(raw))
+		return w.Code == http.StatusNoContent
+	})
 }
 
 // token returns a token of about 1,000 characters with all the usual claims.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // F-14 between the servers: the one that leads is cut off from the others, and
@@ -40,11 +42,11 @@ func TestServersApart(t *testing.T) {
 		if a := f.ask(f.ctx, there, "bystander"); a.status != http.StatusServiceUnavailable {
 			t.Errorf("%s, whose server is alone, answers %d", there.Name, a.status)
 		}
-		eventually(t, time.Minute, there.Name+" serves again", there.ready)
+		gatewaytest.Eventually(t, time.Minute, there.Name+" serves again", there.Ready)
 		t.Logf("%s serves again %s after its server was cut off", there.Name, time.Since(began).Round(time.Millisecond))
 		f.allServe()
 		who := people[round]
-		eventually(t, time.Minute, "a write is acknowledged", func() error {
+		gatewaytest.Eventually(t, time.Minute, "a write is acknowledged", func() error {
 			if w, r := f.revoke(f.gateways[(at+1)%3], who, "wait", "8s"); r.Enforcement.State != "enforced" {
 				return fmt.Errorf("%d %s, %+v", w.status, w.problem, r.Enforcement)
 			}

@@ -25,7 +25,7 @@ const (
 // each attempt led to.
 func (g *gateway) as(secret string) *adminclient.Client {
 	return &adminclient.Client{
-		URL: "http://" + g.API, Secret: func() (string, error) { return secret, nil }, HTTP: g.client, Endurance: -1,
+		URL: "http://" + g.API, Secret: func() (string, error) { return secret, nil }, HTTP: g.Client, Endurance: -1,
 	}
 }
 

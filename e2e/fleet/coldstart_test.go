@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // F-16: gateways that start without a ledger, many at once, and can't reach it
@@ -36,8 +38,8 @@ func TestHerd(t *testing.T) {
 		herd = append(herd, g)
 	}
 	for _, g := range herd {
-		eventually(t, patience, g.Name+" lives", func() error {
-			if _, err := g.health("/livez"); err != nil {
+		gatewaytest.Eventually(t, patience, g.Name+" lives", func() error {
+			if _, err := g.Health("/livez"); err != nil {
 				return err
 			}
 			if a := f.ask(f.ctx, g, "good"); a.status == 0 { // which is another server of its
@@ -50,7 +52,7 @@ func TestHerd(t *testing.T) {
 				t.Errorf("%s, which knows nothing, answers %s with %d %s", g.Name, who, a.status, a.problem())
 			}
 		}
-		if g.ready() == nil {
+		if g.Ready() == nil {
 			t.Errorf("%s says that it is ready", g.Name)
 		}
 	}
@@ -60,7 +62,7 @@ func TestHerd(t *testing.T) {
 		g.line(open)
 	}
 	for _, g := range herd {
-		eventually(t, patience, g.Name+" is ready", g.ready)
+		gatewaytest.Eventually(t, patience, g.Name+" is ready", g.Ready)
 	}
 	t.Logf("a herd of %d is ready after %s", len(herd), time.Since(began).Round(time.Millisecond))
 	all(herd, func(g *gateway) {
@@ -94,7 +96,7 @@ func TestJoiningUnderLoad(t *testing.T) {
 		rest(t.Context(), 50*time.Millisecond)
 	}
 	for _, g := range joining {
-		g.awaitReady(t)
+		g.AwaitReady(t)
 	}
 	for i, who := range people[30:36] {
 		f.mustRevoke(joining[i%3], who)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -49,7 +50,7 @@ var streams atomic.Uint64
 // newFleet runs n gateways, all ready, on servers, or on everybody's.
 func newFleet(t *testing.T, on *servers, n int, options ...option) *fleet {
 	t.Helper()
-	if _, err := buildCaddy(); err != nil {
+	if _, err := gatewaytest.Caddy(); err != nil {
 		t.Fatal(err)
 	}
 	if on == nil {
@@ -72,7 +73,7 @@ func newFleet(t *testing.T, on *servers, n int, options ...option) *fleet {
 		}
 	}
 	for _, g := range f.gateways {
-		g.awaitReady(t)
+		g.AwaitReady(t)
 	}
 	f.acquainted()
 	return f
@@ -86,9 +87,12 @@ func (f *fleet) add(name string, options ...option) *gateway {
 		f.t.Fatal(err)
 	}
 	g := &gateway{
-		Name: name, Issuer: f.issuer.URL, Stream: f.stream, Upstream: strings.TrimPrefix(f.upstream.URL, "http://"), MaxStaleness: maxStaleness,
-		App: freeAddress(), API: freeAddress(), Ops: freeAddress(), Endpoint: freeAddress(), home: home, log: filepath.Join(home, "log"),
-		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		Gateway: gatewaytest.Gateway{
+			Name: name, Home: home, Ops: freeAddress(), Endpoint: freeAddress(),
+			Client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		},
+		Issuer: f.issuer.URL, Stream: f.stream, Upstream: strings.TrimPrefix(f.upstream.URL, "http://"), MaxStaleness: maxStaleness,
+		App: freeAddress(), API: freeAddress(),
 	}
 	for _, s := range f.servers.all {
 		r, err := newRelay(s.client)
@@ -108,7 +112,7 @@ func (f *fleet) add(name string, options ...option) *gateway {
 // acquainted waits until every gateway knows of every other that it is ready.
 func (f *fleet) acquainted() {
 	f.t.Helper()
-	eventually(f.t, patience, "all know each other", func() error {
+	gatewaytest.Eventually(f.t, patience, "all know each other", func() error {
 		for _, g := range f.gateways {
 			list, err := g.nodes(f.ctx)
 			if err != nil {
@@ -129,7 +133,7 @@ func (f *fleet) acquainted() {
 	// A node that has just started gives no bounds: it can't know who else there is.
 	r := f.mustRevoke(f.gateways[0], "nobody", "wait", "0s")
 	for _, g := range f.gateways {
-		eventually(f.t, patience, g.Name+" gives a bound", func() error {
+		gatewaytest.Eventually(f.t, patience, g.Name+" gives a bound", func() error {
 			if r, status := f.receipt(g, "nobody", r.ID); r.Enforcement.EnforcedBy == nil || r.Enforcement.State != "enforced" {
 				return fmt.Errorf("%d %+v", status, r.Enforcement)
 			}
@@ -146,17 +150,17 @@ func (f *fleet) close() {
 		g.line(open)
 	}
 	all(f.gateways, func(g *gateway) {
-		if g.process.running() {
-			_ = g.process.signal(contSignal)
+		if g.Process.Running() {
+			_ = g.Process.Send(contSignal)
 		}
-		g.stop(f.t)
+		g.Stop(f.t)
 	})
 	for _, g := range f.gateways {
 		for _, r := range g.relays {
 			r.close()
 		}
 		if f.t.Failed() {
-			f.t.Logf("the log of %s ends:\n%s", g.Name, tail(g.log))
+			f.t.Logf("the log of %s ends:\n%s", g.Name, gatewaytest.Tail(g.Log()))
 		}
 	}
 }
@@ -218,7 +222,7 @@ func (f *fleet) revokeWithKey(g *gateway, subject, key string, more ...string) (
 func (f *fleet) mustRevoke(g *gateway, subject string, more ...string) (r receipt) {
 	f.t.Helper()
 	key := rand.Text()
-	eventually(f.t, patience, "revoking "+subject+" at "+g.Name, func() error {
+	gatewaytest.Eventually(f.t, patience, "revoking "+subject+" at "+g.Name, func() error {
 		var w write
 		w, r = f.revokeWithKey(g, subject, key, more...)
 		if w.status == http.StatusCreated {
@@ -236,7 +240,7 @@ func (f *fleet) mustRevoke(g *gateway, subject string, more ...string) (r receip
 // once there is one: on a busy machine it may be fenced for a moment.
 func (f *fleet) decides(g *gateway, subject string) (a answer) {
 	f.t.Helper()
-	eventually(f.t, patience, g.Name+" decides about "+subject, func() error {
+	gatewaytest.Eventually(f.t, patience, g.Name+" decides about "+subject, func() error {
 		if a = f.ask(context.Background(), g, subject); a.status == 0 || a.status == http.StatusServiceUnavailable {
 			return fmt.Errorf("it answers %d %s", a.status, a.body)
 		}
@@ -357,7 +361,7 @@ func (f *fleet) reaches(g *gateway, acked []write) {
 		return
 	}
 	last := acked[len(acked)-1]
-	eventually(f.t, patience, g.Name+" has the last record", func() error {
+	gatewaytest.Eventually(f.t, patience, g.Name+" has the last record", func() error {
 		if _, status := f.receipt(g, last.subject, last.id); status != http.StatusOK {
 			return fmt.Errorf("it answers %d", status)
 		}

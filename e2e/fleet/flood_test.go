@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // F-17: somebody imports as fast as he can at one gateway. A single sign-out at
@@ -89,16 +90,16 @@ func TestFloodOfImports(t *testing.T) {
 func TestSlowDisk(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("strace"); err != nil {
-		missing(t, "install strace")
+		gatewaytest.Missing(t, "install strace")
 	}
 	s := ownServers(t, setting{})
 	f := newFleet(t, s, 2)
 	g := f.gateways[0]
 	people := crowd("person", 5)
 	before := f.decisions(g, people)
-	for name, slow := range map[string][]*process{
+	for name, slow := range map[string][]*gatewaytest.Process{
 		"the servers'": {s.all[0].process, s.all[1].process, s.all[2].process},
-		"a gateway's":  {g.process},
+		"a gateway's":  {g.Process},
 	} {
 		t.Run(name, func(t *testing.T) {
 			release := slowDown(t, slow)
@@ -144,26 +145,26 @@ func (f *fleet) decisions(g *gateway, people []string) (took []time.Duration) {
 }
 
 // slowDown makes processes wait at each fsync until release is called.
-func slowDown(t *testing.T, slow []*process) (release func()) {
+func slowDown(t *testing.T, slow []*gatewaytest.Process) (release func()) {
 	t.Helper()
 	args := []string{"-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=250000"}
 	for _, p := range slow {
 		args = append(args, "-p", fmt.Sprint(p.Process.Pid))
 	}
-	tracer, err := start(exec.Command("strace", args...), t.TempDir()+"/strace")
+	tracer, err := gatewaytest.StartLogged(exec.Command("strace", args...), t.TempDir()+"/strace")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var once sync.Once
 	release = func() {
 		once.Do(func() {
-			if err := tracer.end(syscall.SIGINT); err != nil {
+			if err := tracer.End(syscall.SIGINT); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	t.Cleanup(release)
-	eventually(t, patience, "strace has attached", func() error {
+	gatewaytest.Eventually(t, patience, "strace has attached", func() error {
 		for _, p := range slow {
 			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
 			if err != nil || strings.Contains(string(b), "TracerPid:\t0\n") {
@@ -178,7 +179,7 @@ func slowDown(t *testing.T, slow []*process) (release func()) {
 // resident is the memory of a gateway, in MB.
 func resident(t *testing.T, g *gateway) int {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.process.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.Process.Process.Pid))
 	if err != nil {
 		t.Skip("there is no /proc")
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // F-18: a gateway has less memory than its index needs. The limit is a soft one:
@@ -19,7 +21,7 @@ func TestLittleMemory(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, nil, 2, func(g *gateway) {
 		if g.Name == "edge-2" {
-			g.env = append(g.env, "GOMEMLIMIT=48MiB")
+			g.Env = append(g.Env, "GOMEMLIMIT=48MiB")
 		}
 	})
 	f.load(crowd("person", 3), 20*time.Millisecond, f.gateways...)
@@ -44,8 +46,8 @@ func TestHardMemoryLimit(t *testing.T) {
 	group := newMemoryGroup(t, limit)
 	f := newFleet(t, nil, 2, func(g *gateway) {
 		if g.Name == "edge-2" {
-			g.wrap = group.wrap
-			g.env = append(g.env, fmt.Sprint("GOMEMLIMIT=", limit/4*3)) // Caddy itself leaves a tenth, too little for so small a one
+			g.Wrap = group.wrap
+			g.Env = append(g.Env, fmt.Sprint("GOMEMLIMIT=", limit/4*3)) // Caddy itself leaves a tenth, too little for so small a one
 		}
 	})
 	free, limited := f.gateways[0], f.gateways[1]
@@ -60,7 +62,7 @@ func TestHardMemoryLimit(t *testing.T) {
 		if full = w.status == http.StatusInsufficientStorage; full {
 			t.Logf("after %d imports: %s", round+1, w.problem)
 		}
-		if !limited.process.running() {
+		if !limited.Process.Running() {
 			t.Fatalf("%s was ended, before it refused a record", limited.Name)
 		}
 	}
@@ -85,7 +87,7 @@ func newMemoryGroup(t *testing.T, limit int) memoryGroup {
 			continue
 		}
 		t.Cleanup(func() {
-			eventually(t, patience, "the control group is empty", func() error { return os.Remove(g.dir) })
+			gatewaytest.Eventually(t, patience, "the control group is empty", func() error { return os.Remove(g.dir) })
 		})
 		if g.set(limit) == nil {
 			return g

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // wire is a network between this machine's processes and the servers, which run
@@ -36,7 +38,7 @@ func (w wire) network(last int) string { return fmt.Sprintf("10.213.%d.%d", w.id
 func newWire(t *testing.T, many int) wire {
 	t.Helper()
 	if _, err := exec.LookPath("ip"); err != nil || os.Geteuid() != 0 {
-		missing(t, "run as root, with iproute2 installed: real packets are dropped in network namespaces")
+		gatewaytest.Missing(t, "run as root, with iproute2 installed: real packets are dropped in network namespaces")
 	}
 	w := wire{t: t}
 	for w.id = nextWire(); taken(w.router()); w.id = nextWire() { // by another run, or one that was killed
@@ -89,7 +91,7 @@ func taken(namespace string) bool {
 func (w wire) namespace(name string) {
 	w.t.Helper()
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
-		missing(w.t, "let this container make network namespaces: "+string(out))
+		gatewaytest.Missing(w.t, "let this container make network namespaces: "+string(out))
 	}
 	w.t.Cleanup(func() { w.ip("netns", "del", name) })
 }
@@ -180,7 +182,7 @@ func TestDroppedPackets(t *testing.T) {
 			ends(t, talks)
 			rest(t.Context(), pick(0, 5*time.Second))
 			w.drop(l, false)
-			took := eventually(t, patience, cut.Name+" serves again", cut.ready)
+			took := gatewaytest.Eventually(t, patience, cut.Name+" serves again", cut.Ready)
 			t.Logf("%s: it serves again after %s", l, took)
 			if took > healedBusy+retransmission {
 				t.Errorf("%s: it serves again after %s", l, took)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/adminclient"
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/internal/seedtest"
 )
 
@@ -74,7 +75,7 @@ func TestCutOff(t *testing.T) {
 	for i, g := range f.gateways[1:] {
 		g.line(open)
 		healing.Go(func() {
-			took := eventually(t, patience, g.Name+" serves again", g.ready)
+			took := gatewaytest.Eventually(t, patience, g.Name+" serves again", g.Ready)
 			if took > healedBusy {
 				t.Errorf("%s, which was %s, serves again after %s, want %s on a machine that has nothing else to do", g.Name, line(i+1), took, healed)
 			}
@@ -163,7 +164,7 @@ func (p *partitions) round(person string) {
 		g.line(open)
 	}
 	p.heal(ways)
-	if took := eventually(p.t, patience, "everybody enforces it", func() error {
+	if took := gatewaytest.Eventually(p.t, patience, "everybody enforces it", func() error {
 		if r, _ = p.receipt(majority[0], person, w.id); r.Enforcement.State != "enforced" {
 			return fmt.Errorf("the receipt says %+v", r.Enforcement)
 		}
@@ -178,12 +179,12 @@ func (p *partitions) heal(ways map[*gateway]line) {
 	began := time.Now()
 	for waiting := slices.Clone(p.gateways); len(waiting) > 0; rest(p.ctx, 20*time.Millisecond) {
 		waiting = slices.DeleteFunc(waiting, func(g *gateway) bool {
-			if g.ready() != nil {
+			if g.Ready() != nil {
 				return false
 			}
 			took := time.Since(began)
 			if p.slowest = max(p.slowest, took); took > healed {
-				p.t.Logf("%s, which was %s, serves again after %s:\n%s", g.Name, ways[g], took, tail(g.log))
+				p.t.Logf("%s, which was %s, serves again after %s:\n%s", g.Name, ways[g], took, gatewaytest.Tail(g.Log()))
 			}
 			return true
 		})
@@ -198,7 +199,7 @@ func (p *partitions) heal(ways map[*gateway]line) {
 func (p *partitions) revokeSomewhere(gateways []*gateway, person string) (w write, r receipt) {
 	wait := []string{"0s", "1s", "8s"}[p.random.IntN(3)]
 	first := p.random.IntN(len(gateways))
-	eventually(p.t, patience, "a write of the majority succeeds", func() error {
+	gatewaytest.Eventually(p.t, patience, "a write of the majority succeeds", func() error {
 		w, r = p.revokeWithKey(gateways[first%len(gateways)], person, cmp.Or(w.key, rand.Text()), "wait", wait)
 		first++
 		if w.status != http.StatusCreated {

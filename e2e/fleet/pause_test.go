@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 const (
@@ -30,7 +32,7 @@ func TestStoppedProcess(t *testing.T) {
 		if a := f.decides(stopped, name); a.status != http.StatusOK {
 			t.Fatalf("before: %d", a.status)
 		}
-		if err := stopped.process.signal(stopSignal); err != nil {
+		if err := stopped.Process.Send(stopSignal); err != nil {
 			t.Fatal(err)
 		}
 		r := f.mustRevoke(writer, name, "wait", "0s")
@@ -55,11 +57,11 @@ func TestStoppedProcess(t *testing.T) {
 			})
 		}
 		rest(t.Context(), 100*time.Millisecond)
-		if err := stopped.process.signal(contSignal); err != nil {
+		if err := stopped.Process.Send(contSignal); err != nil {
 			t.Fatal(err)
 		}
 		waiting.Wait()
-		took := eventually(t, patience, "it serves again", stopped.ready)
+		took := gatewaytest.Eventually(t, patience, "it serves again", stopped.Ready)
 		t.Logf("round %d: ready %s after SIGCONT", round, took)
 		if a := f.decides(stopped, name); a.status != http.StatusUnauthorized {
 			t.Errorf("then: %d", a.status)

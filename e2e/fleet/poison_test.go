@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // F-21, F-23: something that can't be read stands in the stream. No node goes on
@@ -32,7 +34,7 @@ func TestPoison(t *testing.T) {
 			f.servers.publish(t, f.stream+"."+tt.subject, []byte(tt.data))
 			f.damaged(tt.why)
 			if name == "garbage" { // nor does a restart help, or crash
-				f.gateways[2].stop(t)
+				f.gateways[2].Stop(t)
 				f.gateways[2].begin(t)
 				f.damaged(tt.why)
 			}
@@ -48,7 +50,7 @@ func TestPoison(t *testing.T) {
 func (f *fleet) damaged(why string) {
 	f.t.Helper()
 	for _, g := range f.gateways {
-		took := eventually(f.t, patience, g.Name+" notices", func() error {
+		took := gatewaytest.Eventually(f.t, patience, g.Name+" notices", func() error {
 			s, err := g.self(f.t.Context())
 			if err != nil {
 				return err
@@ -62,17 +64,17 @@ func (f *fleet) damaged(why string) {
 	}
 	for range 5 {
 		for _, g := range f.gateways {
-			if !g.process.running() {
-				f.t.Fatalf("%s has ended:\n%s", g.Name, tail(g.log))
+			if !g.Process.Running() {
+				f.t.Fatalf("%s has ended:\n%s", g.Name, gatewaytest.Tail(g.Log()))
 			}
 			a := f.ask(f.t.Context(), g, "bystander")
 			if a.status != http.StatusServiceUnavailable || a.problem() != "urn:curfew:not-ready" {
 				f.t.Errorf("%s, damaged, answers %d %s", g.Name, a.status, a.problem())
 			}
-			if status, err := g.health("/readyz"); err == nil && status != http.StatusServiceUnavailable {
+			if status, err := g.Health("/readyz"); err == nil && status != http.StatusServiceUnavailable {
 				f.t.Errorf("%s, damaged, answers /readyz with %d", g.Name, status)
 			}
-			if status, err := g.health("/livez"); err == nil && status != http.StatusOK {
+			if status, err := g.Health("/livez"); err == nil && status != http.StatusOK {
 				f.t.Errorf("%s, damaged, answers /livez with %d: it would be restarted for ever", g.Name, status)
 			}
 		}
@@ -89,7 +91,7 @@ func (f *fleet) adopt(g *gateway) {
 	}
 	began := time.Now()
 	for _, g := range f.gateways {
-		g.awaitReady(f.t)
+		g.AwaitReady(f.t)
 	}
 	f.t.Logf("all serve %s after adopt", time.Since(began).Round(time.Millisecond))
 }
@@ -108,7 +110,7 @@ func TestLostTail(t *testing.T) {
 	f.loseTail(2)
 	began := time.Now()
 	for _, g := range f.gateways {
-		eventually(t, patience, g.Name+" notices", func() error {
+		gatewaytest.Eventually(t, patience, g.Name+" notices", func() error {
 			if s := f.self(g); s.State != "damaged" {
 				return fmt.Errorf("it says %+v", s)
 			}

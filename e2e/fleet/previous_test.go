@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // formatDecision came with the format of records. The build before it is N-1.
@@ -25,7 +27,7 @@ var previousCaddy = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	source := filepath.Join(workshop, "previous")
+	source := filepath.Join(gatewaytest.Workshop(), "previous")
 	if err := os.Mkdir(source, 0o700); err != nil {
 		return "", err
 	}
@@ -36,7 +38,7 @@ var previousCaddy = sync.OnceValues(func() (string, error) {
 	if _, err := output(source, "tar", "-xf", archive); err != nil {
 		return "", err
 	}
-	binary := filepath.Join(workshop, "previous-caddy")
+	binary := filepath.Join(gatewaytest.Workshop(), "previous-caddy")
 	_, err = output(source, "go", "build", "-o", binary, "./cmd/caddy")
 	return binary, err
 })

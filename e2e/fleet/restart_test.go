@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // F-26: a gateway is told to end while many callers write to it. Each call is
@@ -36,7 +38,7 @@ func TestExitUnderLoad(t *testing.T) {
 		}
 		rest(t.Context(), 500*time.Millisecond)
 		began := time.Now()
-		leaving.stop(t)
+		leaving.Stop(t)
 		t.Logf("round %d: it ended within %s", round, time.Since(began).Round(time.Millisecond))
 		close(stop)
 		writers.Wait()
@@ -61,9 +63,9 @@ func TestRollingRestart(t *testing.T) {
 	for range pick(1, 5) {
 		for i, g := range f.gateways {
 			if i == 1 {
-				g.kill(t) // one of them without being asked
+				g.Kill(t) // one of them without being asked
 			} else {
-				g.stop(t)
+				g.Stop(t)
 			}
 			g.start(t)
 		}
@@ -94,7 +96,7 @@ func TestEverywhere(t *testing.T) {
 		f.sameReceipt(g, r)
 	}
 	for _, g := range f.gateways {
-		g.kill(t)
+		g.Kill(t)
 		g.start(t)
 		f.sameReceipt(g, r)
 	}
@@ -104,7 +106,7 @@ func TestEverywhere(t *testing.T) {
 // sameReceipt waits until a gateway says the same of a record as its writer did.
 func (f *fleet) sameReceipt(g *gateway, want receipt) {
 	f.t.Helper()
-	eventually(f.t, patience, g.Name+" has the same receipt", func() error {
+	gatewaytest.Eventually(f.t, patience, g.Name+" has the same receipt", func() error {
 		r, status := f.receipt(g, "alice", want.ID)
 		if status != http.StatusOK || r.Position != want.Position || r.Enforcement.State != "enforced" || r.Enforcement.EnforcedBy == nil ||
 			len(r.Enforcement.Nodes) < 3 {
@@ -123,14 +125,14 @@ func TestLostReplica(t *testing.T) {
 	for _, who := range crowd("person", 3) {
 		f.mustRevoke(f.gateways[0], who)
 	}
-	for _, gone := range []string{g.replica(), g.home + "/data"} {
-		g.kill(t)
+	for _, gone := range []string{g.replica(), g.Path("data")} {
+		g.Kill(t)
 		lose(t, gone)
 		g.begin(t)
-		for g.ready() != nil {
+		for g.Ready() != nil {
 			f.ask(context.Background(), g, "person-1")
-			if !g.process.running() {
-				t.Fatalf("it has ended:\n%s", tail(g.log))
+			if !g.Process.Running() {
+				t.Fatalf("it has ended:\n%s", gatewaytest.Tail(g.Log()))
 			}
 		}
 		if a := f.decides(g, "person-1"); a.status != http.StatusUnauthorized {

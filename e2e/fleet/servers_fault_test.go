@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/gatewaytest"
 	"curfew.dev/curfew/internal/seedtest"
 )
 
@@ -42,7 +43,7 @@ func TestServersDie(t *testing.T) {
 			writing := f.keepWriting("all")
 			rest(t.Context(), 300*time.Millisecond)
 			for _, one := range s.all {
-				if err := one.process.end(syscall.SIGKILL); err != nil {
+				if err := one.process.End(syscall.SIGKILL); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -68,7 +69,7 @@ func TestServersDie(t *testing.T) {
 // restart kills a server and starts it again after something was done.
 func (f *fleet) restart(t *testing.T, one *server, meanwhile func()) {
 	t.Helper()
-	if err := one.process.end(syscall.SIGKILL); err != nil {
+	if err := one.process.End(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	meanwhile()
@@ -82,7 +83,7 @@ func (f *fleet) allServe() {
 	f.t.Helper()
 	began := time.Now()
 	for _, g := range f.gateways {
-		g.awaitReady(f.t)
+		g.AwaitReady(f.t)
 	}
 	f.t.Logf("all serve after %s", time.Since(began).Round(time.Millisecond))
 }
@@ -147,7 +148,7 @@ func TestDamagedServer(t *testing.T) {
 			}
 			t.Logf("all serve after %s, and %d times somebody adopted", time.Since(began).Round(time.Millisecond), adopted)
 			// One that serves may still be on its way to another server.
-			eventually(t, patience, "a write succeeds", func() error {
+			gatewaytest.Eventually(t, patience, "a write succeeds", func() error {
 				if w, _ := f.revoke(f.gateways[1], "person-1"); w.status != http.StatusCreated {
 					return fmt.Errorf("%d %s", w.status, w.problem)
 				}
@@ -161,7 +162,7 @@ func TestDamagedServer(t *testing.T) {
 // serve reports whether all gateways do.
 func (f *fleet) serve() bool {
 	for _, g := range f.gateways {
-		if g.ready() != nil {
+		if g.Ready() != nil {
 			return false
 		}
 	}

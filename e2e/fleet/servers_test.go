@@ -19,6 +19,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // server is a nats-server process with files of its own.
@@ -28,7 +30,7 @@ type server struct {
 	client  string // host:port for clients
 	env     []string
 	prefix  []string
-	process *process
+	process *gatewaytest.Process
 }
 
 // servers are three that form a cluster.
@@ -50,7 +52,7 @@ type sharedServers struct {
 
 func (e *sharedServers) get(t *testing.T) *servers {
 	t.Helper()
-	e.once.Do(func() { e.s, e.err = runServers(filepath.Join(workshop, "nats"), setting{}) })
+	e.once.Do(func() { e.s, e.err = runServers(filepath.Join(gatewaytest.Workshop(), "nats"), setting{}) })
 	if e.err != nil {
 		t.Fatal(e.err)
 	}
@@ -175,7 +177,7 @@ func (s *server) start() error {
 	words := append(slices.Clone(s.prefix), binary, "-c", filepath.Join(s.dir, "conf"))
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), s.env...)
-	s.process, err = start(cmd, filepath.Join(s.dir, "log"))
+	s.process, err = gatewaytest.StartLogged(cmd, filepath.Join(s.dir, "log"))
 	return err
 }
 
@@ -213,8 +215,8 @@ func (s *servers) urls() string {
 func (s *servers) end() {
 	s.conn.Close()
 	for _, one := range s.all {
-		if one.process.running() {
-			_ = one.process.end(syscall.SIGKILL)
+		if one.process.Running() {
+			_ = one.process.End(syscall.SIGKILL)
 		}
 	}
 }
@@ -223,13 +225,13 @@ func (s *servers) end() {
 func (s *servers) leader(t *testing.T, stream string) *server {
 	t.Helper()
 	var found *server
-	eventually(t, patience, "the stream has a leader", func() error {
+	gatewaytest.Eventually(t, patience, "the stream has a leader", func() error {
 		info, err := s.info(stream)
 		if err != nil {
 			return err
 		}
 		for _, one := range s.all {
-			if info.Cluster != nil && one.name == info.Cluster.Leader && one.process.running() {
+			if info.Cluster != nil && one.name == info.Cluster.Leader && one.process.Running() {
 				found = one
 				return nil
 			}
@@ -252,7 +254,7 @@ func (s *servers) info(stream string) (*jetstream.StreamInfo, error) {
 // current waits until all replicas of a stream have everything.
 func (s *servers) current(t *testing.T, stream string) {
 	t.Helper()
-	eventually(t, patience, "all replicas are current", func() error {
+	gatewaytest.Eventually(t, patience, "all replicas are current", func() error {
 		info, err := s.info(stream)
 		if err != nil {
 			return err

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"curfew.dev/curfew/internal/devidp"
+	"curfew.dev/curfew/internal/gatewaytest"
 )
 
 // signIn is what a gateway needs to sign browsers in, on localhost: a browser's
@@ -182,7 +183,7 @@ func (b *browser) refused(g *gateway) {
 func (f *fleet) decided(b *browser, g *gateway, wrong func(error) error) {
 	f.t.Helper()
 	var err error
-	eventually(f.t, patience, g.Name+" decides about "+b.person, func() error {
+	gatewaytest.Eventually(f.t, patience, g.Name+" decides about "+b.person, func() error {
 		if err = b.visit(g); errors.Is(err, errUndecided) {
 			return err
 		}
@@ -213,12 +214,12 @@ func (f *fleet) sealsBy(g *gateway, restart bool, keys ...string) (ids []string)
 	f.t.Helper()
 	g.SealingKeys = keys
 	if restart {
-		g.stop(f.t)
+		g.Stop(f.t)
 		g.start(f.t)
 	} else {
 		g.reload(f.t)
 	}
-	eventually(f.t, patience, g.Name+" has its sealing keys", func() error {
+	gatewaytest.Eventually(f.t, patience, g.Name+" has its sealing keys", func() error {
 		s, err := g.self(f.ctx)
 		if err == nil && len(s.SealingKeys) != len(keys) {
 			err = fmt.Errorf("it has %q", s.SealingKeys)
@@ -297,7 +298,7 @@ func TestASealingKeyIsChangedOnTwoNodesAndNobodyIsSignedOut(t *testing.T) {
 	// Use seals anew, after a tenth of idle. Operators wait for lifetime instead, after
 	// which nobody has a session of the old key.
 	for _, b := range people {
-		eventually(t, patience, b.person+"'s session is sealed by the new key", func() error {
+		gatewaytest.Eventually(t, patience, b.person+"'s session is sealed by the new key", func() error {
 			if b != busy {
 				b.known(one)
 			}

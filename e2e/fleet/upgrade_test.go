@@ -20,15 +20,15 @@ func TestRollingUpgradeAndRollback(t *testing.T) {
 	t.Parallel()
 	old := previous(t)
 	// The bound is long, so that a busy machine fences nobody in between.
-	f := newFleet(t, nil, 3, func(g *gateway) { g.binary, g.MaxStaleness = old, 15*time.Second })
+	f := newFleet(t, nil, 3, func(g *gateway) { g.Binary, g.MaxStaleness = old, 15*time.Second })
 	f.load(crowd("person", 10), 20*time.Millisecond, f.gateways...)
 	writing := f.keepWriting("upgrade")
 	away := make(map[string][]span)
 	for round, binary := range []string{"", old} {
 		for i, g := range f.gateways {
 			from := time.Now()
-			g.stop(t)
-			g.binary = binary
+			g.Stop(t)
+			g.Binary = binary
 			g.start(t)
 			away[g.Name] = append(away[g.Name], span{from, time.Now()})
 			f.tellsFormats(g, binary == "")
@@ -115,15 +115,15 @@ func (f *fleet) onlyWhile(away map[string][]span, ended time.Time) {
 func TestUpgradeAndRollbackOfALocalLedger(t *testing.T) {
 	t.Parallel()
 	old := previous(t)
-	f := newFleet(t, new(servers), 1, func(g *gateway) { g.binary = old })
+	f := newFleet(t, new(servers), 1, func(g *gateway) { g.Binary = old })
 	g := f.gateways[0]
 	f.load(crowd("person", 3), 20*time.Millisecond, g)
 	var revoked []receipt
 	for i, binary := range []string{old, "", old, ""} {
 		rest(t.Context(), pick(time.Second, 10*time.Second)) // under load
 		if i > 0 {
-			g.stop(t)
-			g.binary = binary
+			g.Stop(t)
+			g.Binary = binary
 			g.start(t)
 		}
 		who := fmt.Sprintf("revoked-%d", i)

@@ -106,6 +106,7 @@ var inward = map[string][]string{
 	"internal/archtest":        {},
 	"internal/mutate":          {}, // a command for developers
 	"internal/porttest":        {},
+	"internal/gatewaytest":     {},
 	"internal/seedtest":        {},
 
 	"internal/identity":    {"caddymodule"}, // the guards alone: a second writer of identity is a second way in

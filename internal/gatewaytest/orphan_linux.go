@@ -1,6 +1,4 @@
-//go:build e2e
-
-package fleet
+package gatewaytest
 
 import (
 	"os/exec"
