@@ -188,15 +188,15 @@ var (
 	errNotApplied = errors.New("not applied yet")
 )
 
-// forward sends the next entries and reports whether there may be more. What is
-// durable already and not applied yet is told when it is.
+// forward sends the next entries and reports whether there may be more. An entry
+// that is durable and not applied yet is sent once it is applied.
 func (f *feed) forward(ctx context.Context) (more bool, err error) {
 	var batch bytes.Buffer
 	entries, applied := 0, f.Node.Applied()
 	if applied.Compare(f.after) <= 0 {
 		return false, nil
 	}
-	// What was applied by then may be the end of this caller.
+	// One of these entries may have signed this caller out.
 	if refused := f.call.StillLetIn(); refused != nil {
 		f.end(refused)
 		return false, refused

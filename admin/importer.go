@@ -184,9 +184,9 @@ func (i *importer) ending() *Problem {
 	return i.ended
 }
 
-// breakOff ends an import before the end of its body. What of it is not durable
-// yet is not written; who may still listen is told so, because an answer that
-// just ends would read like success.
+// breakOff ends an import before the end of its body. Lines that are not durable
+// yet are not written. The answer says so to a caller that may still read it,
+// because an answer that just ends would read like success.
 func (i *importer) breakOff(p *Problem) {
 	from := i.line + 1
 	if len(i.results) > 0 {
@@ -277,9 +277,9 @@ func (i *importer) isCrowded() bool {
 // zone and the id of the request.
 const varying = 3*7 + 58 + 34
 
-// weigh bounds what a record adds to its chunk, from above. What may differ when
-// an import is repeated doesn't count, or its lines would fall into other chunks,
-// which have idempotency keys of their own.
+// weigh bounds from above what a record adds to its chunk. Members that may differ
+// when an import is repeated don't count. Otherwise its lines would fall into other
+// chunks, which have idempotency keys of their own.
 func (i *importer) weigh(r revocation.Record) int {
 	r.At, r.Through, r.Time, r.Remote, r.RequestID = 0, 0, 0, "", ""
 	r.Limits = r.PossibleLimits()
@@ -378,8 +378,8 @@ func (i *importer) submitAlone(key ledger.Idempotency) (node.Written, error) {
 	return i.submit(i.call, i.records, key)
 }
 
-// untried is what the lines behind a broken chunk get. Where its key was used
-// for another import, they are lines of that other import too.
+// untried is the problem of the lines behind a broken chunk. If the chunk's key was
+// used for another import, these lines are of that other import too.
 func (i *importer) untried() *Problem {
 	if i.broken.Status < http.StatusInternalServerError {
 		return i.broken

@@ -13,9 +13,9 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("curfew_admin", parseHandler(func() handler { return new(Admin) }))
 	httpcaddyfile.RegisterDirective("curfew_sign_in", parseSignInSite)
 	httpcaddyfile.RegisterDirective("curfew", parseGuard)
-	// What answers paths of its own comes before redir, rewrite and try_files, which
-	// would change them. Each directive goes just before redir, so the last one is
-	// nearest to it.
+	// These handlers answer paths of their own. They come before redir, rewrite and
+	// try_files, which would change the paths. Each goes just before redir, so the
+	// last one is nearest to it.
 	for _, name := range []string{"curfew_health", "curfew_admin", "curfew_sign_in"} {
 		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "redir")
 	}

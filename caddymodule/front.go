@@ -133,7 +133,7 @@ func (e *entrance) pass(w http.ResponseWriter, r *http.Request, v *visit, next c
 //
 // Caddy loads the routes of a server and compiles them, then does the same with
 // those for errors, then loads the named routes, which are compiled at each
-// request. What is compiled can't be changed any more, but for its subroutes.
+// request. Compiled routes can't be changed any more, except for their subroutes.
 func (a *App) entranceOf(ctx caddy.Context) (*entrance, error) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {

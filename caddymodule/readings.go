@@ -22,8 +22,9 @@ func init() { caddy.RegisterModule(new(AnyReading)) }
 // `/public/..%5cadmin` meets the guard of `/admin` as well.
 //
 // A reading is a request of its own: its URL, its request URI and every
-// placeholder of the path follow it. What a handler computed from the path
-// before can't follow, so a guard whose matcher reads that is refused at load.
+// placeholder of the path follow it. A value that a handler computed from the path
+// before can't follow, so a guard whose matcher reads such a value is refused at
+// load.
 //
 // An extended CONNECT, such as a WebSocket over HTTP/2 or 3, is also matched as
 // the upgrade over HTTP/1.1 that an upstream gets in its place, and a Host also

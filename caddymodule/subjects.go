@@ -15,10 +15,11 @@ import (
 	"curfew.dev/curfew/node"
 )
 
-// subjects keeps the node from judging people by a claim that is not the one by which
-// its records name them: a sign-out of alice would not hit her under another name.
-// What was true is in a file beside the ledger or the replica. Another claim counts
-// from the next epoch of the ledger on, which `caddy curfew adopt` begins.
+// subjects compares the claim that names people in tokens with the claim that names
+// them in the records. The node must not judge by another claim: a sign-out of alice
+// would not hit her under another name. A file beside the ledger or the replica holds
+// the claim of the records. Another claim counts from the next epoch of the ledger on,
+// which `caddy curfew adopt` begins.
 type subjects struct {
 	dir  string
 	node *node.Node

@@ -12,7 +12,7 @@ import (
 // What docs/cluster.md quotes of a node's `why` is what nodes say.
 func TestPageQuotesTheCode(t *testing.T) {
 	var paths []string
-	for _, dir := range []string{"../ledger/nats", "../node", "../revocation"} {
+	for _, dir := range []string{"../ledger/nats", "../node", "../revocation", "../caddymodule"} {
 		found, err := filepath.Glob(dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

@@ -120,8 +120,8 @@ type Item struct {
 // everything that informs and counts but never decides alone. They may be lost,
 // or older than the log, and the log must be right without them (decision 0026).
 //
-// All methods may be called concurrently. What a write acknowledged is found by
-// every later read. Every method may return an error that wraps [ErrUnavailable],
+// All methods may be called concurrently. Every later read finds a document that a
+// write has acknowledged. Every method may return an error that wraps [ErrUnavailable],
 // [ErrNoDocuments] or, for a malformed key, [ErrKey].
 type Documents interface {
 	// Load returns a document, or [ErrNotFound].

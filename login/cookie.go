@@ -91,7 +91,7 @@ func Read(h http.Header, name string) (value string, two bool) {
 
 // StripRequest takes our cookies out of a request. The other cookies stay as they
 // are. It returns the headers as they were, or nil if nothing was taken out of
-// them. What stays is put into room.
+// them. The remaining cookies are put into room.
 func StripRequest(h http.Header, room []string) (before []string) {
 	lines := h["Cookie"]
 	if !slices.ContainsFunc(lines, func(line string) bool { return line == "" || stripped(line) != line }) {

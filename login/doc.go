@@ -15,6 +15,6 @@
 // Read config.go, deps.go and signins.go first. A request with a session: cookie.go,
 // session.go, facts.go, open.go, cache.go, keys.go. A sign-in: browser.go, demand.go,
 // begin.go, attempt.go, state.go, returnpath.go, callback.go, turns.go, redeem.go,
-// judge.go, device.go. What is under /.curfew/: site.go, signout.go, page.go. What a
-// provider is asked: provider.go, key.go.
+// judge.go, device.go. The paths under /.curfew/: site.go, signout.go, page.go.
+// Requests to a provider: provider.go, key.go.
 package login

@@ -104,9 +104,9 @@ func (f *facts) encode() []byte {
 	return text
 }
 
-// keep returns what a session keeps of a claim's value, as JSON text. Of an array
-// that is asked for by value only those values are kept, so that a thousand groups
-// don't fill the cookie.
+// keep returns the part of a claim's value that a session keeps, as JSON text. If the
+// configuration names values, only those are kept of an array, so that a thousand
+// groups don't fill the cookie.
 func (c *Claim) keep(v strictjson.Value) string {
 	if v == "null" {
 		return ""

@@ -78,8 +78,8 @@ func (p *provider) refresh(now time.Time) {
 	go p.fetch(context.Background(), p.round)
 }
 
-// endpoints returns what is known. Where nothing is, a fetch that has just begun is
-// waited for. A provider that is silent keeps nobody waiting longer.
+// endpoints returns the endpoints that are known. If none are, it waits for a fetch
+// that has just begun, and no longer: a silent provider holds up nobody else.
 func (p *provider) endpoints(ctx context.Context, now time.Time) (*endpoints, error) {
 	p.refresh(now)
 	p.mu.Lock()

@@ -60,7 +60,7 @@ func (s *SignIn) redeem(ctx context.Context, e *endpoints, c *arrival) (*facts, 
 }
 
 // claims are what the configuration names, from the ID token or else from the
-// userinfo endpoint. What neither sends is kept as absent.
+// userinfo endpoint. A claim that neither sends is kept as absent.
 func (s *SignIn) claims(ctx context.Context, e *endpoints, opened *token.Opened, access string) ([]sealedClaim, error) {
 	missing := slices.ContainsFunc(s.config.Claims, func(c Claim) bool { return opened.Claim(c.Name) == "" })
 	var more strictjson.Object

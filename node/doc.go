@@ -19,7 +19,7 @@
 // never repair a damaged ledger by itself.
 //
 // Read node.go and state.go first. A local ledger is in local.go; writing in
-// submit.go, format.go and enforcement.go. Of a fleet read fleet.go and
+// submit.go, format.go and enforcement.go. For a cluster read fleet.go and
 // follower.go, then heart.go with ticking.go and freshness.go, peers.go with
 // roster.go, horizons.go, and cutting.go with acknowledging.go and progress.go.
 // receipts.go and status.go build answers from all of it.

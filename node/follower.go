@@ -107,7 +107,7 @@ func (f *follower) passed(j *cutJob) {
 
 // Ticked takes a tick, which proves that everything before it was applied. A tick
 // by nobody holds the echoes that the ledger remembers of earlier ticks: the nodes
-// that may be serving. Where it remembers none, later ticks name them.
+// that may be serving. If the ledger remembers none, later ticks name them.
 func (f *follower) Ticked(t ledger.Tick) {
 	n := f.node
 	now := n.cfg.Now()

@@ -22,8 +22,8 @@ type Written struct {
 // they survive kill -9 and this node refuses what they refuse. Errors are
 // those of [ledger.Ledger.Append]; a node that is not ready, or whose clock is
 // wrong, answers [ledger.ErrUnavailable], a damaged one [ledger.ErrIntegrity].
-// Where a node of the cluster can't read a record, none of them is written, and
-// the error wraps [ErrFormat].
+// If a node of the cluster can't read one of the records, none is written, and the
+// error wraps [ErrFormat].
 func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledger.Idempotency) (Written, error) {
 	l, err := n.writable()
 	if err != nil {

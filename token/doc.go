@@ -12,13 +12,13 @@
 //     issuer, kid and alg together. [Verifier.Open] ends here.
 //  4. A judge decides on the claims: kind of token, audience, identifiers,
 //     instants. Each judge is a table of rules; [Opened.Judge] chooses one.
-//  5. Where the token is bound to a key, [Token.Prove] checks that its sender holds
+//  5. If the token is bound to a key, [Token.Prove] checks that its sender holds
 //     that key, for every request: by a DPoP proof that [Replays] has not seen, or
 //     by the client certificate of the connection.
 //
 // [Verifier.Verify] does the second to the fourth. A [Cache] remembers the tokens that
-// passed, by the whole token. Of a refused token, only the result of the
-// signature check is remembered.
+// passed, by the whole token. For a refused token it remembers the result of the
+// signature check alone.
 //
 // # What it must never do
 //

@@ -98,7 +98,7 @@ func (o *Opened) Claim(name string) strictjson.Value { return o.members.Value(na
 func (o *Opened) Date(name string) (seconds int64, ok bool) { return date(o.Claim(name)) }
 
 // Refuse is the error of a judge that does not accept the token. detail is for
-// logs: it must hold nothing of the token. What is known of the signature is
+// logs: it must hold nothing of the token. The result of the signature check is
 // kept, so that the same token costs no cryptography when it comes again.
 func (o *Opened) Refuse(detail string) error { return o.refuse(detail, o.claims.party()) }
 

@@ -62,7 +62,7 @@ type proof struct {
 	thumbprint       string
 }
 
-// proveDPoP does the checks of RFC 9449, 4.3. What costs least comes first: the
+// proveDPoP does the checks of RFC 9449, 4.3. The cheapest come first: the
 // signature is checked only for a proof that fits this request, and only with the
 // key of a token that the issuer has signed. So strangers can't order cryptography.
 func (t *Token) proveDPoP(p *Presentation, replays *Replays) error {

@@ -198,8 +198,8 @@ func examine(con console, r replica, err error) error {
 	return writeReport(con, r.inspect(), "sound")
 }
 
-// writeReport prints a report, under a headline when nothing is wrong. What is
-// wrong is the error.
+// writeReport prints a report, under a headline when nothing is wrong. The error
+// says what is wrong.
 func writeReport(con console, r local.Report, headline string) error {
 	if con.json {
 		b, err := json.Marshal(r)

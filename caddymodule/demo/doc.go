@@ -3,8 +3,8 @@
 // and on this machine. It is to be tried with curl, or plays the story of a
 // sign-out by itself and checks every answer.
 //
-// What it shows is the real thing: the Caddyfile is adapted and loaded as
-// `caddy run` would, and everything is asked over HTTP from outside.
+// The demo shows the product and no imitation: the Caddyfile is adapted and loaded
+// as `caddy run` does it, and every request comes over HTTP from outside.
 //
 // The package must never listen anywhere but on loopback, never write outside
 // its own directory, so that it runs beside a real Caddy, and never print a

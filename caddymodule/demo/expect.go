@@ -41,8 +41,8 @@ func expectStatus(a answer, want int) error {
 	return &mismatch{"status", fmt.Sprint(want), got}
 }
 
-// expectAdmitted expects that the gateway did not refuse. What the service
-// answers is its own business.
+// expectAdmitted expects that the gateway did not refuse. Any answer of the
+// service is right.
 func expectAdmitted(a answer) error {
 	var problem struct{ Type string }
 	if json.Unmarshal(a.body, &problem) == nil && strings.HasPrefix(problem.Type, "urn:curfew:") {

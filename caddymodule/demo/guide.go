@@ -88,7 +88,7 @@ func controls(s *stage) http.Handler {
 		}))
 	}
 	mux.Handle("POST /restart", control(func(ctx context.Context) (string, error) {
-		// Who hangs up must not leave the gateway half started.
+		// If the client disconnects, finish starting the gateway.
 		return "the gateway was restarted on the same data", s.restart(context.WithoutCancel(ctx))
 	}))
 	// No page that the reader has open elsewhere may do any of it.

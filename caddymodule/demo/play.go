@@ -18,8 +18,8 @@ type step struct {
 // errStory fails the command: what went wrong is printed with its step.
 var errStory = errors.New("the story did not hold")
 
-// play plays steps in order, each with a timed line. What comes after a step
-// that failed rests on it, and is not played.
+// play plays steps in order, each with a timed line. A step needs those before it,
+// so play stops after a step that failed.
 func play(ctx context.Context, w io.Writer, steps []step) error {
 	began := time.Now()
 	for i, s := range steps {

@@ -65,7 +65,7 @@ func (h *Headers) Purge(fields http.Header) {
 // Extent says how many of the facts the headers tell. The zero value tells all.
 type Extent int
 
-// What an Extent tells. None leaves the mapped headers, which were asked for by name.
+// The extents. None leaves the mapped headers, which were asked for by name.
 const (
 	All     Extent = iota
 	Minimal        // whether a user is known, the issuer and the subject

@@ -81,7 +81,7 @@ func (s *Set) LogoImage() http.Handler {
 	if s.config.Logo == nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Render(w, r, http.StatusNotFound, Unknown{}) })
 	}
-	// Who opens an SVG as a page must not run what is in it.
+	// A browser that opens an SVG as a page must not run the scripts in it.
 	return asset{s.config.Logo.contentType, "default-src 'none'; style-src 'unsafe-inline'; sandbox", s.config.Logo.content}
 }
 

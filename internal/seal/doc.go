@@ -1,7 +1,7 @@
 // Package seal turns bytes into text that only holders of the same key can make
-// or open. Whoever carries the text learns nothing from it and can change
-// nothing in it, so that what a gateway would have to remember can travel with
-// its callers, to every node that has the key.
+// or open. A caller that carries the text learns nothing from it and can change
+// nothing in it. So a gateway need not remember: its callers carry the text to every
+// node that has the key.
 //
 // The form is <version>.<key id>.<base64url of nonce and ciphertext>. The cipher
 // is XChaCha20-Poly1305 with a random nonce of 192 bits under a key of the

@@ -109,9 +109,9 @@ func Open(paths ...string) (*Files, error) {
 	return f, nil
 }
 
-// Keys are the keys now. Where a file can't be used any more, its last key still
-// holds, or what it sealed would be lost to a slip; the error says so, the first
-// time only.
+// Keys returns the keys as the files have them now. If a file can't be used any
+// more, its last key stays: otherwise one slip would void all text that the key has
+// sealed. The error says so, the first time only.
 func (f *Files) Keys() (Keys, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,7 +127,7 @@ func (f *Files) Keys() (Keys, error) {
 			f.stats[i] = nil
 			continue
 		}
-		// Who holds the keys of before may be using them.
+		// Earlier callers may still be using the slice that they got.
 		f.keys = append(Keys{}, f.keys...)
 		f.keys[i], f.stats[i] = k, stat
 	}

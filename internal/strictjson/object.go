@@ -9,8 +9,8 @@ type Member struct {
 	Value Value
 }
 
-// Value is the value of the member of that name. Where there is none it is
-// empty, which is no JSON value of any type.
+// Value returns the value of the member of that name. It is empty, which is no JSON
+// value of any type, if there is no such member.
 func (o Object) Value(name string) Value {
 	for _, m := range o {
 		if m.Name == name {
