@@ -146,3 +146,17 @@ func TestBlocks(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A page says first what its reader can do with it.
+func TestEveryPageSaysFirstWhatItsReaderCanDo(t *testing.T) {
+	promise := regexp.MustCompile(`^(With this page you|Read|Look up) `)
+	for _, p := range pages(t) {
+		if strings.HasPrefix(p.path, "..") || strings.Contains(p.path, string(filepath.Separator)) {
+			continue // the root's have their own beginnings, and decisions are notes
+		}
+		_, text, _ := strings.Cut(p.text, "\n\n")
+		if !promise.MatchString(text) {
+			t.Errorf("%s begins with %.60q: say what the reader can do with the page", p.path, text)
+		}
+	}
+}

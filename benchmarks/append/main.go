@@ -8,6 +8,8 @@
 // It measures Submit: when Submit answers, the records are durable and the node
 // enforces them. The table goes to stdout. With -out, append.md and append.json
 // go into that directory. It must never gate a build by a time.
+//
+// Read run.go first, then load.go, nodes.go and report.go.
 package main
 
 import (

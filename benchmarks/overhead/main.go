@@ -14,6 +14,9 @@
 // It writes a table to stdout. It writes overhead.md, overhead.json and
 // overhead.svg into the directory of -out. It connects to loopback only. It
 // must never gate a build by a time: -smoke fails for wrong answers alone.
+//
+// Read run.go and scenario.go first, then contestants.go with gateway.go, measure.go
+// and report.go.
 package main
 
 import (

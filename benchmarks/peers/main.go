@@ -12,6 +12,8 @@
 // comparison of features: of these products, only curfew ends open connections.
 // The other products' tables of revoked tokens do not survive a restart, and do
 // not say where they are in force.
+//
+// Read run.go, then products.go and verifier.go.
 package main
 
 import (

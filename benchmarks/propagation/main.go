@@ -9,6 +9,8 @@
 // The table goes to stdout. With -out, propagation.md and propagation.json go
 // into that directory. It must never gate a build by a time: it fails only if a
 // revocation was not enforced.
+//
+// Read run.go and round.go first, then fleet.go, session.go, watch.go and report.go.
 package main
 
 import (

@@ -2,7 +2,6 @@
 // every revocation again. The node opens a replica, verifies all of it, and
 // folds it into an index. After that, a single gateway is ready at once, and a
 // node of a cluster one tick later.
-// gateway at once.
 //
 //	go run ./benchmarks/recovery                     1 and 10 million entries, about 10 minutes and 5 GB of disk
 //	go run ./benchmarks/recovery -entries 100000     a few seconds
@@ -11,6 +10,8 @@
 // Each start is a process of its own. The table goes to stdout. With -out,
 // recovery.md and recovery.json go into that directory. It must never gate a
 // build by a time.
+//
+// Read run.go first, then start.go, newcomer.go, fill.go and report.go.
 package main
 
 import (

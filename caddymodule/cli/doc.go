@@ -10,4 +10,8 @@
 // what came back and turns it into an exit status. It must never put an
 // identifier into a URL, which Caddy logs, and never take a token from the
 // arguments, which every user of the machine can read.
+//
+// Read command.go first, then gateway.go (how a command asks), flags.go and target.go
+// (what it is told), signout.go with caution.go and preview.go (one write), receipt.go,
+// console.go and exit.go (what it tells). Each other file has the commands of its name.
 package cli

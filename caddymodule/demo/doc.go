@@ -9,4 +9,8 @@
 // The package must never listen anywhere but on loopback, never write outside
 // its own directory, so that it runs beside a real Caddy, and never print a
 // token.
+//
+// Read command.go and stage.go first: how the demo starts. Its parts are gateway.go
+// with child.go and caddyfile.go, service.go, people.go with device.go and browser.go.
+// story.go with play.go and expect.go plays the story; guide.go is for curl.
 package demo

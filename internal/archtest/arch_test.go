@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,6 +118,32 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 		}
 	}
 }
+
+// A reader of a large package needs to know where to begin, and a name of a file that
+// is gone sends him nowhere.
+func TestEveryLargePackageSaysInWhichOrderToReadIt(t *testing.T) {
+	docs, files := make(map[string]string), make(map[string][]string)
+	for _, s := range sources(t) {
+		docs[s.pkg] += s.file.Doc.Text()
+		files[s.pkg] = append(files[s.pkg], s.name)
+	}
+	for pkg, doc := range docs {
+		order := beginning.FindString(doc)
+		named := fileName.FindAllString(order, -1)
+		for _, name := range named {
+			if !slices.Contains(files[pkg], name) {
+				t.Errorf("the comment of %q names %s, which is not there", pkg, name)
+			}
+		}
+		if len(files[pkg]) > 5 && len(named) == 0 && rooms[roomOf(pkg)].floor < rooms["docs"].floor { // tests of the whole need no order
+			t.Errorf("the comment of %q does not say which of its %d files to read first", pkg, len(files[pkg]))
+		}
+	}
+}
+
+var beginning = regexp.MustCompile(`(?s)(?:\bRead |[Rr]eading).*`)
+
+var fileName = regexp.MustCompile(`\b[a-z_]+\.go\b`)
 
 // A guard that can't object guards nothing.
 func TestObjections(t *testing.T) {

@@ -4,4 +4,6 @@
 //
 // It must never be imported by anything but tests, and the model must never
 // learn a trick from the index: it keeps every record and looks at each.
+//
+// Read draw.go, then model.go.
 package revocationtest
