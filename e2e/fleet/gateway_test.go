@@ -27,7 +27,7 @@ type gateway struct {
 	URLs                     []string // of the servers, through the relays; none: its ledger is local
 	Credentials, CA, OnEmpty string
 	MaxStaleness             time.Duration
-	App, API                 string // host:port
+	App, API                 string   // host:port
 	SealingKeys              []string // files
 	SignIn                   *signIn  // none: nobody signs in here
 
