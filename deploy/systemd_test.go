@@ -60,3 +60,16 @@ func TestDockerfile(t *testing.T) {
 		t.Errorf("the image is built with another Go than go.mod's %s", version[1])
 	}
 }
+
+// Each package sets how often the collector runs, and all alike. docs/performance.md
+// has the figures.
+func TestPackagesSetTheCollector(t *testing.T) {
+	for file, want := range map[string]string{
+		"systemd/curfew.service": "Environment=GOGC=400\n", "container/Dockerfile": "ENV GOGC=400\n",
+		"kubernetes/statefulset.yaml": "- name: GOGC\n              value: \"400\"\n", "../docs/performance.md": "`GOGC=400`",
+	} {
+		if !strings.Contains(read(t, file), want) {
+			t.Errorf("%s has no %q", file, want)
+		}
+	}
+}

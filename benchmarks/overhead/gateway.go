@@ -58,7 +58,9 @@ var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 		}
 		ledger local {{.Ledger}}
 		on_empty start
+{{- if .Cache}}
 		token_cache {{.Cache}}
+{{- end}}
 	}
 {{- end}}
 }

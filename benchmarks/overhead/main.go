@@ -70,7 +70,7 @@ func main() {
 	flag.Float64Var(&o.badRate, "bad-rate", 20_000, "bad tokens per second of -flood")
 	flag.StringVar(&o.algorithm, "algorithm", "ES256", "of the tokens: ES256 or RS256")
 	flag.StringVar(&o.gogc, "gogc", "100", "GOGC of both")
-	flag.StringVar(&o.cache, "token-cache", "64MiB", "token_cache of curfew")
+	flag.StringVar(&o.cache, "token-cache", "", "token_cache of curfew; empty: its default, by the memory")
 	flag.StringVar(&o.arrive, "arrive", "single", "how revocations arrive: single (one call each) or import")
 	flag.StringVar(&o.out, "out", "", "directory for the results; empty: only stdout")
 	flag.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of the gateways; empty: none")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -46,7 +47,7 @@ func table(o options, m rig.Machine, results []result) string {
 	fmt.Fprintf(&s, "%s.\nThe case: %s tokens of %d characters; a request has Authorization and two headers more, the answer %d bytes; no TLS; ",
 		m, o.algorithm, rig.TokenLength, rig.AnswerLength)
 	fmt.Fprintf(&s, "every token was sent before; GOGC=%s, token_cache %s; %d rounds of slices of %s, %d connections, a core for each gateway in turn. ",
-		o.gogc, o.cache, o.rounds, o.slice, o.connections)
+		o.gogc, cmp.Or(o.cache, "not given"), o.rounds, o.slice, o.connections)
 	if o.rate > 0 {
 		fmt.Fprintf(&s, "Latencies in an open loop of %g requests/s. ", o.rate)
 	}

@@ -166,7 +166,7 @@ func (p *place) measure(f field, s scenario) (result, error) {
 // warm sends every token once and fills every connection pool.
 func (b *bench) warm(f field, s scenario) error {
 	long := *b
-	long.slice = max(b.slice, time.Duration(s.Tokens)*200*time.Microsecond)
+	long.slice = max(b.slice, time.Duration(s.Tokens)*300*time.Microsecond)
 	for _, g := range f {
 		if _, err := long.closed(g, 0); err != nil {
 			return err

@@ -28,6 +28,7 @@ import (
 // options are the flags.
 type options struct {
 	caddy       string
+	only        string
 	rounds      int
 	slice       time.Duration
 	connections int
@@ -45,6 +46,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.caddy, "caddy", "", "a Caddy with curfew; empty: build ./cmd/caddy")
+	flag.StringVar(&o.only, "only", "", "products to run: a regular expression of their names")
 	flag.IntVar(&o.rounds, "rounds", 7, "pairs of slices of each product and load")
 	flag.DurationVar(&o.slice, "slice", 2*time.Second, "length of a slice")
 	flag.IntVar(&o.connections, "connections", 32, "kept-alive client connections")

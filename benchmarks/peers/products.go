@@ -19,11 +19,15 @@ type product struct {
 	start func(*place, *site) error
 }
 
+// Each product passes on whether a user is known, the issuer and the subject. The
+// second row of ours passes on all twelve headers.
 var products = []product{
-	{"Caddy with curfew", nil, caddyWith("curfew")},
+	{"Caddy with curfew, identity minimal", nil, caddyWith("curfew", "minimal")},
+	{"Caddy with curfew, identity all", nil, caddyWith("curfew", "all")},
 	{"HAProxy jwt_verify and a map of revoked ids", []string{"haproxy"}, startHAProxy},
 	{"nginx auth_request to a Go verifier", []string{"nginx"}, startNginx},
-	{"Caddy forward_auth to a Go verifier that asks Redis", []string{"redis-server"}, caddyWith("forward_auth")},
+	{"Caddy forward_auth to a Go verifier that asks Redis", []string{"redis-server"}, caddyWith("forward_auth", "")},
+	{"Caddy forward_auth to oauth2-proxy, which knows no revocation", []string{"oauth2-proxy"}, caddyWith("oauth2_proxy", "")},
 }
 
 // missing returns the first program that is not installed, or "".
@@ -44,6 +48,7 @@ type site struct {
 	processes []*rig.Process
 
 	Guard, Upstream, Verifier, Key, Algorithm string // for the templates
+	Identity                                  string // of the guard of curfew
 	Issuer, Audience, Ledger, Revoked, Dir    string
 	requests                                  [][]byte
 }
@@ -113,6 +118,9 @@ frontend web
 	http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) -m int lt 0 }
 	http-request deny deny_status 401 if { var(txn.bearer),jwt_payload_query('$.jti'),map_str({{.Revoked}}) -m found }
 	http-request deny deny_status 401 if { var(txn.bearer),jwt_payload_query('$.sub'),map_str({{.Revoked}}) -m found }
+	http-request set-header X-Authenticated true
+	http-request set-header X-Issuer %[var(txn.bearer),jwt_payload_query('$.iss')]
+	http-request set-header X-Subject %[var(txn.bearer),jwt_payload_query('$.sub')]
 {{- end}}
 	default_backend upstream
 backend upstream
@@ -155,6 +163,13 @@ http {
 		location / {
 {{- if .Guard}}
 			auth_request /verify;
+			auth_request_set $authenticated $upstream_http_x_authenticated;
+			auth_request_set $issuer $upstream_http_x_issuer;
+			auth_request_set $subject $upstream_http_x_subject;
+			proxy_set_header Connection "";
+			proxy_set_header X-Authenticated $authenticated;
+			proxy_set_header X-Issuer $issuer;
+			proxy_set_header X-Subject $subject;
 {{- end}}
 			proxy_pass http://application;
 		}
@@ -204,20 +219,28 @@ var caddyConfig = template.Must(template.New("caddy").Parse(`{
 }
 http://{{.Address}} {
 {{- if eq .Guard "curfew"}}
-	curfew
+	curfew {
+		identity {{.Identity}}
+	}
+{{- else if eq .Guard "oauth2_proxy"}}
+	forward_auth {{.Verifier}} {
+		uri /oauth2/auth
+		copy_headers X-Auth-Request-User X-Auth-Request-Email X-Auth-Request-Preferred-Username
+	}
 {{- else if eq .Guard "forward_auth"}}
 	forward_auth {{.Verifier}} {
 		uri /verify
+		copy_headers X-Authenticated X-Issuer X-Subject
 	}
 {{- end}}
 	reverse_proxy {{.Upstream}}
 }
 `))
 
-func caddyWith(guard string) func(*place, *site) error {
+func caddyWith(guard, identity string) func(*place, *site) error {
 	return func(p *place, s *site) error {
 		if s.guarded {
-			s.Guard = guard
+			s.Guard, s.Identity = guard, identity
 		}
 		switch s.Guard {
 		case "curfew":
@@ -238,12 +261,31 @@ func caddyWith(guard string) func(*place, *site) error {
 				return err
 			}
 		}
+		if s.Guard == "oauth2_proxy" {
+			if err := p.startOAuth2Proxy(s); err != nil {
+				return err
+			}
+		}
 		config, err := p.configure(s, caddyConfig)
 		if err != nil {
 			return err
 		}
 		return p.run(s, "caddy", s.Address, p.binary, "run", "--adapter", "caddyfile", "--config", config)
 	}
+}
+
+// startOAuth2Proxy starts an oauth2-proxy that takes bearer tokens.
+func (p *place) startOAuth2Proxy(s *site) (err error) {
+	if s.Verifier, err = rig.FreeAddress(); err != nil {
+		return err
+	}
+	path, err := exec.LookPath("oauth2-proxy")
+	if err != nil {
+		return fmt.Errorf("finding oauth2-proxy: %w", err)
+	}
+	return p.run(s, "oauth2-proxy", s.Verifier, path, "--http-address="+s.Verifier, "--provider=oidc", "--oidc-issuer-url="+s.Issuer,
+		"--client-id="+s.Audience, "--client-secret=unused", "--cookie-secret=0123456789abcdef", "--email-domain=*", "--upstream=static://202",
+		"--oidc-email-claim=sub", "--oidc-enabled-signing-alg="+s.Algorithm, "--skip-jwt-bearer-tokens", "--set-xauthrequest", "--request-logging=false", "--auth-logging=false")
 }
 
 // guards returns an error unless the site refuses and admits as the measurement

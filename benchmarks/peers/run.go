@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +64,11 @@ func run(o options) error {
 	if o.smoke {
 		works = works[:1]
 	}
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	products = slices.DeleteFunc(products, func(p product) bool { return !only.MatchString(p.name) })
 	for _, w := range works {
 		provider, err := rig.NewProvider("127.0.0.1:0", w.Algorithm)
 		if err != nil {

@@ -55,48 +55,54 @@ type verifier struct {
 
 func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || v.check(raw) != nil {
+	claims, err := v.check(raw)
+	if !ok || err != nil {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
+	w.Header()["X-Authenticated"] = []string{"true"}
+	w.Header()["X-Issuer"], w.Header()["X-Subject"] = []string{claims.Issuer}, []string{claims.Subject}
 	w.WriteHeader(http.StatusNoContent)
 }
 
 var errRefused = errors.New("refused")
 
-func (v *verifier) check(raw string) error {
+// claims are what the verifier reads of a token.
+type claims struct {
+	Expires int64  `json:"exp"`
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+	ID      string `json:"jti"`
+}
+
+func (v *verifier) check(raw string) (c claims, err error) {
 	cut := strings.LastIndexByte(raw, '.')
 	if cut < 0 {
-		return errRefused
+		return c, errRefused
 	}
 	_, payload, ok := strings.Cut(raw[:cut], ".")
 	signature, err := base64.RawURLEncoding.DecodeString(raw[cut+1:])
 	if !ok || err != nil || !v.signed(raw[:cut], signature) {
-		return errRefused
+		return c, errRefused
 	}
 	b, err := base64.RawURLEncoding.DecodeString(payload)
 	if err != nil {
-		return errRefused
+		return c, errRefused
 	}
-	var claims struct {
-		Expires int64  `json:"exp"`
-		Subject string `json:"sub"`
-		ID      string `json:"jti"`
-	}
-	if json.Unmarshal(b, &claims) != nil || claims.Expires < time.Now().Unix() {
-		return errRefused
+	if json.Unmarshal(b, &c) != nil || c.Expires < time.Now().Unix() {
+		return c, errRefused
 	}
 	if v.redis == nil {
-		if v.revoked[claims.ID] || v.revoked[claims.Subject] {
-			return errRefused
+		if v.revoked[c.ID] || v.revoked[c.Subject] {
+			return c, errRefused
 		}
-		return nil
+		return c, nil
 	}
-	revoked, err := v.redis.any(claims.ID, claims.Subject)
+	revoked, err := v.redis.any(c.ID, c.Subject)
 	if err != nil || revoked {
-		return errRefused
+		return c, errRefused
 	}
-	return nil
+	return c, nil
 }
 
 func (v *verifier) signed(text string, signature []byte) bool {

@@ -21,8 +21,8 @@ func TestVerifierChecks(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := &verifier{key: p.PublicKey(), revoked: map[string]bool{"mallory": true}}
-		if err := v.check(good); err != nil {
-			t.Errorf("%s: %v", algorithm, err)
+		if c, err := v.check(good); err != nil || c.Subject != "alice" || c.Issuer != p.URL {
+			t.Errorf("%s: %+v, %v", algorithm, c, err)
 		}
 		revoked, err := p.Token("mallory")
 		if err != nil {
@@ -32,7 +32,7 @@ func TestVerifierChecks(t *testing.T) {
 		for name, raw := range map[string]string{
 			"revoked": revoked, "empty": "", "unsigned": head + "." + rest[:40] + ".", "changed": head + "." + "A" + rest[1:],
 		} {
-			if v.check(raw) == nil {
+			if _, err := v.check(raw); err == nil {
 				t.Errorf("%s: %s passes", algorithm, name)
 			}
 		}

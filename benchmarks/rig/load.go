@@ -28,8 +28,9 @@ func Request(host, token string, headers ...string) []byte {
 }
 
 // Load describes the requests of a number of kept-alive HTTP/1.1 connections.
-// Each connection sends the requests in turn, and each begins at another
-// request.
+// Each connection sends the requests in turn. The connections begin at
+// equal distances, so that together they send every request before any of them
+// sends another's.
 type Load struct {
 	Address     string
 	Requests    [][]byte
@@ -73,14 +74,14 @@ func (l Load) Run(ctx context.Context) (*Outcome, error) {
 		return nil, errors.New("a load needs requests and connections")
 	}
 	all := &Outcome{Statuses: make(map[int]int64), Latencies: new(Latencies)}
-	started := time.Now()
+	started, offset := time.Now(), rand.IntN(len(l.Requests))
 	var (
 		mu sync.Mutex
 		wg sync.WaitGroup
 	)
 	for i := range l.Connections {
 		wg.Go(func() {
-			c := client{load: l, at: rand.IntN(len(l.Requests)), statuses: make(map[int]int64)}
+			c := client{load: l, at: (offset + i*len(l.Requests)/l.Connections) % len(l.Requests), statuses: make(map[int]int64)}
 			c.run(ctx, started.Add(time.Duration(float64(i)*l.gap())))
 			mu.Lock()
 			defer mu.Unlock()
