@@ -36,6 +36,7 @@ type metrics struct {
 	integrity        prometheus.Counter
 	appendDuration   prometheus.Histogram
 	enforcement      *prometheus.HistogramVec
+	everywhere       prometheus.Histogram
 	jwksSuccess      *prometheus.GaugeVec
 	jwksFetches      *prometheus.CounterVec
 	jwksUnknownKID   *prometheus.CounterVec
@@ -76,6 +77,9 @@ func newMetrics(g *gateway) *metrics {
 		integrity:       counter("ledger_integrity_failures_total", "Times the ledger failed its integrity checks.").WithLabelValues(),
 		appendDuration:  histogram("ledger_append_duration_seconds", "Time until an append was durable.", seconds).WithLabelValues().(prometheus.Histogram),
 		enforcement:     histogram("enforcement_duration_seconds", "Time from accepting a record to enforcing it here.", seconds, "source"),
+		// The objective is a second, so a second is a bucket.
+		everywhere: histogram("enforcement_everywhere_duration_seconds", "Time from accepting a record here to enforcing it on every node.",
+			[]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8}).WithLabelValues().(prometheus.Histogram),
 		jwksSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("jwks_last_success_timestamp_seconds",
 			"When the issuer's keys were last fetched.")), []string{"issuer"}),
 		jwksFetches:    counter("jwks_fetches_total", "Fetches of an issuer's keys.", "issuer", "result"),
@@ -101,7 +105,7 @@ func newMetrics(g *gateway) *metrics {
 func (m *metrics) collectors() []prometheus.Collector {
 	return append(slices.Concat(m.signIns.collectors(), m.signals.collectors()), []prometheus.Collector{
 		m.decisions, m.decisionDuration, m.cacheRequests, m.fences, m.staleAdmissions, m.proofs, m.ledgerErrors, m.integrity,
-		m.appendDuration, m.enforcement, m.jwksSuccess, m.jwksFetches, m.jwksUnknownKID, m.adminRequests, m.adminDuration,
+		m.appendDuration, m.enforcement, m.everywhere, m.jwksSuccess, m.jwksFetches, m.jwksUnknownKID, m.adminRequests, m.adminDuration,
 		m.live,
 		gauges{m.gateway},
 	}...)
@@ -240,6 +244,11 @@ func (o *observer) Enforced(source string, took time.Duration) {
 	o.metrics.enforcement.WithLabelValues(source).Observe(took.Seconds())
 }
 
+// EnforcedEverywhere notes how long every node took.
+func (o *observer) EnforcedEverywhere(took time.Duration) {
+	o.metrics.everywhere.Observe(took.Seconds())
+}
+
 // Changed counts and logs a change of state.
 func (o *observer) Changed(s node.State, why error) {
 	before := o.state
@@ -294,6 +303,8 @@ var (
 	descEntries    = prometheus.NewDesc("curfew_index_entries", "Targets with something in force.", []string{"kind"}, nil)
 	descIndexBytes = prometheus.NewDesc("curfew_index_bytes", "Memory of the index.", nil, nil)
 	descSequence   = prometheus.NewDesc("curfew_ledger_last_sequence", "The sequence of the last record.", nil, nil)
+	descBytes      = prometheus.NewDesc("curfew_ledger_bytes", "The size of the ledger's files on this machine, or of the replica.", nil, nil)
+	descFree       = prometheus.NewDesc("curfew_ledger_free_bytes", "The room that is left on the disk of those files.", nil, nil)
 	descFresh      = prometheus.NewDesc("curfew_freshness_timestamp_seconds", "Until when this node knows every acknowledged record.", nil, nil)
 	descMaxStale   = prometheus.NewDesc("curfew_max_staleness_seconds", "How stale this node may be before it fences itself.", nil, nil)
 	descFenced     = prometheus.NewDesc("curfew_fenced", "1 while this node refuses because it can't prove that it is fresh.", nil, nil)
@@ -306,7 +317,7 @@ var (
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descLedger, descConfig, descCacheBytes, descCacheMax, descEvictions, descEntries, descIndexBytes, descSequence,
-		descProofs, descFresh, descMaxStale, descFenced, descOffset, descNodes, descExpected,
+		descBytes, descFree, descProofs, descFresh, descMaxStale, descFenced, descOffset, descNodes, descExpected,
 	} {
 		ch <- d
 	}
@@ -339,6 +350,12 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		head := l.Head().Position
 		gauge(descLedger, 1, g.gateway.store.kind, strconv.FormatUint(head.Epoch, 10))
 		gauge(descSequence, float64(head.Sequence))
+	}
+	if size, err := diskUsage(g.gateway.store.dir); err == nil {
+		gauge(descBytes, float64(size))
+	}
+	if free, known := diskFree(g.gateway.store.dir); known {
+		gauge(descFree, float64(free))
 	}
 	if state == node.Ready || state == node.Fenced {
 		gauge(descFresh, float64(g.gateway.now().Add(-n.Staleness()).UnixMilli())/1000)

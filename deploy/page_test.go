@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // What docs/cluster.md quotes of a node's `why` is what nodes say.
@@ -40,33 +38,5 @@ func TestPageQuotesTheCode(t *testing.T) {
 	}
 	if found < 8 {
 		t.Errorf("%d quotations: the table is not found", found)
-	}
-}
-
-// The alerts of the page are rules that Prometheus can read.
-func TestAlerts(t *testing.T) {
-	_, text, _ := strings.Cut(read(t, "../docs/cluster.md"), "```yaml\n")
-	text, _, _ = strings.Cut(text, "\n```")
-	var rules struct {
-		Groups []struct {
-			Name  string
-			Rules []struct {
-				Alert, Expr, For    string
-				Labels, Annotations map[string]string
-			}
-		}
-	}
-	from := yaml.NewDecoder(strings.NewReader(text))
-	from.KnownFields(true)
-	if err := from.Decode(&rules); err != nil {
-		t.Fatal(err)
-	}
-	if len(rules.Groups) != 1 || len(rules.Groups[0].Rules) == 0 {
-		t.Fatalf("%d groups", len(rules.Groups))
-	}
-	for _, r := range rules.Groups[0].Rules {
-		if r.Alert == "" || r.Expr == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
-			t.Errorf("a rule lacks something: %+v", r)
-		}
 	}
 }

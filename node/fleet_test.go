@@ -423,11 +423,13 @@ type testNode struct {
 	keeps    *kept // what it verified, and its doubts; nil: nothing
 	opened   func(*end) error
 	facts    func() map[string]uint64
+
+	everywhere *atomic.Pointer[time.Duration] // of the newest record that all nodes enforce
 }
 
 // start starts a node that is closed when the test ends.
 func (s *sharedLog) start(t *testing.T, name string, settings node.Settings, with ...func(*testNode)) *testNode {
-	b := &testNode{shared: s, name: name, settings: settings}
+	b := &testNode{shared: s, name: name, settings: settings, everywhere: new(atomic.Pointer[time.Duration])}
 	for _, w := range with {
 		w(b)
 	}
@@ -476,6 +478,7 @@ func (b *testNode) end() *end { return b.at.Load() }
 
 func (b *testNode) Appended(time.Duration, error)          {}
 func (b *testNode) Enforced(string, time.Duration)         {}
+func (b *testNode) EnforcedEverywhere(took time.Duration)  { b.everywhere.Store(&took) }
 func (b *testNode) Changed(node.State, error)              {}
 func (b *testNode) Doubted(node.ClockDoubt, time.Duration) {}
 func (b *testNode) down(is bool)                           { b.end().set(func(e *end) { e.down = is }) }

@@ -22,6 +22,8 @@ type follower struct {
 	// enforced passes what is in the index here and has been cut; everywhere
 	// what every node of the roster enforces.
 	enforced, everywhere progress
+	// timed are the writes of this node that not every node enforces yet.
+	timed timings
 
 	wake       chan struct{} // holds one: the heart should look at once
 	background sync.WaitGroup
@@ -233,7 +235,7 @@ func (f *follower) passedBy(pos revocation.Position) bool { return pos.Epoch < f
 
 // releaseWaiters ends the waits for positions that the whole roster enforces.
 func (f *follower) releaseWaiters(now time.Time) {
-	if !f.everywhere.awaited() || !f.isSettled() {
+	if !f.everywhere.awaited() && !f.timed.any() || !f.isSettled() {
 		return
 	}
 	least, any := f.node.peers.leastEnforced(f.node.peers.rosterAt(now))
@@ -241,6 +243,9 @@ func (f *follower) releaseWaiters(now time.Time) {
 		least = here
 	}
 	f.everywhere.pass(least)
+	for _, accepted := range f.timed.passed(least) {
+		f.node.cfg.Observer.EnforcedEverywhere(now.Sub(accepted))
+	}
 }
 
 // settle sets the state by the proofs. A node is damaged until its ledger is opened

@@ -261,6 +261,7 @@ func (o *listening) Appended(_ time.Duration, err error) {
 	}
 }
 func (*listening) Enforced(string, time.Duration)         {}
+func (*listening) EnforcedEverywhere(time.Duration)       {}
 func (*listening) Changed(node.State, error)              {}
 func (*listening) Doubted(node.ClockDoubt, time.Duration) {}
 

@@ -9,6 +9,9 @@ type Observer interface {
 	Appended(took time.Duration, err error)
 	// Enforced: a record of a source is in force so long after it was accepted.
 	Enforced(source string, took time.Duration)
+	// EnforcedEverywhere: a record that this node wrote is in force on each node
+	// so long after it was accepted, or each other one has fenced itself.
+	EnforcedEverywhere(took time.Duration)
 	// Changed: the node is in another state, and why.
 	Changed(s State, why error)
 	// Doubted: something makes a clock look wrong, by so much; by 0: no longer.
@@ -19,5 +22,6 @@ type nobody struct{}
 
 func (nobody) Appended(time.Duration, error)     {}
 func (nobody) Enforced(string, time.Duration)    {}
+func (nobody) EnforcedEverywhere(time.Duration)  {}
 func (nobody) Changed(State, error)              {}
 func (nobody) Doubted(ClockDoubt, time.Duration) {}

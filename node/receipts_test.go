@@ -41,6 +41,34 @@ func awaited(t *testing.T, b *testNode, sub string, wait time.Duration) (node.Wr
 	return w, b.enforcement(t, w)
 }
 
+// How long a write took to be in force everywhere is measured on the node that
+// wrote it, though no caller waits. A node that doesn't answer makes it long, and
+// is waited for only until it must have fenced itself.
+func TestTheTimeUntilEveryNodeEnforcesIsMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fleet := afloat(t, newSharedLog(), node.Settings{}, node.Settings{}, node.Settings{})
+		fleet[0].submit(t, "alice")
+		time.Sleep(time.Second)
+		if got := fleet[0].everywhere.Load(); got == nil || *got > time.Second {
+			t.Errorf("three nodes that are there: %v", got)
+		}
+		if got := fleet[1].everywhere.Load(); got != nil {
+			t.Errorf("a node that wrote nothing has measured %s", *got)
+		}
+		fleet[0].everywhere.Store(nil)
+		fleet[2].down(true)
+		fleet[0].submit(t, "bob")
+		time.Sleep(time.Second)
+		if got := fleet[0].everywhere.Load(); got != nil {
+			t.Errorf("with a node that does not hear: %s", *got)
+		}
+		time.Sleep(time.Minute)
+		if got := fleet[0].everywhere.Load(); got == nil || *got < 2*time.Second {
+			t.Errorf("after the node has fenced itself: %v", got)
+		}
+	})
+}
+
 // A write is enforced on every node when the wait is over, within milliseconds,
 // and the receipt says where and from when.
 func TestReceiptOfAFleet(t *testing.T) {

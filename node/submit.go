@@ -55,7 +55,16 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 	}
 	now := n.cfg.Now()
 	for i := range records {
-		n.cfg.Observer.Enforced(records[i].Source, now.Sub(time.UnixMilli(records[i].Time)))
+		accepted := time.UnixMilli(records[i].Time)
+		n.cfg.Observer.Enforced(records[i].Source, now.Sub(accepted))
+		if f != nil {
+			f.timed.start(pos, accepted)
+		} else {
+			n.cfg.Observer.EnforcedEverywhere(now.Sub(accepted))
+		}
+	}
+	if f != nil {
+		f.releaseWaiters(now)
 	}
 	return Written{Position: pos}, nil
 }
