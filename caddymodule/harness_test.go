@@ -134,6 +134,10 @@ http://127.0.0.1:APPPORT {
 	curfew @billing billing
 	reverse_proxy UPSTREAM
 }
+` + operatorSites
+
+// operatorSites are the sites that no user asks.
+const operatorSites = `
 http://127.0.0.1:ADMINPORT {
 	curfew_admin {
 		token helpdesk write ` + helpdesk + `

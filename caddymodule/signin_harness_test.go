@@ -215,18 +215,7 @@ http://localhost:HTTPPORT {
 	}
 	reverse_proxy UPSTREAM
 }
-http://127.0.0.1:ADMINPORT {
-	curfew_admin {
-		token helpdesk write ` + helpdesk + `
-		token root break_glass ` + breakGlass + `
-		token dashboards read reading-secret-of-the-tests
-	}
-}
-http://127.0.0.1:HEALTHPORT {
-	metrics /metrics
-	curfew_health
-}
-`
+` + operatorSites
 
 // startSignIns starts the gateway. Pairs of old and new replace text in the
 // configuration.

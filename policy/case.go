@@ -44,8 +44,8 @@ func (d *Decision) RevocationID() string {
 // Decide walks the rules to the first refusal.
 func (c *Case) Decide() Decision {
 	for i := range rules {
-		if d := rules[i].judge(c); d.Reason != Admitted {
-			return d
+		if d := rules[i].judge(c); d != nil {
+			return *d
 		}
 	}
 	return Decision{}
@@ -65,13 +65,13 @@ func (c *Case) Explain() (Decision, []Tried) {
 	all := make([]Tried, 0, len(rules))
 	for _, r := range rules {
 		t := Tried{Rule: r.name, Outcome: "pass", Inputs: r.inputs(c)}
-		if d := r.judge(c); d.Reason != Admitted {
+		if d := r.judge(c); d != nil {
 			t.Outcome, t.Reason = "refuse", d.Reason.String()
 			if id := d.RevocationID(); id != "" {
 				t.Inputs["record"] = id
 			}
 			if first.Admits() {
-				first = d
+				first = *d
 			}
 		}
 		all = append(all, t)

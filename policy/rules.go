@@ -10,8 +10,10 @@ import (
 // A rule judges one thing. Order is precedence: blocked, signed out, revoked,
 // step-up, scope, claims, as section 7 ranks them.
 type rule struct {
-	name   string
-	judge  func(*Case) Decision
+	name string
+	// judge returns nil if the credential passes. A Decision by value would be
+	// cleared and copied once for every rule of every request.
+	judge  func(*Case) *Decision
 	inputs func(*Case) map[string]any
 }
 
@@ -78,27 +80,27 @@ func instant(unix int64) any {
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-func block(c *Case) Decision {
+func block(c *Case) *Decision {
 	if !c.Finding.Blocked {
-		return Decision{}
+		return nil
 	}
-	return Decision{Reason: Blocked, Record: c.Finding.Block, RecordType: revocation.Block}
+	return &Decision{Reason: Blocked, Record: c.Finding.Block, RecordType: revocation.Block}
 }
 
 // retention refuses what is older than any cut that is still kept.
-func retention(c *Case) Decision {
+func retention(c *Case) *Decision {
 	oldest := c.Now - seconds(c.Issuer.Retention)
 	if c.Credential.AuthTime == 0 || c.Credential.AuthTime >= oldest {
-		return Decision{}
+		return nil
 	}
-	return Decision{Reason: SignedOut, Challenge: c.signInAfter(oldest - 1)}
+	return &Decision{Reason: SignedOut, Challenge: c.signInAfter(oldest - 1)}
 }
 
-func signInCut(c *Case) Decision {
+func signInCut(c *Case) *Decision {
 	f := &c.Finding
 	if at := c.Credential.AuthTime; at != 0 {
 		if at > f.SignIn.Through {
-			return Decision{}
+			return nil
 		}
 		return c.signedOut(f.SignIn)
 	}
@@ -112,29 +114,29 @@ func signInCut(c *Case) Decision {
 	case iat <= f.SignIn.Through:
 		return cut(f.SignIn.Ref)
 	}
-	return Decision{}
+	return nil
 }
 
-func finalCut(c *Case) Decision {
+func finalCut(c *Case) *Decision {
 	if !c.Finding.Finally {
-		return Decision{}
+		return nil
 	}
 	return cut(c.Finding.Final)
 }
 
-func refreshCut(c *Case) Decision {
+func refreshCut(c *Case) *Decision {
 	if c.Credential.IssuedAt > c.Finding.Refresh.Through {
-		return Decision{}
+		return nil
 	}
 	return cut(c.Finding.Refresh.Ref)
 }
 
-func cut(ref revocation.Ref) Decision {
-	return Decision{Reason: Revoked, Record: ref, RecordType: revocation.Cut}
+func cut(ref revocation.Ref) *Decision {
+	return &Decision{Reason: Revoked, Record: ref, RecordType: revocation.Cut}
 }
 
-func (c *Case) signedOut(b revocation.Bound) Decision {
-	return Decision{
+func (c *Case) signedOut(b revocation.Bound) *Decision {
+	return &Decision{
 		Reason: SignedOut, Record: b.Ref, RecordType: revocation.Cut,
 		Challenge: c.signInAfter(max(b.Through, c.Finding.SignIn.Through)),
 	}
@@ -152,13 +154,13 @@ func (c *Case) signInAfter(through int64) Challenge {
 
 // stepUp holds each credential to the step-ups of its targets: an
 // authentication after the instant, strong enough.
-func stepUp(c *Case) Decision {
+func stepUp(c *Case) *Decision {
 	for _, d := range c.Finding.StepUps {
 		if c.applies(d) && !c.satisfies(d) {
-			return Decision{Reason: StepUpRequired, Record: d.Ref, RecordType: revocation.StepUp, Challenge: c.stronger()}
+			return &Decision{Reason: StepUpRequired, Record: d.Ref, RecordType: revocation.StepUp, Challenge: c.stronger()}
 		}
 	}
-	return Decision{}
+	return nil
 }
 
 func (c *Case) applies(d *revocation.Demand) bool { return !d.Sensitive || c.Requirements.Sensitive }
@@ -173,14 +175,14 @@ func (c *Case) hasAMR(d *revocation.Demand) bool {
 }
 
 // authentication holds the credential to the route's acr, amr and max_age.
-func authentication(c *Case) Decision {
+func authentication(c *Case) *Decision {
 	r, cred := c.Requirements, c.Credential
 	decays, does := c.DecaysAt()
 	old := does && (cred.AuthTime == 0 || c.Now >= decays)
 	if !old && (len(r.ACR) == 0 || meets(r.ACR, cred.ACR)) && meets(r.AMR, cred.AMR...) {
-		return Decision{}
+		return nil
 	}
-	return Decision{Reason: StepUpRequired, Challenge: c.stronger()}
+	return &Decision{Reason: StepUpRequired, Challenge: c.stronger()}
 }
 
 // DecaysAt returns the second from which on the sign-in is too long ago for the
@@ -226,22 +228,22 @@ func (c *Case) stronger() Challenge {
 	return ask
 }
 
-func scope(c *Case) Decision {
+func scope(c *Case) *Decision {
 	for _, want := range c.Requirements.Scope {
 		if !slices.Contains(c.Credential.Scope, want) {
-			return Decision{Reason: InsufficientScope, Challenge: Challenge{Scope: c.Requirements.Scope}}
+			return &Decision{Reason: InsufficientScope, Challenge: Challenge{Scope: c.Requirements.Scope}}
 		}
 	}
-	return Decision{}
+	return nil
 }
 
-func claim(c *Case) Decision {
+func claim(c *Case) *Decision {
 	for _, demand := range c.Requirements.Claims {
 		if !c.meets(demand) {
-			return Decision{Reason: ClaimMissing}
+			return &Decision{Reason: ClaimMissing}
 		}
 	}
-	return Decision{}
+	return nil
 }
 
 func (c *Case) meets(demand *Claim) bool { return c.Claims != nil && c.Claims.Meets(demand) }

@@ -143,16 +143,6 @@ func (f field) stop() {
 	}
 }
 
-// guarded returns those with a guard.
-func (f field) guarded() (with field) {
-	for _, g := range f {
-		if g.Guarded() {
-			with = append(with, g)
-		}
-	}
-	return with
-}
-
 // start starts the gateways, each with a ledger of its own that has so many
 // entries.
 func (p *place) start(entries int) (field, error) {

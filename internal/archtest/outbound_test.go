@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,18 +20,8 @@ var guarded = []string{"token", "login", "signals", "portal"}
 var unguarded = []string{"Client", "DefaultClient", "Transport", "DefaultTransport", "Get", "Head", "Post", "PostForm"}
 
 func TestOtherPartiesAreAskedByTheGuardedClient(t *testing.T) {
-	for _, s := range sources(t) {
-		if s.test() || forTests(s.pkg) || !withinAny(s.pkg, guarded) {
-			continue
-		}
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, filepath.Join("..", "..", s.pkg, s.name), nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, at := range requestsBeside(file) {
-			t.Errorf("%s can send a request that is not guarded: use internal/outbound", set.Position(at))
-		}
+	for _, at := range findings(t, requestsBeside, func(pkg string) bool { return withinAny(pkg, guarded) }) {
+		t.Errorf("%s can send a request that is not guarded: use internal/outbound", at)
 	}
 }
 

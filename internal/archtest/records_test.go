@@ -25,8 +25,17 @@ var byHand = map[string]string{
 }
 
 func TestRecordsAreMadeInOneRoom(t *testing.T) {
+	for _, at := range findings(t, recordsByHand, func(pkg string) bool { return byHand[roomOf(pkg)] == "" }) {
+		t.Errorf("%s puts a record together by hand: use revocation.Draft, NewLift, NewGenesis or NewHorizon", at)
+	}
+}
+
+// findings are the places that a search finds in the code that ships, of those
+// packages.
+func findings(t *testing.T, search func(*ast.File) []token.Pos, of func(pkg string) bool) (all []token.Position) {
+	t.Helper()
 	for _, s := range sources(t) {
-		if s.test() || forTests(s.pkg) || byHand[roomOf(s.pkg)] != "" {
+		if s.test() || forTests(s.pkg) || !of(s.pkg) {
 			continue
 		}
 		set := token.NewFileSet()
@@ -34,10 +43,11 @@ func TestRecordsAreMadeInOneRoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range recordsByHand(file) {
-			t.Errorf("%s puts a record together by hand: use revocation.Draft, NewLift, NewGenesis or NewHorizon", set.Position(at))
+		for _, at := range search(file) {
+			all = append(all, set.Position(at))
 		}
 	}
+	return all
 }
 
 // recordsByHand finds composite literals of records with members, alone or as
