@@ -28,6 +28,9 @@ type config struct {
 	LogUser  string // default: sub
 	Grace    string // default: 2s
 	Extra    string // appended
+
+	text *template.Template // default: caddyfile
+	Site *site              // of a text that has it
 }
 
 // gateway is a Caddy process in front of an upstream, with secrets of its own.
@@ -96,7 +99,11 @@ func (g *gateway) read(t *testing.T, path string) string {
 // configure writes the Caddyfile.
 func (g *gateway) configure(t *testing.T) {
 	t.Helper()
-	g.Configure(t, caddyfile, g)
+	text := g.text
+	if text == nil {
+		text = caddyfile
+	}
+	g.Configure(t, text, g)
 }
 
 func (g *gateway) reloadsWell(t *testing.T) {

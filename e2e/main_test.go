@@ -10,4 +10,4 @@ import (
 
 // Tests wait more than they compute: for clocks to pass the skew, for a process to
 // start.
-func TestMain(m *testing.M) { gatewaytest.Main(m, 8) }
+func TestMain(m *testing.M) { gatewaytest.Main(m, 8, closeChromium) }

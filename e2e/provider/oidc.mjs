@@ -1,4 +1,5 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
+import { request } from 'node:https';
 
 import Provider, { interactionPolicy } from 'oidc-provider';
 
@@ -15,19 +16,25 @@ const storage = new Map();
 // vouches for it in the access token.
 const devices = new Map();
 
-export function buildProvider(issuer, jwks) {
+export function buildProvider(issuer, jwks, { clients, pairwise }) {
   const provider = new Provider(issuer, {
     adapter: adapterOver(storage),
     jwks,
     clients: [
       ...['web', 'mobile', 'xbox-console'].map((id) => client(id, issuer)),
       { ...client('certified', issuer), tls_client_certificate_bound_access_tokens: true },
+      ...clients,
     ],
+    // Where sub is another for each client, oid is the person in all tokens.
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: (ctx, accountId, { clientId }) => createHash('sha256').update(`${clientId} ${accountId}`).digest('hex'),
+    claims: { openid: ['sub', ...(pairwise ? ['oid'] : [])] },
+    conformIdTokenClaims: !pairwise,
     scopes: scopes.split(' '),
     acrValues: ['pwd', 'mfa'],
     pkce: { required: () => true },
     cookies: { keys: ['only on loopback, only for tests'] },
-    findAccount: (ctx, id) => (users.has(id) ? { accountId: id, claims: () => ({ sub: id }) } : undefined),
+    findAccount: (ctx, id) => (users.has(id) ? { accountId: id, claims: () => ({ sub: id, oid: id }) } : undefined),
     interactions: { url: (ctx, { uid }) => `/interaction/${uid}`, policy: policy() },
     loadExistingGrant,
     extraTokenClaims,
@@ -116,12 +123,33 @@ function extraTokenClaims({ oidc }, token) {
     auth_time: authTime,
     device_id: devices.get(token.sessionUid),
     tid: users.get(token.accountId).tenant,
+    oid: token.accountId,
   };
 }
 
 function loopbackOnly(url, { dispatcher, ...rest }) {
-  if (new URL(url).hostname !== '127.0.0.1') {
+  const { hostname } = new URL(url);
+  if (hostname.endsWith('.example.test')) {
+    return toSite(url, rest);
+  }
+  if (hostname !== '127.0.0.1') {
     throw new Error('this provider talks to loopback only');
   }
   return fetch(url, rest);
+}
+
+// toSite asks a site of the tests, all of which are on this machine. Its certificate
+// is of the test.
+function toSite(url, { method, headers, body }) {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, {
+      method,
+      headers: Object.fromEntries(new Headers(headers)),
+      rejectUnauthorized: false,
+      lookup: (name, options, done) => (options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)),
+    }, (incoming) => {
+      incoming.resume().on('end', () => resolve(new Response(null, { status: incoming.statusCode })));
+    });
+    outgoing.on('error', reject).end(body && String(body));
+  });
 }

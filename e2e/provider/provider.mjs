@@ -1,7 +1,8 @@
 // An OpenID provider as a company would run it, in one process and on loopback
 // only: oidc-provider, which is certified, with a sign-in page of its own.
 //
-//   node provider.mjs [--port <n>] [--clock-offset-ms <n>]
+//   node provider.mjs [--port <n>] [--clock-offset-ms <n>] [--client <JSON>]…
+//     [--pairwise] [--no-auth-time] [--ignore-max-age]
 //
 // The first line on stdout is JSON: {"issuer", "control"}. The process ends
 // when its stdin does, so that it can't outlive the test that started it.
@@ -18,6 +19,14 @@ const { values: options } = parseArgs({
   options: {
     port: { type: 'string', default: '0' },
     'clock-offset-ms': { type: 'string', default: '0' },
+    // Further clients, as the library's metadata.
+    client: { type: 'string', multiple: true, default: [] },
+    // What real providers do: another sub for each client, with oid for the person;
+    // ID tokens without auth_time; a sign-in that is never asked for again because
+    // of its age.
+    pairwise: { type: 'boolean', default: false },
+    'no-auth-time': { type: 'boolean', default: false },
+    'ignore-max-age': { type: 'boolean', default: false },
   },
 });
 
@@ -34,10 +43,23 @@ const keys = new Keys();
 let provider;
 let answer;
 function build() {
-  provider = buildProvider(issuer, keys.set());
+  provider = buildProvider(issuer, keys.set(), {
+    clients: options.client.map((text) => JSON.parse(text)),
+    pairwise: options.pairwise,
+  });
   answer = provider.callback();
 }
 build();
+
+// The library puts auth_time into ID tokens where max_age or prompt asks for it,
+// and for clients with require_auth_time.
+const unheard = options['no-auth-time'] ? ['max_age', 'prompt'] : options['ignore-max-age'] ? ['max_age'] : [];
+function withoutUnheard(url) {
+  const { pathname, searchParams } = new URL(url, issuer);
+  if (unheard.length === 0 || pathname !== '/auth') return url;
+  unheard.forEach((name) => searchParams.delete(name));
+  return `${pathname}?${searchParams}`;
+}
 
 let down = false;
 const page = signInPage(() => provider);
@@ -47,6 +69,7 @@ server.on('request', (request, response) => {
   } else if (request.url.startsWith('/interaction/')) {
     page(request, response);
   } else {
+    request.url = withoutUnheard(request.url);
     answer(request, response);
   }
 });

@@ -42,7 +42,7 @@ var english = catalog{
 		},
 		"start-again": {
 			Heading: "This sign-in can't be finished",
-			Body:    []string{"It took too long, was finished before, or began in another browser."},
+			Body:    []string{"It took too long, was finished before, or began in another browser. Or your browser blocks cookies of this site: allow them."},
 			Next:    "Start again",
 		},
 		"loop": {

@@ -42,7 +42,7 @@ var german = catalog{
 		},
 		"start-again": {
 			Heading: "Diese Anmeldung kann nicht abgeschlossen werden",
-			Body:    []string{"Sie hat zu lange gedauert, wurde schon abgeschlossen oder begann in einem anderen Browser."},
+			Body:    []string{"Sie hat zu lange gedauert, wurde schon abgeschlossen oder begann in einem anderen Browser. Oder Ihr Browser lehnt Cookies dieser Seite ab: Erlauben Sie sie."},
 			Next:    "Neu beginnen",
 		},
 		"loop": {
