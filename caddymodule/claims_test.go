@@ -44,7 +44,7 @@ http://127.0.0.1:APPPORT {
 		respond "{http.curfew.reason}" {err.status_code}
 	}
 }
-`+sites[strings.Index(sites, "http://127.0.0.1:ADMINPORT"):])
+`+operatorSites)
 	g.awaitReady()
 	verified := tokentest.Claims{"email": "alice@example.com", "email_verified": true, "level": 3}
 	for n, c := range []struct {

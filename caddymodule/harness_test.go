@@ -137,8 +137,7 @@ http://127.0.0.1:APPPORT {
 ` + operatorSites
 
 // operatorSites are the sites that no user asks.
-const operatorSites = `
-http://127.0.0.1:ADMINPORT {
+const operatorSites = `http://127.0.0.1:ADMINPORT {
 	curfew_admin {
 		token helpdesk write ` + helpdesk + `
 		token root break_glass ` + breakGlass + `
