@@ -159,8 +159,12 @@ func (f *files) view(fn func(*bolt.Tx) error) error {
 // inPlace checks that the files at their paths are the open ones. Entries that are
 // written to a swapped file would be gone at the next start.
 func (f *files) inPlace() error {
-	for name, file := range map[string]*os.File{fileLog: f.store.file, filePosition: f.position.file} {
-		held, err := file.Stat()
+	for _, open := range [...]struct {
+		name string
+		file *os.File
+	}{{fileLog, f.store.file}, {filePosition, f.position.file}} {
+		name := open.name
+		held, err := open.file.Stat()
 		if err != nil {
 			return err
 		}
