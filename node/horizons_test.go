@@ -2,12 +2,12 @@ package node_test
 
 import (
 	"context"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"curfew.dev/curfew/internal/seedtest"
 	"curfew.dev/curfew/ledger"
 	"curfew.dev/curfew/node"
 	"curfew.dev/curfew/revocation"
@@ -149,6 +149,7 @@ func TestNodesThatMadeSomethingElseOfTheSameLogAreNotReady(t *testing.T) {
 // Nobody takes that for a difference, nor a peer of a build that says nothing.
 func TestExpiryAtDifferentMomentsIsNoAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		random := seedtest.New(t)
 		s := newSharedLog()
 		var fleet []*testNode
 		for i, name := range []string{"a", "b", "c", "old"} {
@@ -160,15 +161,15 @@ func TestExpiryAtDifferentMomentsIsNoAlarm(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		for range 300 {
-			b := fleet[rand.N(len(fleet))]
-			b.write(t, brief("alice", time.Now().Add(-time.Duration(rand.N(10))*time.Second), 1+rand.Int64N(10)))
-			b.Index().Expire(time.Now().Add(-time.Duration(rand.N(20)) * time.Second).Unix())
-			time.Sleep(rand.N(2 * time.Second))
+			b := fleet[random.IntN(len(fleet))]
+			b.write(t, brief("alice", time.Now().Add(-time.Duration(random.IntN(10))*time.Second), 1+random.Int64N(10)))
+			b.Index().Expire(time.Now().Add(-time.Duration(random.IntN(20)) * time.Second).Unix())
+			time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second))))
 			for _, b := range fleet {
 				b.mustBe(t, node.Ready)
 			}
-			if rand.N(30) == 0 {
-				b := fleet[rand.N(len(fleet))]
+			if random.IntN(30) == 0 {
+				b := fleet[random.IntN(len(fleet))]
 				if err := b.Close(); err != nil {
 					t.Fatal(err)
 				}

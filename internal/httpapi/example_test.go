@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -55,9 +56,9 @@ func Example() {
 		api.ServeHTTP(w, r)
 		var answer struct{ Text, Type, Detail string }
 		_ = json.Unmarshal(w.Body.Bytes(), &answer)
-		fmt.Println(w.Code, answer.Text, answer.Type, answer.Detail)
+		fmt.Println(w.Code, cmp.Or(answer.Text, answer.Type+" "+answer.Detail))
 	}
 	// Output:
 	// 200 Hello, Alice
-	// 400  urn:curfew:invalid-request /name: appears twice
+	// 400 urn:curfew:invalid-request /name: appears twice
 }
