@@ -1,12 +1,15 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -48,12 +51,29 @@ func (l *logged) MarshalLogObject(e zapcore.ObjectEncoder) error {
 // logDecision adds the object to the access log of the request, if it has one.
 func logDecision(r *http.Request, l *logged) {
 	ctx := r.Context()
+	traceDecision(ctx, l)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs == nil {
 		return // this server writes no access log
 	}
 	if fields, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		fields.Set(zap.Object("curfew", l))
 	}
+}
+
+// traceDecision adds an event to the span of the request, if Caddy's `tracing` has
+// begun one. It holds no identifier.
+func traceDecision(ctx context.Context, l *logged) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	attributes := []attribute.KeyValue{
+		attribute.String("curfew.decision", l.decision), attribute.String("curfew.policy", l.policy),
+	}
+	if l.reason != "" {
+		attributes = append(attributes, attribute.String("curfew.reason", l.reason))
+	}
+	span.AddEvent("curfew.decision", trace.WithAttributes(attributes...))
 }
 
 // setUser names the user to Caddy, which logs it, as log_user says.

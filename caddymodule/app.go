@@ -81,6 +81,10 @@ type App struct {
 	// record: `sub` (the default), `hash` or `off`.
 	LogUser string `json:"log_user,omitempty"`
 
+	// Where a line of JSON is written for each record that this node has written to
+	// the ledger. Default: nowhere; the ledger has it all.
+	AuditLog *AuditLog `json:"audit_log,omitempty"`
+
 	// Refuse a configuration that shows holes in a guarded site. Otherwise they
 	// are warnings. A hole is a route that reaches a guarded upstream without a
 	// guard, or a guard that never runs.
@@ -101,7 +105,8 @@ type App struct {
 	namesUsers  bool // log_user is not off
 	hashesUsers bool // log_user is hash
 
-	looked    bool // survey was called
+	auditTo   string // audit_log, as a path; empty: nowhere
+	looked    bool   // survey was called
 	sealing   atomic.Pointer[seal.Files]
 	stopping  <-chan struct{} // closed when this configuration is about to stop
 	log       *slog.Logger
@@ -141,6 +146,7 @@ type App struct {
 //		on_stale deny|allow
 //		token_cache <size>
 //		log_user sub|hash|off
+//		audit_log <file>|stdout
 //		sealing_key <file>
 //		pages { … }
 //		strict_sites
@@ -163,6 +169,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"on_stale":      word(&a.OnStale),
 		"token_cache":   size(&a.TokenCache),
 		"log_user":      word(&a.LogUser),
+		"audit_log":     a.parseAuditLog,
 		"sealing_key":   a.parseSealingKey,
 		"pages":         a.parsePages,
 		"strict_sites":  flag(&a.StrictSites),
@@ -216,6 +223,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.provisionPages(); err != nil {
+		return err
+	}
+	if a.auditTo, err = a.AuditLog.target(); err != nil {
 		return err
 	}
 	for _, i := range a.Issuers { // nodes that differ in this alone have the same digest
@@ -333,6 +343,7 @@ func digestOf(a *App) string {
 	delete(members, "node_name")
 	delete(members, "token_cache")
 	delete(members, "pages")
+	delete(members, "audit_log")
 	withoutMachine(members["ledger"])
 	withoutMachine(members["issuers"])
 	withoutMachine(members["sign_ins"])

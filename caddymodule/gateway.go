@@ -48,6 +48,7 @@ type gateway struct {
 	nonces    nonces
 	node      *node.Node
 	subjects  subjects
+	auditor   auditor
 	stop      context.CancelFunc // of the goroutines below
 	running   sync.WaitGroup
 	app       atomic.Pointer[App] // the configuration that was started last
@@ -69,6 +70,7 @@ func acquireGateway(s *store, nodeName string, tokenCache int64) (*gateway, erro
 		g := &gateway{store: s, cache: cache, now: clock}
 		g.nonces.own = seal.RandomKey()
 		g.sightings.Now = g.now
+		g.auditor.lines = make(chan []byte, mostAudited)
 		g.metrics = newMetrics(g)
 		g.live.Observer = g.metrics.live
 		g.node = node.New(node.Config{
@@ -137,6 +139,7 @@ func (g *gateway) start(a *App) error {
 	ctx, g.stop = context.WithCancel(context.Background())
 	g.running.Go(func() { g.live.Run(ctx) })
 	g.running.Go(func() { g.subjects.run(ctx) })
+	g.running.Go(func() { g.auditor.run(ctx, g.auditsTo) })
 	g.started = true
 	return nil
 }

@@ -240,6 +240,17 @@ func (o *observer) Appended(took time.Duration, err error) {
 	o.metrics.appendDuration.Observe(took.Seconds())
 }
 
+// Written hands records to audit_log.
+func (o *observer) Written(pos revocation.Position, records []revocation.Record) {
+	g := o.metrics.gateway
+	if g.auditsTo() == "" {
+		return
+	}
+	for i := range records {
+		g.auditor.note(g.node.ID(), g.node.ReceiptOf(&records[i], revocation.Ref{Position: pos, Item: uint16(i)}))
+	}
+}
+
 func (o *observer) Enforced(source string, took time.Duration) {
 	o.metrics.enforcement.WithLabelValues(source).Observe(took.Seconds())
 }

@@ -260,10 +260,11 @@ func (o *listening) Appended(_ time.Duration, err error) {
 		o.failed = append(o.failed, err)
 	}
 }
-func (*listening) Enforced(string, time.Duration)         {}
-func (*listening) EnforcedEverywhere(time.Duration)       {}
-func (*listening) Changed(node.State, error)              {}
-func (*listening) Doubted(node.ClockDoubt, time.Duration) {}
+func (*listening) Written(revocation.Position, []revocation.Record) {}
+func (*listening) Enforced(string, time.Duration)                   {}
+func (*listening) EnforcedEverywhere(time.Duration)                 {}
+func (*listening) Changed(node.State, error)                        {}
+func (*listening) Doubted(node.ClockDoubt, time.Duration)           {}
 
 // A key that a caller used twice is no failure of the ledger.
 func TestAReusedKeyIsTheCallersMistake(t *testing.T) {

@@ -1,12 +1,18 @@
 package node
 
-import "time"
+import (
+	"time"
+
+	"curfew.dev/curfew/revocation"
+)
 
 // Observer hears of the events of a node, for metrics and logs. Calls come from
 // several goroutines and must not block.
 type Observer interface {
 	// Appended: an append took so long, with its outcome.
 	Appended(took time.Duration, err error)
+	// Written: records of this node are durable at a position.
+	Written(pos revocation.Position, records []revocation.Record)
 	// Enforced: a record of a source is in force so long after it was accepted.
 	Enforced(source string, took time.Duration)
 	// EnforcedEverywhere: a record that this node wrote is in force on each node
@@ -20,8 +26,9 @@ type Observer interface {
 
 type nobody struct{}
 
-func (nobody) Appended(time.Duration, error)     {}
-func (nobody) Enforced(string, time.Duration)    {}
-func (nobody) EnforcedEverywhere(time.Duration)  {}
-func (nobody) Changed(State, error)              {}
-func (nobody) Doubted(ClockDoubt, time.Duration) {}
+func (nobody) Appended(time.Duration, error)                    {}
+func (nobody) Written(revocation.Position, []revocation.Record) {}
+func (nobody) Enforced(string, time.Duration)                   {}
+func (nobody) EnforcedEverywhere(time.Duration)                 {}
+func (nobody) Changed(State, error)                             {}
+func (nobody) Doubted(ClockDoubt, time.Duration)                {}

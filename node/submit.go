@@ -53,6 +53,7 @@ func (n *Node) Submit(ctx context.Context, records []revocation.Record, key ledg
 	default:
 		n.enforce(revocation.Entry{Position: pos, Records: records})
 	}
+	n.cfg.Observer.Written(pos, records)
 	now := n.cfg.Now()
 	for i := range records {
 		accepted := time.UnixMilli(records[i].Time)
