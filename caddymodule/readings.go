@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -160,34 +159,13 @@ func (m *AnyReading) matchPaths(r *http.Request) (bool, error) {
 func reading(r *http.Request, path string) *http.Request {
 	u := *r.URL
 	u.Path, u.RawPath = path, ""
-	ctx := r.Context()
-	if sent, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, follow(sent, &u))
+	other := seen(r, func(other *http.Request) { other.URL, other.RequestURI = &u, u.RequestURI() }, followsPath)
+	original, ok := other.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || original.URL.Path != r.URL.Path {
+		return other
 	}
-	if original, ok := ctx.Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL.Path == r.URL.Path {
-		original.URL, original.RequestURI = &u, u.RequestURI()
-		ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, original)
-	}
-	other := r.WithContext(ctx)
-	other.URL, other.RequestURI = &u, u.RequestURI()
-	return other
-}
-
-// follow answers for the placeholders of the path by u, and for all others as
-// the replacer of the request does.
-func follow(sent *caddy.Replacer, u *url.URL) *caddy.Replacer {
-	var ofPath *caddy.Replacer
-	all := caddy.NewEmptyReplacer()
-	all.Map(func(name string) (any, bool) {
-		if !followsPath(name) {
-			return sent.Get(name)
-		}
-		if ofPath == nil { // most matchers ask for none
-			ofPath = caddyhttp.NewTestReplacer(&http.Request{URL: u})
-		}
-		return ofPath.Get(name)
-	})
-	return all
+	original.URL, original.RequestURI = &u, u.RequestURI()
+	return other.WithContext(context.WithValue(other.Context(), caddyhttp.OriginalRequestCtxKey, original))
 }
 
 // Interface guards
