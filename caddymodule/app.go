@@ -107,6 +107,7 @@ type App struct {
 
 	auditTo   string // audit_log, as a path; empty: nowhere
 	looked    bool   // survey was called
+	resources map[*caddyhttp.Server][]resource
 	sealing   atomic.Pointer[seal.Files]
 	stopping  <-chan struct{} // closed when this configuration is about to stop
 	log       *slog.Logger

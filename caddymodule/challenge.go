@@ -11,17 +11,24 @@ import (
 
 // challenge returns the value of WWW-Authenticate (RFC 6750 section 3, RFC 9470
 // section 3, RFC 9449 section 7.1). Its parts come from configuration and records,
-// whose characters were checked. They never come from the request.
+// whose characters were checked. Of the request there is only its host, if that has no
+// character but those of hosts.
 //
 // A request without a credential learns every scheme that it may use. Another one
 // is answered in the scheme that it used, or in that which its token needs.
-func (g *Guard) challenge(v *visit, d *policy.Decision) string {
+//
+// The former also learns where the resource is described (RFC 9728 section 5.1).
+func (g *Guard) challenge(r *http.Request, v *visit, d *policy.Decision) string {
 	code := d.Reason.Code()
 	if code == "" {
 		if !g.readsHeader() {
 			return "Bearer"
 		}
-		return `Bearer, DPoP algs="` + proofAlgorithms + `"`
+		bearer := "Bearer"
+		if at := g.entrance.describedAt(r); at != "" && g.ResourceMetadata != "off" {
+			bearer += ` resource_metadata="` + at + `"`
+		}
+		return bearer + `, DPoP algs="` + proofAlgorithms + `"`
 	}
 	scheme, title := "Bearer", d.Reason.Title()
 	if p := v.possession; p != nil {

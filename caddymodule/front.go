@@ -20,6 +20,7 @@ import (
 // routes that no guard covers: they may lead to the same upstreams.
 type entrance struct {
 	app      *App
+	server   *caddyhttp.Server
 	identity *identity.Headers
 	upgrades protocols // of all guards of the server
 	log      *accessLog
@@ -98,6 +99,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	// Routes for errors get a request that may have entered, and what guards
 	// wrote into it.
 	known := caddyhttp.GetVar(r.Context(), visitVar)
+	if known == nil && f.describe(w, r) {
+		return nil
+	}
 	if f.app.signIns == nil {
 		if known == nil {
 			caddyhttp.SetVar(r.Context(), visitVar, f.entrance)
@@ -142,7 +146,7 @@ func (a *App) entranceOf(ctx caddy.Context) (*entrance, error) {
 	if e := a.entrances[server]; e != nil {
 		return e, nil
 	}
-	e := &entrance{app: a, identity: &a.carried, log: newAccessLog(ctx, server)}
+	e := &entrance{app: a, server: server, identity: &a.carried, log: newAccessLog(ctx, server)}
 	if a.entrances == nil {
 		a.entrances = make(map[*caddyhttp.Server]*entrance)
 	}

@@ -99,6 +99,10 @@ type Guard struct {
 	// carries requests of its own, such as h2c, goes around it. Default: websocket.
 	Upgrade protocols `json:"upgrade,omitempty"`
 
+	// The description of the resource that the guard protects (RFC 9728): `on`, the
+	// default, or `off`.
+	ResourceMetadata string `json:"resource_metadata,omitempty"`
+
 	Possession
 
 	Connections
@@ -160,6 +164,7 @@ func (*Guard) CaddyModule() caddy.ModuleInfo {
 //		require_bound_tokens
 //		dpop_nonce
 //		dpop_proof strip|pass
+//		resource_metadata on|off
 //		upgrade <protocol>…
 //		connection_expiry enforce | grace <duration> | ignore
 //		max_connection_age <duration>
@@ -194,6 +199,7 @@ func (g *Guard) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"require_bound_tokens": flag(&g.RequireBoundTokens),
 		"dpop_nonce":           flag(&g.DPoPNonce),
 		"dpop_proof":           word(&g.DPoPProof),
+		"resource_metadata":    word(&g.ResourceMetadata),
 
 		"connection_expiry":    g.Connections.parseExpiry,
 		"max_connection_age":   duration(&g.MaxConnectionAge),
@@ -330,6 +336,7 @@ func (g *Guard) resolve() error {
 	g.tellsAs = g.Identity != ""
 	if err := cmp.Or(
 		choose("identity", &g.Identity, extents),
+		choose("resource_metadata", &g.ResourceMetadata, []string{"on", "off"}),
 		choose("preflight", &g.Preflight, []string{"refuse", "pass"}),
 		choose("query_token", &g.QueryToken, []string{"refuse", "ignore"}),
 		choose("refusal", &g.Refusal, []string{"respond", "handle_errors"}),

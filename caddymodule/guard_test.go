@@ -21,7 +21,7 @@ func TestRefusals(t *testing.T) {
 		challenge         string
 		problem           string
 	}{
-		{"no credential", "/", "", nil, 401, `Bearer, DPoP algs="ES256 ES384 ES512 EdDSA Ed25519 PS256 PS384 PS512 RS256 RS384 RS512"`, "urn:curfew:no-credential"},
+		{"no credential", "/", "", nil, 401, `Bearer resource_metadata="ORIGIN/.well-known/oauth-protected-resource", DPoP algs="ES256 ES384 ES512 EdDSA Ed25519 PS256 PS384 PS512 RS256 RS384 RS512"`, "urn:curfew:no-credential"},
 		{
 			"repeated header", "/", "x", func(r *http.Request) { r.Header.Add("Authorization", "Bearer y") }, 400,
 			`Bearer error="invalid_request", error_description="The request carries more than one credential, or one in the wrong place"`,
@@ -61,7 +61,7 @@ func TestRefusals(t *testing.T) {
 			if a.StatusCode != c.status || a.problem() != c.problem {
 				t.Errorf("got %d %s, want %d %s", a.StatusCode, a.body, c.status, c.problem)
 			}
-			if got := strings.Join(a.Header.Values("WWW-Authenticate"), "\n"); got != c.challenge {
+			if got := strings.Join(a.Header.Values("WWW-Authenticate"), "\n"); got != strings.Replace(c.challenge, "ORIGIN", g.app, 1) {
 				t.Errorf("WWW-Authenticate:\n got %s\nwant %s", got, c.challenge)
 			}
 			if a.Header.Get("Cache-Control") != "no-store" {

@@ -285,6 +285,7 @@ var mistakes = []mistake{
 	{"dpop_nonce with value", inGuard("dpop_nonce on" + here), `remove "on"`},
 	{"dpop_nonce without header", inGuard("token_from cookie token\ndpop_nonce" + here), "add `token_from header`"},
 	{"unknown dpop_proof", inGuard("dpop_proof keep" + here), `want one of ["strip" "pass"]`},
+	{"unknown resource_metadata", inGuard("resource_metadata no" + here), `want one of ["on" "off"]`},
 	{"unknown query_token", inGuard("query_token accept" + here), `want one of ["refuse" "ignore"]`},
 	{"unknown refusal", inGuard("refusal redirect" + here), `want one of ["respond" "handle_errors"]`},
 	{"sign_in_url of another scheme", inGuard("sign_in_url javascript:alert" + here), "want an absolute URL or a path"},

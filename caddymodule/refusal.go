@@ -107,7 +107,7 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v *visit, require
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	if d.Reason.Challenges() {
-		h.Set("WWW-Authenticate", g.challenge(v, &d))
+		h.Set("WWW-Authenticate", g.challenge(r, v, &d))
 		g.askForNonce(h, v)
 	}
 	if d.Reason.Status() == http.StatusServiceUnavailable {

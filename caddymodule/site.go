@@ -36,7 +36,7 @@ func (a *App) survey(ctx caddy.Context) error {
 	if i < 0 {
 		return nil
 	}
-	s := survey{guarded: make(map[string]*Guard)}
+	s := survey{guarded: make(map[string]*Guard), resources: make(map[*caddyhttp.Server][]resource)}
 	app := ctx.Modules()[i].(*caddyhttp.App)
 	servers := app.Servers
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
@@ -45,6 +45,7 @@ func (a *App) survey(ctx caddy.Context) error {
 	if err := errors.Join(s.unreadable...); err != nil {
 		return err
 	}
+	a.resources = s.resources
 	for _, check := range []func() error{s.offered, s.credentialsLogged, func() error { return s.addOrigins(a, app) }} {
 		if err := check(); err != nil {
 			return err
@@ -78,6 +79,7 @@ type survey struct {
 	holes      []hole
 	offers     []signInSpot // of `curfew_sign_in`
 	takers     []signInSpot // guards that take sessions
+	resources  map[*caddyhttp.Server][]resource
 
 	name   string
 	server *caddyhttp.Server // the current server
@@ -111,6 +113,7 @@ type hole struct {
 type flow struct {
 	spot
 	named  []string // the hosts that a matcher has named; nil: any
+	paths  []string // the patterns by which a matcher has chosen first; nil: any
 	guards []*Guard // every request has passed these
 	some   *Guard   // some requests have passed this one
 	bound  bool     // a matcher has chosen the route by the path
@@ -148,7 +151,7 @@ func (s *survey) routes(list caddyhttp.RouteList, f flow) flow {
 		if r.Terminal {
 			out.end("a terminal route")
 		}
-		out.spot, out.bound, out.named = f.spot, f.bound, f.named
+		out.spot, out.bound, out.named, out.paths = f.spot, f.bound, f.named, f.paths
 		g = group{byPath: g.byPath || f.looksAtPath(sets), goesOn: g.goesOn || out.ended == ""}
 		groups[r.Group] = g
 		if len(sets) == 0 && (!inGroup || !g.goesOn) {
@@ -208,6 +211,9 @@ func (f *flow) in(sets caddyhttp.MatcherSets) flow {
 	if text := describe(sets); text != "" {
 		inner.matchers = append(slices.Clip(f.matchers), text)
 	}
+	if inner.paths == nil {
+		inner.paths = pathsOf(sets)
+	}
 	inner.bound = f.bound || f.looksAtPath(sets)
 	return inner
 }
@@ -238,6 +244,7 @@ func (s *survey) handler(h any, f flow) flow {
 		if len(h.Session) > 0 {
 			s.takers = append(s.takers, signInSpot{s.server, f.named, h.Session, h.Place})
 		}
+		s.addResources(h, f)
 		f.guards = append(slices.Clip(f.guards), h)
 		if f.some == nil {
 			f.some = h

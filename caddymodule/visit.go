@@ -57,6 +57,9 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	case *entrance:
 		return g.visited(w, r, newVisit(r), next)
 	}
+	if g.entrance.describe(w, r) {
+		return nil
+	}
 	v := newVisit(r)
 	g.entrance.enter(r, v)
 	if g.app.signIns == nil {

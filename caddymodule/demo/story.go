@@ -59,7 +59,7 @@ func (s *story) stranger(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	scheme, _, _ := strings.Cut(a.header.Get("WWW-Authenticate"), ",")
+	scheme, _, _ := strings.Cut(a.header.Get("WWW-Authenticate"), " ")
 	return "", errors.Join(
 		expectStatus(a, http.StatusUnauthorized),
 		expect("WWW-Authenticate", scheme, "Bearer"),
