@@ -27,10 +27,10 @@ func newSighting(c *revocation.Credential, now int64) *sighting {
 	return s
 }
 
-// meet updates the session with another of its credentials. It ignores a
-// credential from an earlier sign-in, or an older token of the same sign-in: an
-// old token says nothing about the sign-in that followed.
-func (s *sighting) meet(c *revocation.Credential) {
+// update takes in another credential of the session. It ignores a credential from
+// an earlier sign-in, or an older token of the same sign-in: an old token says
+// nothing about the sign-in that followed.
+func (s *sighting) update(c *revocation.Credential) {
 	kept := &s.credential
 	if cmp.Or(cmp.Compare(c.AuthTime, kept.AuthTime), cmp.Compare(c.IssuedAt, kept.IssuedAt)) >= 0 {
 		s.keep(c)

@@ -39,7 +39,7 @@ func (s *Sightings) Note(c *revocation.Credential) {
 	now := s.now().UnixMilli()
 	seen := s.seen[id]
 	if seen != nil {
-		seen.meet(c)
+		seen.update(c)
 		s.leaveRings(seen)
 	} else {
 		seen = newSighting(c, now)

@@ -19,7 +19,7 @@ import (
 // tokens.
 type Possession struct {
 	// Refuse tokens that are bound neither to a DPoP key nor to a client
-	// certificate, which whoever steals them can use.
+	// certificate, which a thief could use.
 	RequireBoundTokens bool `json:"require_bound_tokens,omitempty"`
 
 	// Whether DPoP proofs must have a nonce of this gateway, so that none can be

@@ -67,8 +67,8 @@ type SignIn struct {
 	// Where a browser goes after it signed out. Default: a page of the gateway.
 	SignedOutURL string `json:"signed_out_url,omitempty"`
 
-	// Accept ID tokens without `auth_time`. What needs a time of sign-in is refused
-	// then.
+	// Accept ID tokens without `auth_time`. A route that asks for a time of sign-in
+	// refuses such sessions.
 	AllowNoAuthTime bool `json:"allow_no_auth_time,omitempty"`
 
 	// What people read as the name, where the issuer has no `client_name` for the

@@ -2,7 +2,7 @@
 // operator types at a gateway when somebody must be out now.
 //
 // Most commands speak the admin API on Caddy's own admin endpoint, where no
-// credential is needed because whoever reaches it can load any configuration.
+// credential is needed: a caller that reaches it can load any configuration.
 // The commands init, adopt and doctor work on the directory of a ledger while
 // no gateway holds it.
 //
