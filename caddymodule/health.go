@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,7 +22,8 @@ func init() { caddy.RegisterModule(new(Health)) }
 // Health serves `/livez`, 200 while the process works, and `/readyz`, 503 while
 // requests can't be decided: while the ledger is replayed, fenced, without any
 // keys, or shutting down. `/readyz?exclude=fence` leaves the fence out. Both
-// are without authentication and without detail.
+// are without authentication, and without detail but how far a start has read the
+// ledger.
 type Health struct {
 	// The place in the Caddyfile. Error messages name it.
 	Place place `json:"place,omitempty"`
@@ -74,7 +76,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	answer := "ok\n"
 	if !healthy {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		answer = "not ready\n"
+		answer = "not ready\n" + h.app.progress()
 	}
 	if r.Method == http.MethodGet {
 		_, _ = w.Write([]byte(answer))
@@ -99,6 +101,15 @@ func (a *App) ready(excludeFence bool) bool {
 		}
 	}
 	return false
+}
+
+// progress is a line on a start that takes a while, or nothing.
+func (a *App) progress() string {
+	r, reading := a.gateway.node.Replay()
+	if !reading {
+		return ""
+	}
+	return fmt.Sprintf("reading the ledger: entry %d of %d\n", r.At, r.Of)
 }
 
 // hasKeys reports whether tokens of the issuer can be verified.

@@ -240,6 +240,11 @@ func (o *observer) Appended(took time.Duration, err error) {
 	o.metrics.appendDuration.Observe(took.Seconds())
 }
 
+// Replayed logs a start that takes long.
+func (o *observer) Replayed(r node.Replay) {
+	o.log().Info("reading the ledger", zap.Uint64("sequence", r.At), zap.Uint64("of", r.Of))
+}
+
 // Written hands records to audit_log.
 func (o *observer) Written(pos revocation.Position, records []revocation.Record) {
 	g := o.metrics.gateway

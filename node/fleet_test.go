@@ -480,6 +480,7 @@ func (b *testNode) Appended(time.Duration, error)                    {}
 func (b *testNode) Written(revocation.Position, []revocation.Record) {}
 func (b *testNode) Enforced(string, time.Duration)                   {}
 func (b *testNode) EnforcedEverywhere(took time.Duration)            { b.everywhere.Store(&took) }
+func (b *testNode) Replayed(node.Replay)                             {}
 func (b *testNode) Changed(node.State, error)                        {}
 func (b *testNode) Doubted(node.ClockDoubt, time.Duration)           {}
 func (b *testNode) down(is bool)                                     { b.end().set(func(e *end) { e.down = is }) }

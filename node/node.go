@@ -51,6 +51,7 @@ type Node struct {
 	settings atomic.Pointer[Settings]
 	ready    atomic.Pointer[time.Time] // since when this instance enforces
 	peers    peers
+	replay   atomic.Pointer[Replay] // nil: the ledger is not being read
 
 	formatOf func(*revocation.Record) int // that it needs; a test's may be another
 
@@ -174,9 +175,13 @@ func (n *Node) awaitLedger(ctx context.Context) ledger.Ledger {
 func (n *Node) readOn(ctx context.Context) error {
 	after := n.Applied()
 	last := after
-	err := n.log.Load().Read(ctx, after, func(e revocation.Entry) error {
+	l := n.log.Load()
+	telling := n.replaying(l.Head().Position)
+	defer n.replay.Store(nil)
+	err := l.Read(ctx, after, func(e revocation.Entry) error {
 		n.enforce(e)
 		last = e.Position
+		telling.passed(e.Position)
 		return nil
 	})
 	n.mu.Lock()

@@ -261,6 +261,7 @@ func (o *listening) Appended(_ time.Duration, err error) {
 	}
 }
 func (*listening) Written(revocation.Position, []revocation.Record) {}
+func (*listening) Replayed(node.Replay)                             {}
 func (*listening) Enforced(string, time.Duration)                   {}
 func (*listening) EnforcedEverywhere(time.Duration)                 {}
 func (*listening) Changed(node.State, error)                        {}

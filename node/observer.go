@@ -20,6 +20,8 @@ type Observer interface {
 	EnforcedEverywhere(took time.Duration)
 	// Changed: the node is in another state, and why.
 	Changed(s State, why error)
+	// Replayed: the ledger is read so far at the start, which takes long.
+	Replayed(Replay)
 	// Doubted: something makes a clock look wrong, by so much; by 0: no longer.
 	Doubted(d ClockDoubt, by time.Duration)
 }
@@ -30,5 +32,6 @@ func (nobody) Appended(time.Duration, error)                    {}
 func (nobody) Written(revocation.Position, []revocation.Record) {}
 func (nobody) Enforced(string, time.Duration)                   {}
 func (nobody) EnforcedEverywhere(time.Duration)                 {}
+func (nobody) Replayed(Replay)                                  {}
 func (nobody) Changed(State, error)                             {}
 func (nobody) Doubted(ClockDoubt, time.Duration)                {}

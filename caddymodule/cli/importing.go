@@ -31,7 +31,7 @@ when some were refused.`,
 	}
 	bindAll(cmd, &g, &repeat)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
-		in := cmd.InOrStdin()
+		in, total := cmd.InOrStdin(), -1
 		if len(args) == 1 && args[0] != "-" {
 			f, err := os.Open(args[0])
 			if err != nil {
@@ -39,11 +39,14 @@ when some were refused.`,
 			}
 			defer f.Close()
 			in = f
+			if total, err = lines(f); err != nil {
+				return fmt.Errorf("reading the import: %w", err)
+			}
 		}
 		if repeat.key == "" {
 			repeat.key = rand.Text()
 		}
-		return (&importer{gateway: &g, key: repeat.key, console: consoleOf(cmd)}).run(cmd.Context(), in)
+		return (&importer{gateway: &g, key: repeat.key, console: consoleOf(cmd), progress: progressOn(cmd.ErrOrStderr(), total)}).run(cmd.Context(), in)
 	})
 	return cmd
 }
@@ -53,11 +56,13 @@ type importer struct {
 	gateway *gateway
 	key     string
 	console console
+	*progress
 
 	done, refused, failed int
 }
 
 func (i *importer) run(ctx context.Context, in io.Reader) error {
+	defer i.end()
 	for line, err := range i.gateway.Import(ctx, in, i.key) {
 		switch {
 		case errors.Is(err, adminclient.ErrIncomplete):
@@ -69,6 +74,7 @@ func (i *importer) run(ctx context.Context, in io.Reader) error {
 			return i.console.refusal(i.again(err))
 		}
 		i.tally(line)
+		i.step()
 		if err := i.show(line); err != nil {
 			return i.again(err)
 		}
@@ -111,6 +117,7 @@ func (i *importer) show(line adminclient.Imported) error {
 }
 
 func (i *importer) sum() {
+	i.end()
 	if !i.console.json {
 		fmt.Fprintf(i.console.out, "%s signed out, %d refused, %d failed\n", count(i.done, "line"), i.refused, i.failed)
 	}
