@@ -45,7 +45,7 @@ func (c *clocks) join(t *rapid.T) {
 	}
 	b := &clocked{off: new(atomic.Int64)}
 	b.testNode = &testNode{
-		shared: c.shared, name: string(rune('a' + len(c.fleet))), keeps: new(kept), everywhere: new(atomic.Pointer[time.Duration]),
+		shared: c.shared, name: string(rune('a' + len(c.fleet))), keeps: new(kept),
 		settings: node.Settings{Skews: map[string]time.Duration{issuer: modelSkew}},
 		now:      func() time.Time { return time.Now().Add(time.Duration(b.off.Load())) },
 	}

@@ -429,7 +429,7 @@ type testNode struct {
 
 // start starts a node that is closed when the test ends.
 func (s *sharedLog) start(t *testing.T, name string, settings node.Settings, with ...func(*testNode)) *testNode {
-	b := &testNode{shared: s, name: name, settings: settings, everywhere: new(atomic.Pointer[time.Duration])}
+	b := &testNode{shared: s, name: name, settings: settings}
 	for _, w := range with {
 		w(b)
 	}
@@ -450,6 +450,9 @@ func (b *testNode) start(t fataler) {
 	instance := fmt.Sprint(b.starts)
 	at := new(atomic.Pointer[end])
 	b.at = at
+	if b.everywhere == nil {
+		b.everywhere = new(atomic.Pointer[time.Duration])
+	}
 	cfg := node.Config{
 		Name: b.name, Instance: instance, Now: b.now, Live: b.live, Observer: b, Facts: b.facts,
 		Open: func() (ledger.Ledger, error) {
