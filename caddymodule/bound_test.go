@@ -164,7 +164,8 @@ func TestABoundTokenHasOneWayIn(t *testing.T) {
 }
 
 func TestAProofIsForTheURLThatTheClientCalled(t *testing.T) {
-	rewriting := strings.Replace(sites, "curfew @guarded {", "uri strip_prefix /api\n\tcurfew @guarded {\n\t\tupgrade websocket", 1)
+	anyHost := strings.Replace(sites, "http://127.0.0.1:APPPORT {", "http://:APPPORT {\n\tbind 127.0.0.1", 1)
+	rewriting := strings.Replace(anyHost, "curfew @guarded {", "uri strip_prefix /api\n\tcurfew @guarded {\n\t\tupgrade websocket", 1)
 	proxies := func(ranges string) string {
 		return "\tservers {\n\t\ttrusted_proxies static " + ranges + "\n\t}\n" + global
 	}
@@ -190,7 +191,11 @@ func TestAProofIsForTheURLThatTheClientCalled(t *testing.T) {
 		"two proxies that agree":       {"https://app.example.com/api/orders", forwarded("X-Forwarded-Proto", "https, https", "X-Forwarded-Host", "app.example.com", "X-Forwarded-Host", "app.example.com"), 200},
 		"two hosts that differ":        {"https://app.example.com/api/orders", forwarded("X-Forwarded-Proto", "https", "X-Forwarded-Host", "app.example.com, evil.example.com"), 401},
 		"two hosts, the other way":     {"https://evil.example.com/api/orders", forwarded("X-Forwarded-Proto", "https", "X-Forwarded-Host", "app.example.com", "X-Forwarded-Host", "evil.example.com"), 401},
-		"another scheme than http":     {"https://app.example.com/api/orders", forwarded("X-Forwarded-Proto", "wss", "X-Forwarded-Host", "app.example.com"), 401},
+		"another scheme than http":     {"https://app.example.com/api/orders", forwarded("X-Forwarded-Proto", "ftp", "X-Forwarded-Host", "app.example.com"), 401},
+		"a proxy's word for WebSocket": {"https://app.example.com/api/orders", forwarded("X-Forwarded-Proto", "wss", "X-Forwarded-Host", "app.example.com"), 200},
+		"its word without TLS":         {"http://app.example.com/api/orders", forwarded("X-Forwarded-Proto", "ws", "X-Forwarded-Host", "app.example.com"), 200},
+		"a path in a proxy's host":     {"https://app.example.com/public", forwarded("X-Forwarded-Proto", "https", "X-Forwarded-Host", "app.example.com/public?"), 401},
+		"a fragment in a proxy's host": {"https://app.example.com/", forwarded("X-Forwarded-Proto", "https", "X-Forwarded-Host", "app.example.com#"), 401},
 		"host of the request":          {"https://shop.example.com/api/orders", func(r *http.Request) { r.Host = "shop.example.com"; r.Header.Set("X-Forwarded-Proto", "https") }, 200},
 		"the port matters":             {"https://app.example.com:8443/api/orders", forwarded("X-Forwarded-Proto", "https", "X-Forwarded-Host", "app.example.com"), 401},
 		"encoded as the client did it": {g.app + "/api/%6Frders?q=1", forwarded(), 200},

@@ -151,11 +151,23 @@ func originOf(r *http.Request) (origin string, ok bool) {
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 		proto, ok1 := forwarded(r.Header["X-Forwarded-Proto"], scheme)
 		by, ok2 := forwarded(r.Header["X-Forwarded-Host"], host)
-		if scheme, host = strings.ToLower(proto), by; !ok1 || !ok2 || scheme != "https" && scheme != "http" {
+		if scheme, host = schemeOf(proto), by; !ok1 || !ok2 || scheme == "" {
 			return "", false
 		}
 	}
-	return scheme + "://" + host, host != ""
+	return scheme + "://" + host, host != "" && !strings.ContainsAny(host, `/?#\`) // the URL would have another path
+}
+
+// schemeOf returns the scheme that X-Forwarded-Proto means. Some proxies name
+// WebSockets there, and a proof for one names the http URL.
+func schemeOf(proto string) string {
+	switch proto = strings.ToLower(proto); proto {
+	case "https", "wss":
+		return "https"
+	case "http", "ws":
+		return "http"
+	}
+	return ""
 }
 
 // forwarded returns the one value of a header that proxies append to, or the other

@@ -45,7 +45,8 @@ type Presentation struct {
 	// Nonce returns when this gateway handed out a nonce, if it did. It is called
 	// with the nonce of a proof that has one. Nil: no nonce is known.
 	Nonce func(nonce string) (time.Time, bool)
-	// NonceWanted: a proof needs a nonce, whose time then counts instead of its iat.
+	// NonceWanted: a proof needs a nonce. The time of a nonce counts instead of the
+	// proof's iat, whether it was wanted or not.
 	NonceWanted bool
 	// TLS is the connection that the client opened, if it ends here.
 	TLS *tls.ConnectionState
@@ -90,15 +91,17 @@ func (t *Token) proveDPoP(p *Presentation, replays *Replays) error {
 	case !proof.signed():
 		return badProof("its signature is wrong")
 	}
-	at := time.Unix(proof.issuedAt, 0)
-	given, known := proof.given(p)
+	// A proof has one time, whichever route it comes to: else it could be used once
+	// for each.
+	at, known := proof.given(p)
 	switch {
-	case p.NonceWanted && (!known || untimely(given, p.Now)):
+	case known && !untimely(at, p.Now):
+	case known || p.NonceWanted:
 		return errNonce
-	case p.NonceWanted:
-		at = given
-	case untimely(at, p.Now):
-		return &ProofError{Untimely, "its iat is more than 60 s from the gateway's clock"}
+	default:
+		if at = time.Unix(proof.issuedAt, 0); untimely(at, p.Now) {
+			return &ProofError{Untimely, "its iat is more than 60 s from the gateway's clock"}
+		}
 	}
 	if !replays.Use(proof.thumbprint, proof.id, at, p.Now) {
 		return &ProofError{Replayed, "it was used before, or so many were that this can't be told"}

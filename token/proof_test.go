@@ -291,6 +291,37 @@ func TestANonceStandsForTheTimeOfAProof(t *testing.T) {
 	}
 }
 
+// A proof that routes with and without nonces accept is good once for all of them.
+func TestAProofWithANonceIsGoodOnceWhetherItWasAskedForOrNot(t *testing.T) {
+	h := newHolder(t, "ES256")
+	for name, c := range map[string]struct {
+		iat, given     int64 // seconds from now
+		wanted         bool  // by the first route
+		pause          int64
+		first, another string
+	}{
+		"asked for, then not":       {iat: -5, wanted: true, another: "replayed"},
+		"not asked for, then it is": {iat: -5, another: "replayed"},
+		"when the nonce is old":     {iat: 59, wanted: true, pause: 61, another: "nonce"},
+		"an old nonce":              {given: -61, first: "nonce", another: "nonce"},
+	} {
+		var replays Replays
+		proof := h.proof(tokentest.Claims{"nonce": "ours", "iat": start.Unix() + c.iat}, nil)
+		prove := func(wanted bool, later int64) string {
+			p := shownWith(proof)
+			p.Now = start.Add(time.Duration(later) * time.Second)
+			p.NonceWanted, p.Nonce = wanted, func(string) (time.Time, bool) { return start.Add(time.Duration(c.given) * time.Second), true }
+			return faultOf(h.token.Prove(p, &replays))
+		}
+		if got := prove(c.wanted, 0); got != c.first {
+			t.Errorf("%s: the first use: got %q, want %q", name, got, c.first)
+		}
+		if got := prove(!c.wanted, c.pause); got != c.another {
+			t.Errorf("%s: another route: got %q, want %q", name, got, c.another)
+		}
+	}
+}
+
 // A token is bound to what its cnf says, and refused where that can't be verified.
 func TestACnfThatCannotBeVerifiedIsRefused(t *testing.T) {
 	f := newFixture(t)

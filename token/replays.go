@@ -23,6 +23,7 @@ type Replays struct {
 	count   int
 	seconds map[int64]map[proofID]struct{} // by the time of the proof
 	floor   int64                          // proofs of this second and older are refused
+	newest  int64                          // the time of the newest proof that was ever noted
 }
 
 // proofID identifies a proof: a hash of the key and of the jti. So no client can
@@ -63,6 +64,7 @@ func (r *Replays) Use(thumbprint, id string, at, now time.Time) bool {
 		r.seconds[second] = make(map[proofID]struct{})
 	}
 	r.seconds[second][p] = struct{}{}
+	r.newest = max(r.newest, second)
 	r.count++
 	return true
 }
@@ -82,9 +84,10 @@ func (r *Replays) full() int {
 }
 
 // forget drops the proofs of a second and of those before, and refuses them from
-// then on, whatever becomes of the clock.
+// then on, whatever becomes of the clock. What is newer than every proof was never
+// used, so a clock that was ahead leaves the proofs of the right time good.
 func (r *Replays) forget(through int64) {
-	if through <= r.floor {
+	if through = min(through, r.newest); through <= r.floor {
 		return
 	}
 	r.floor = through

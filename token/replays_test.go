@@ -17,7 +17,7 @@ func TestNoProofIsAcceptedTwiceAndMemoryIsBounded(t *testing.T) {
 		accepted := make(map[string]bool)
 		now := int64(1_000_000)
 		for range rapid.IntRange(1, 200).Draw(t, "proofs") {
-			now += rapid.SampledFrom([]int64{0, 0, 0, 1, 5, 61, 200, -1, -30, -3600}).Draw(t, "time passes")
+			now += rapid.SampledFrom([]int64{0, 0, 0, 1, 5, 61, 200, 3600, -1, -30, -3600}).Draw(t, "time passes")
 			at := now + rapid.Int64Range(-60, 60).Draw(t, "age")
 			// A proof has one time and one id.
 			id := strconv.FormatInt(at, 10) + "/" + strconv.Itoa(rapid.IntRange(0, 5).Draw(t, "id"))
@@ -58,6 +58,23 @@ func TestAFloodDoesNotLockOutFreshProofs(t *testing.T) {
 	}
 	if r.Len() > 1000 {
 		t.Errorf("%d proofs are remembered", r.Len())
+	}
+}
+
+// A clock that was ahead for a while locks out nobody who has the right time.
+func TestAClockThatWasAheadLeavesProofsUsable(t *testing.T) {
+	var r Replays
+	use := func(id string, at, now int64) bool { return r.Use("key", id, time.Unix(at, 0), time.Unix(now, 0)) }
+	const now = 1_000_000
+	if !use("before", now+5, now) {
+		t.Fatal("a fresh proof is refused")
+	}
+	r.Use("key", "of the wrong clock", time.Unix(now-86400, 0), time.Unix(now+86400, 0)) // refused: far too old
+	if use("before", now+5, now+1) {
+		t.Error("a proof is accepted twice")
+	}
+	if !use("after", now+6, now+6) {
+		t.Error("when the clock is right again, a fresh proof is refused")
 	}
 }
 
