@@ -157,13 +157,13 @@ func (g *gateway) awaitReady(b testing.TB, server string) {
 }
 
 // token returns a token of about 1,000 characters with all the usual claims.
-func (g *gateway) token(subject string) string {
+func (g *gateway) token(subject string, more ...tokentest.Claims) string {
 	c := g.issuer.Claims("api", g.now)
 	maps.Copy(c, tokentest.Claims{
 		"sub": subject, "jti": "jti-" + subject, "sid": "sid-" + subject, "device_id": "device-" + subject, "tid": "contoso",
 		"scope": "read write", "acr": "mfa", "amr": []string{"pwd", "otp"}, "groups": []string{"guests", "staff"}, "pad": strings.Repeat("x", 330),
 	})
-	return g.issuer.Sign(c)
+	return g.issuer.Sign(c, more...)
 }
 
 // request returns a request like one of a browser's fetch through net/http.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"curfew.dev/curfew/token/tokentest"
 )
 
 // sizes are the numbers of index entries to measure with.
@@ -46,6 +48,47 @@ func BenchmarkGuard(b *testing.B) {
 				})
 			})
 		}
+	}
+}
+
+// BenchmarkGuardDPoP measures a request with a DPoP proof. A proof is good once, so
+// each request has its own. Hot: the token is cached. Cold: the token is new too.
+func BenchmarkGuardDPoP(b *testing.B) {
+	g := newGateway(b, 0)
+	key := tokentest.NewKey(b, "", "ES256")
+	made := 0
+	bound := func(subject string) string {
+		return g.token(subject, tokentest.Claims{"cnf": map[string]any{"jkt": key.Thumbprint(b)}})
+	}
+	request := func(raw string) *visitor {
+		made++
+		v := g.visitor("guarded", raw)
+		v.header.Set("Authorization", "DPoP "+raw)
+		v.header.Set("Dpop", key.Proof(b, tokentest.ProofClaims("jti-"+strconv.Itoa(made), "GET", "http://"+v.r.Host+"/orders/17", raw, time.Now()), nil))
+		return v
+	}
+	alice := bound("alice")
+	for name, token := range map[string]func() string{
+		"hot":  func() string { return alice },
+		"cold": func() string { return bound("subject-" + strconv.Itoa(made)) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for done := 0; done < b.N; {
+				b.StopTimer() // the client's work
+				batch := make([]*visitor, min(b.N-done, 500))
+				for i := range batch {
+					batch[i] = request(token())
+				}
+				b.StartTimer()
+				for _, v := range batch {
+					if err := v.visit(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				done += len(batch)
+			}
+		})
 	}
 }
 
