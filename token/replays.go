@@ -1,7 +1,9 @@
 package token
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,7 +16,7 @@ const maxReplays = 1 << 20
 // again (RFC 9449, 11.1). The zero value is ready.
 //
 // Its memory is bounded. When it is full, the oldest second of proofs is forgotten,
-// and proofs of that second or older are refused from then on: a flood shortens the
+// and proofs of that second are refused from then on: a flood shortens the
 // time that a proof is good for, and lets no proof be used twice. The proofs that
 // clients make now go on being accepted.
 type Replays struct {
@@ -22,9 +24,16 @@ type Replays struct {
 	limit   int // maxReplays unless a test sets it
 	count   int
 	seconds map[int64]map[proofID]struct{} // by the time of the proof
-	floor   int64                          // proofs of this second and older are refused
-	newest  int64                          // the time of the newest proof that was ever noted
+	past    int64                          // proofs of this second and older are too old
+	gone    []span                         // seconds whose proofs were forgotten; proofs of them are refused
 }
+
+// span is a range of seconds, with both ends.
+type span struct{ from, to int64 }
+
+// maxSpans is how many spans are kept apart. Only a clock that was set makes more
+// than one that matter.
+const maxSpans = 8
 
 // proofID identifies a proof: a hash of the key and of the jti. So no client can
 // use up the jti of another, and a jti of any length costs the same.
@@ -44,8 +53,11 @@ func (r *Replays) Use(thumbprint, id string, at, now time.Time) bool {
 	p, second := newProofID(thumbprint, id), at.Unix()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.forget(now.Unix() - int64(ProofWindow/time.Second) - 1)
-	if second <= r.floor {
+	if past := now.Unix() - int64(ProofWindow/time.Second) - 1; past != r.past {
+		r.past = past
+		r.forget(past)
+	}
+	if r.isGone(second) {
 		return false
 	}
 	if _, used := r.seconds[second][p]; used {
@@ -53,7 +65,7 @@ func (r *Replays) Use(thumbprint, id string, at, now time.Time) bool {
 	}
 	for r.count >= r.full() {
 		r.forget(r.oldest())
-		if second <= r.floor {
+		if r.isGone(second) {
 			return false
 		}
 	}
@@ -64,7 +76,6 @@ func (r *Replays) Use(thumbprint, id string, at, now time.Time) bool {
 		r.seconds[second] = make(map[proofID]struct{})
 	}
 	r.seconds[second][p] = struct{}{}
-	r.newest = max(r.newest, second)
 	r.count++
 	return true
 }
@@ -84,19 +95,47 @@ func (r *Replays) full() int {
 }
 
 // forget drops the proofs of a second and of those before, and refuses them from
-// then on, whatever becomes of the clock. What is newer than every proof was never
-// used, so a clock that was ahead leaves the proofs of the right time good.
+// then on, whatever becomes of the clock. A second of which no proof was ever noted
+// stays good: so a clock that was ahead takes nothing from the time that it skipped.
 func (r *Replays) forget(through int64) {
-	if through = min(through, r.newest); through <= r.floor {
-		return
-	}
-	r.floor = through
 	for second, proofs := range r.seconds {
 		if second <= through {
 			r.count -= len(proofs)
 			delete(r.seconds, second)
+			r.refuse(second)
 		}
 	}
+}
+
+func (r *Replays) isGone(second int64) bool {
+	return slices.ContainsFunc(r.gone, func(s span) bool { return s.from <= second && second <= s.to })
+}
+
+// refuse adds a second to what is gone. Of too many spans the closest two become
+// one, with what lies between.
+func (r *Replays) refuse(second int64) {
+	at, _ := slices.BinarySearchFunc(r.gone, second, func(s span, second int64) int { return cmp.Compare(s.from, second) })
+	r.gone = slices.Insert(r.gone, at, span{second, second})
+	for i := len(r.gone) - 1; i > 0; i-- {
+		if r.gone[i].from <= r.gone[i-1].to+1 {
+			r.join(i)
+		}
+	}
+	for len(r.gone) > maxSpans {
+		closest := 1
+		for i := range r.gone[1:] {
+			if r.gone[i+1].from-r.gone[i].to < r.gone[closest].from-r.gone[closest-1].to {
+				closest = i + 1
+			}
+		}
+		r.join(closest)
+	}
+}
+
+// join makes one span of the i-th and the one before.
+func (r *Replays) join(i int) {
+	r.gone[i-1].to = max(r.gone[i-1].to, r.gone[i].to)
+	r.gone = slices.Delete(r.gone, i, i+1)
 }
 
 func (r *Replays) oldest() int64 {

@@ -69,12 +69,18 @@ func TestAClockThatWasAheadLeavesProofsUsable(t *testing.T) {
 	if !use("before", now+5, now) {
 		t.Fatal("a fresh proof is refused")
 	}
-	r.Use("key", "of the wrong clock", time.Unix(now-86400, 0), time.Unix(now+86400, 0)) // refused: far too old
-	if use("before", now+5, now+1) {
+	// For an hour, clients whose clocks are wrong too get in: a nonce tells them the time.
+	for second := int64(now + 86400); second < now+90000; second += 7 {
+		use("ahead", second, second)
+	}
+	if use("before", now+5, now+1) || use("before", now+5, now+65) {
 		t.Error("a proof is accepted twice")
 	}
 	if !use("after", now+6, now+6) {
 		t.Error("when the clock is right again, a fresh proof is refused")
+	}
+	if use("ahead", now+86400, now+86400) {
+		t.Error("a proof of the wrong time is accepted twice when that time has come")
 	}
 }
 
