@@ -2,14 +2,19 @@ package caddymodule_test
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"curfew.dev/curfew/internal/seal"
+	"curfew.dev/curfew/ledger/nats/natstest"
+	"curfew.dev/curfew/revocation"
 	"curfew.dev/curfew/token/tokentest"
 )
 
@@ -132,5 +137,41 @@ func TestALogoutTokenThatComesAgainHitsNobodyElse(t *testing.T) {
 		s.stop()
 		s.loadSignIns()
 		s.awaitReady()
+	}
+}
+
+// R11: when a provider is told that a sign-out is kept, another node has it in force
+// too, or has it as soon as it hears of it.
+func TestR11ASignOutAtTheProviderIsInForceOnEveryNode(t *testing.T) {
+	s := prepareSignIns(t)
+	servers := natstest.Run(t, 1)
+	key := filepath.Join(t.TempDir(), "key")
+	writeFile(t, key, []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", seal.KeySize)))))
+	s.loadSignIns("ledger local DIR", "ledger nats "+strings.Join(servers.URLs(), " ")+" {\n stream TEST\n replicas 1\n}\nsealing_key "+key)
+	s.awaitReady()
+	other := join(t, servers, "edge-2")
+	at := func(sub, sid string) revocation.Credential {
+		c := revocation.Credential{Issuer: s.issuer.URL, Subject: sub, Session: sid, AuthTime: 1, IssuedAt: 1}
+		c.Seal()
+		return c
+	}
+	isCut := func(c revocation.Credential) bool {
+		var f revocation.Finding
+		other.Index().Find(&c, &f)
+		return f.SignIn.Through > 0
+	}
+	for _, c := range []struct {
+		name      string
+		claims    tokentest.Claims
+		hit, pass revocation.Credential
+	}{
+		{"a session", tokentest.Claims{"sid": "sid-alice", "sub": "alice"}, at("alice", "sid-alice"), at("alice", "another")},
+		{"a person", tokentest.Claims{"sub": "bob"}, at("bob", "any"), at("carol", "any")},
+	} {
+		s.logout(t, "app", c.claims)
+		eventually(t, c.name+" is signed out at the other node", func() bool { return isCut(c.hit) })
+		if isCut(c.pass) {
+			t.Errorf("%s: the other node refuses somebody else", c.name)
+		}
 	}
 }

@@ -21,7 +21,7 @@ const (
 	ResultAccepted = "accepted" // durable, and in force here
 	ResultRepeated = "repeated" // it came before
 	ResultRefused  = "refused"  // it is not valid, or its sender is not known
-	ResultFailed   = "failed"   // it could not be made durable
+	ResultFailed   = "failed"   // it could not be judged yet, or not be made durable
 )
 
 // Unknown stands for the receiver where a signal names none.
@@ -42,8 +42,8 @@ type Receiver struct {
 
 // BackchannelLogout answers logout tokens: 200 when the session or the person that
 // a token names is signed out, durably; 400 for what is not a valid logout token for
-// one of the receivers; 503 when it can't be made durable, so that the provider
-// tries again. All fields but Log and Observe are required.
+// one of the receivers; 503 when it can't be judged yet or not be made durable, so
+// that the provider tries again. All fields but Log and Observe are required.
 type BackchannelLogout struct {
 	Receivers []Receiver
 	// Open reads a token and checks its signature: [token.Verifier.Open].
@@ -74,7 +74,8 @@ func (b *BackchannelLogout) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	logout, to, err := b.judge(r.Context(), raw, now)
 	switch problem, ok := errors.AsType[*token.Error](err); {
 	case ok && problem.Kind == token.NotReady:
-		b.fail(w, to, err)
+		b.log(slog.LevelDebug, "a logout token can't be judged yet", problem.Issuer, err) // strangers can't have the log grow
+		b.fail(w, to)
 		return
 	case err != nil:
 		b.refuse(w, to, err)
@@ -87,7 +88,8 @@ func (b *BackchannelLogout) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := b.Submit(r.Context(), cutOf(&logout, to)); err != nil {
-		b.fail(w, to, err)
+		b.log(slog.LevelError, "a logout at the provider could not be made durable; the provider was told to try again", logout.Issuer, err)
+		b.fail(w, to)
 		return
 	}
 	b.seen.add(id, logout.Deadline, now)
@@ -168,9 +170,8 @@ func (b *BackchannelLogout) refuse(w http.ResponseWriter, to string, err error) 
 }
 
 // fail answers a token that the provider should send again.
-func (b *BackchannelLogout) fail(w http.ResponseWriter, to string, err error) {
+func (b *BackchannelLogout) fail(w http.ResponseWriter, to string) {
 	b.observe(to, ResultFailed)
-	b.log(slog.LevelError, "a logout at the provider could not be made durable; the provider was told to try again", "", err)
 	w.Header().Set("Retry-After", "1")
 	answer(w, http.StatusServiceUnavailable, "temporarily_unavailable", "it can't be kept now: send it again")
 }

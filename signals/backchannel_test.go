@@ -122,6 +122,9 @@ func TestALogoutThatCantBeKeptIsSentAgain(t *testing.T) {
 	if w := r.send(token); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 		t.Errorf("it can't be kept: %d %v", w.Code, w.Header())
 	}
+	if !strings.Contains(r.logged.String(), "ERROR") {
+		t.Errorf("the log does not say so: %s", &r.logged)
+	}
 	r.fails = nil
 	for range 3 {
 		if w := r.send(token); w.Code != http.StatusOK {
@@ -155,6 +158,9 @@ func TestALogoutBeforeTheKeysAreFetchedIsSentAgain(t *testing.T) {
 	}
 	if want := []string{"unknown failed"}; !slices.Equal(r.results, want) {
 		t.Errorf("counted %q", r.results)
+	}
+	if strings.Contains(r.logged.String(), "ERROR") {
+		t.Errorf("a stranger has the log grow: %s", &r.logged)
 	}
 }
 
