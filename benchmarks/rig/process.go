@@ -79,6 +79,9 @@ func (p *Process) Stop() {
 	}
 }
 
+// Kill ends the process as a crash does.
+func (p *Process) Kill() { _ = p.cmd.Process.Kill() }
+
 // Ended returns an error if the process has ended, with the reason.
 func (p *Process) Ended() error {
 	select {
